@@ -1,0 +1,1 @@
+export default { files: ['build/test/**/*.test.js'], timeout: '60s', workerThreads: false };

@@ -1,0 +1,2 @@
+/** sandsock as a library. */
+export { IpAddress } from './netstack/address.ts';

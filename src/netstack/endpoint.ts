@@ -1,0 +1,250 @@
+/**
+ * What the socket layer sees of the transports. Everything here is non-blocking: an operation is done, refused with a
+ * `NetError`, or 'would-block'. Results are transactional: what a call takes out (octets, a datagram, a connection) is looked at first and
+ * consumed only when the guest has it, and what it puts in is staged first and becomes part of the stream on commit.
+ */
+import type { ByteRing } from '../lib/byte-ring.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { Random } from '../lib/random.ts';
+import type { Family, IpAddress } from './address.ts';
+import type { NetError } from './net-error.ts';
+import type { Packet, PacketPool } from './packet.ts';
+import type { Observer } from './readiness.ts';
+
+/** RFC 9293 3.3.2. */
+export type TcpState =
+  | 'CLOSED'
+  | 'LISTEN'
+  | 'SYN-SENT'
+  | 'SYN-RECEIVED'
+  | 'ESTABLISHED'
+  | 'FIN-WAIT-1'
+  | 'FIN-WAIT-2'
+  | 'CLOSE-WAIT'
+  | 'CLOSING'
+  | 'LAST-ACK'
+  | 'TIME-WAIT';
+
+/** Settings common to both transports. A field may be changed at any time; `optionsChanged()` makes it take effect at once. */
+export interface IpSettings {
+  /** TTL or hop limit, 1..255; 0 for the default. */
+  ttl: number;
+  /** TOS or traffic class octet. */
+  tos: number;
+  /** For AF_INET6: no IPv4-mapped traffic. */
+  v6Only: boolean;
+  reuseAddress: boolean;
+  reusePort: boolean;
+  /** Interface the endpoint is bound to (SO_BINDTODEVICE); 0 any. */
+  boundInterface: number;
+}
+
+export interface TcpSettings extends IpSettings {
+  noDelay: boolean;
+  cork: boolean;
+  keepAlive: boolean;
+  keepIdleSeconds: number;
+  keepIntervalSeconds: number;
+  keepCount: number;
+  /** TCP_USER_TIMEOUT, milliseconds; 0 for the RFC 9293 / Linux default. */
+  userTimeoutMs: number;
+  /** TCP_MAXSEG as set; 0 unset. */
+  maxSegment: number;
+  /** Retransmissions of a SYN before ETIMEDOUT (tcp_syn_retries, 6). */
+  synRetries: number;
+  /** SO_LINGER seconds, or -1 when off. 0 turns close() into a reset. */
+  lingerSeconds: number;
+  /** TCP_LINGER2 seconds in FIN-WAIT-2 for an orphan; -1 forever. */
+  linger2Seconds: number;
+  quickAck: boolean;
+  /** TCP_DEFER_ACCEPT, seconds as effective; 0 off. */
+  deferAcceptSeconds: number;
+  windowClamp: number;
+  /** Octets of unsent and unacknowledged data the send ring may hold. */
+  sendBuffer: number;
+  /** Octets of receive ring, hence the largest window. */
+  receiveBuffer: number;
+  /** True once SO_SNDBUF or SO_RCVBUF fixed the size: no growth by itself. */
+  sendBufferLocked: boolean;
+  receiveBufferLocked: boolean;
+  /** Urgent data stays in line (SO_OOBINLINE). */
+  oobInline: boolean;
+}
+
+/** How a stream is shut down, the values of shutdown(2). */
+export const Shutdown = { Read: 1, Write: 2, Both: 3 } as const;
+
+export interface TcpEndpoint {
+  /** Attribution id, unique in the stack, never 0. */
+  readonly id: number;
+  readonly family: Family;
+  readonly settings: TcpSettings;
+  observer: Observer | undefined;
+  readonly state: TcpState;
+  readonly localAddress: IpAddress;
+  readonly localPort: number;
+  readonly remoteAddress: IpAddress;
+  readonly remotePort: number;
+  /** True after bind() or an implicit one. */
+  readonly isBound: boolean;
+
+  /** Bits of Readiness that hold now, as Linux's tcp_poll shows them (fresh: Out|Hup; listening: In when a connection is ready; ...). */
+  readiness(): number;
+  /** The pending error (sk_err): read and cleared. */
+  takeError(): NetError | undefined;
+  /** As takeError, not cleared. */
+  readonly error: NetError | undefined;
+  optionsChanged(): void;
+
+  /** Port 0 chooses an ephemeral one. */
+  bind(address: IpAddress, port: number): NetError | undefined;
+  /** Backlog as Linux counts: one more connection than `backlog` is admitted. A second call changes it. */
+  listen(backlog: number): NetError | undefined;
+  /**
+   * Starts a connection (state SYN-SENT, or an error at once). After a failure the endpoint is CLOSED with the error pending, and a
+   * further connect() starts anew. Fails with 'already-connected' from any other state.
+   */
+  connect(address: IpAddress, port: number): NetError | undefined;
+  /** The oldest connection ready for accept, left in the queue. */
+  acceptPeek(): TcpEndpoint | undefined;
+  /** Takes the connection `acceptPeek` showed. */
+  acceptCommit(): void;
+
+  /** Octets to send: staged data is written behind the tail at offset `sendRing.length + staged`; see `commitSend`. */
+  readonly sendRing: ByteRing;
+  /** Octets that may be staged now; 0 when the buffer is full (then Readiness.Out is down and rises when a third is free, as Linux). Reserves that room in the ring. */
+  sendSpace(): number;
+  /** `len` staged octets join the stream, attributed to `callId`. `more` (MSG_MORE) holds back a partial segment; `urgent` marks the last octet (MSG_OOB). */
+  commitSend(len: number, callId: number, more: boolean, urgent: boolean): void;
+
+  /** Octets received in order begin at offset 0 of this ring; `receivable` of them may be read. */
+  readonly receiveRing: ByteRing;
+  readonly receivable: number;
+  /** True when the peer's FIN follows the receivable octets, or shutdown(Read) was called. */
+  readonly receiveEnded: boolean;
+  /** The guest got `len` octets: they leave the ring and the window may open. */
+  consume(len: number): void;
+  /** True after shutdown(Write) or close. */
+  readonly sendEnded: boolean;
+  /** Octets sent and not yet acknowledged, and octets not yet sent (SIOCOUTQ, SIOCOUTQNSD). */
+  readonly unacknowledged: number;
+  readonly unsent: number;
+  /** Effective MSS of the connection (TCP_MAXSEG once connected). */
+  readonly mss: number;
+  /** Urgent octet waiting out of band, or -1; `atMark` as SIOCATMARK. */
+  readonly urgentOctet: number;
+  readonly atMark: boolean;
+  takeUrgent(): void;
+
+  /** @param how a value of Shutdown. 'not-connected' as Linux. */
+  shutdown(how: number): NetError | undefined;
+  /** connect(AF_UNSPEC): back to CLOSED with RST as RFC 9293 ABORT; a bound port stays. */
+  disconnect(): void;
+  /** Last reference gone: FIN, or RST if octets were unread or lingerSeconds is 0; the connection finishes without an observer. */
+  close(): void;
+  /** RST now (RFC 9293 ABORT). */
+  abort(): void;
+}
+
+export interface UdpSettings extends IpSettings {
+  broadcast: boolean;
+  /** Octets of received payload and overhead that may wait (SO_RCVBUF, 212992). */
+  receiveBuffer: number;
+  sendBuffer: number;
+  /** IP_MTU_DISCOVER; true for DO and WANT. */
+  dontFragment: boolean;
+  /** SO_NO_CHECK. */
+  noChecksum: boolean;
+  multicastTtl: number;
+  multicastLoop: boolean;
+  multicastInterface: number;
+}
+
+/** A datagram that waits for the reader. Its payload is `packet.at` .. `packet.end`. */
+export interface Datagram {
+  readonly packet: Packet;
+  readonly source: IpAddress;
+  readonly sourcePort: number;
+  /** Destination of its header (IP_PKTINFO ipi_addr, IP_RECVORIGDSTADDR). */
+  readonly destination: IpAddress;
+  readonly destinationPort: number;
+  readonly interfaceIndex: number;
+  readonly ttl: number;
+  readonly tos: number;
+  /** Arrival, microseconds of the stack's clock. */
+  readonly time: number;
+}
+
+/** Per-message choices from control messages; undefined fields fall back to the endpoint's settings. */
+export interface SendChoices {
+  readonly source?: IpAddress;
+  readonly interfaceIndex?: number;
+  readonly ttl?: number;
+  readonly tos?: number;
+}
+
+export interface UdpEndpoint {
+  readonly id: number;
+  readonly family: Family;
+  readonly settings: UdpSettings;
+  observer: Observer | undefined;
+  readonly localAddress: IpAddress;
+  readonly localPort: number;
+  /** Unspecified with port 0 while not connected. */
+  readonly remoteAddress: IpAddress;
+  readonly remotePort: number;
+  readonly isBound: boolean;
+  readonly isConnected: boolean;
+
+  readiness(): number;
+  takeError(): NetError | undefined;
+  readonly error: NetError | undefined;
+  optionsChanged(): void;
+
+  bind(address: IpAddress, port: number): NetError | undefined;
+  connect(address: IpAddress, port: number): NetError | undefined;
+  disconnect(): void;
+  /**
+   * Checks, routes and allocates for one datagram. The caller fills `packet.at` .. `packet.at + len`, then `transmit`s it or `release()`s it.
+   * `to` undefined sends to the connected peer ('destination-required' if there is none). `len` over 65,507 (65,527 on IPv6) is 'message-size'.
+   */
+  prepare(to: IpAddress | undefined, port: number, len: number, choices: SendChoices | undefined): Packet | NetError;
+  /** Sends what `prepare` made. Owns the packet. */
+  transmit(packet: Packet, callId: number): void;
+
+  /** Count of datagrams waiting. */
+  readonly queued: number;
+  /** The datagram `index` places from the head, undefined beyond the last. */
+  peek(index: number): Datagram | undefined;
+  /** Drops `count` datagrams from the head. */
+  consume(count: number): void;
+  /** 'not-connected' as Linux, which applies it nevertheless on a bound socket. */
+  shutdown(how: number): NetError | undefined;
+  readonly receiveEnded: boolean;
+  readonly sendEnded: boolean;
+  close(): void;
+}
+
+/** One network interface of the stack as the guest may see it. */
+export interface InterfaceInfo {
+  readonly index: number;
+  readonly name: string;
+  readonly mtu: number;
+  readonly linkAddress: Uint8Array | undefined;
+  readonly isLoopback: boolean;
+  readonly isUp: boolean;
+  readonly addresses: ReadonlyArray<{ readonly address: IpAddress; readonly prefix: number }>;
+}
+
+/** The stack as the socket layer sees it. */
+export interface Netstack {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly pool: PacketPool;
+  readonly interfaces: readonly InterfaceInfo[];
+  createTcp(family: Family): TcpEndpoint;
+  createUdp(family: Family): UdpEndpoint;
+  isLocal(address: IpAddress): boolean;
+  /** Path MTU of a connected endpoint's route (IP_MTU); undefined without route. */
+  pathMtu(remote: IpAddress): number | undefined;
+}

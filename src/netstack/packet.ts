@@ -1,0 +1,194 @@
+/**
+ * Packet buffers. All packets live in one slab, a WebAssembly.Memory, so that native reads and writes land in it directly
+ * and the SIMD checksum sees it without a copy. A `Packet` is a pooled handle to one piece of the slab with the positions of its headers,
+ * its offload state (`struct virtio_net_hdr` in spirit) and its attribution: the ids of the socket and of the call that
+ * caused it, carried through retransmission and segmentation offload.
+ *
+ * Ownership: who is handed a packet owns one reference and ends it with `release()`, or hands it on.
+ *
+ * Layout of a buffer:  base | headroom (HEADROOM octets: virtio 10, Ethernet 14, IPv6 40, TCP 60) | payload ...
+ * A packet to send is filled from the payload backwards: each layer `push`es its header in front.
+ */
+
+/** Octets kept free in front of the payload of a packet that is built here. */
+export const HEADROOM = 128;
+/** A GSO frame: 65,535 of IP, 14 of Ethernet, 10 of virtio, and the headroom, rounded up. */
+export const LARGE_OCTETS = 66_048;
+/** A frame of a 1500-octet link, or a UDP datagram of that size, with headroom. */
+export const SMALL_OCTETS = 2_048;
+
+/** What kind of super-packet this is; the values are those of `virtio_net_hdr.gso_type` (virtio 1.2, 5.1.6). */
+export const Gso = { None: 0, TcpV4: 1, TcpV6: 4, UdpL4: 5 } as const;
+
+/** State of the transport checksum. */
+export const Csum = {
+  /** Received: to be verified. To send: complete. */
+  Full: 0,
+  /** The field holds the folded pseudo-header sum; whoever sends the octets on a wire completes it (virtio NEEDS_CSUM). */
+  Partial: 1,
+  /** Received over a link that vouches for it (virtio DATA_VALID), or from this very stack. */
+  Valid: 2,
+} as const;
+
+export class Packet {
+  readonly pool: PacketPool;
+  /** The whole slab; positions below index it. */
+  readonly bytes: Uint8Array;
+  /** First octet of this buffer. */
+  readonly base: number;
+  /** One past the last octet of this buffer. */
+  readonly limit: number;
+
+  /** First octet of the current layer. */
+  at = 0;
+  /** One past the last octet of the packet. */
+  end = 0;
+  /** Start of the network and of the transport header, set by the layer that parsed or wrote it. */
+  l3 = 0;
+  l4 = 0;
+  /** IP protocol number of what stands at `l4`. */
+  protocol = 0;
+  /** Ethertype of what stands at `l3`. */
+  ethertype = 0;
+
+  /** Source and destination as words of `IpAddress`, set when the IP header was parsed or written. */
+  src0 = 0;
+  src1 = 0;
+  src2 = 0;
+  src3 = 0;
+  dst0 = 0;
+  dst1 = 0;
+  dst2 = 0;
+  dst3 = 0;
+  /** TTL or hop limit, and the TOS or traffic class octet, of a received packet. */
+  ttl = 0;
+  tos = 0;
+
+  gsoType: number = Gso.None;
+  /** Payload octets of each segment (MSS) when `gsoType` is set. */
+  gsoSize = 0;
+  csum: number = Csum.Full;
+  /** With Csum.Partial: where the sum begins (usually `l4`) and where in the packet it is stored, both slab positions. */
+  csumStart = 0;
+  csumField = 0;
+
+  /** Index of the interface it came in by or leaves by; 0 none. */
+  interfaceIndex = 0;
+  /** True when it was addressed to this host by link broadcast or multicast. */
+  linkMulticast = false;
+  /** Attribution; 0 where no socket caused it. */
+  socketId = 0;
+  callId = 0;
+  /** Time of arrival or of first transmission, microseconds. */
+  time = 0;
+  /** For queues that chain packets. */
+  next: Packet | undefined = undefined;
+
+  #references = 0;
+
+  /** @internal */
+  constructor(pool: PacketPool, bytes: Uint8Array, base: number, octets: number) {
+    this.pool = pool;
+    this.bytes = bytes;
+    this.base = base;
+    this.limit = base + octets;
+  }
+
+  /** Octets from `at` to `end`. */
+  get length(): number {
+    return this.end - this.at;
+  }
+  /** Octets the buffer can hold behind the headroom. */
+  get payloadCapacity(): number {
+    return this.limit - this.base - HEADROOM;
+  }
+  /** Moves `at` back by `octets` and returns it: room for a header. */
+  push(octets: number): number {
+    this.at -= octets;
+    return this.at;
+  }
+  /** Moves `at` past a header. */
+  pull(octets: number): number {
+    this.at += octets;
+    return this.at;
+  }
+  retain(): this {
+    this.#references++;
+    return this;
+  }
+  /** Ends one reference; the last one returns the buffer to its pool. */
+  release(): void {
+    if (--this.#references === 0) this.pool.free(this);
+  }
+
+  /** @internal Made ready for use: empty, payload to be written at `at`. */
+  reset(): this {
+    this.#references = 1;
+    this.at = this.end = this.base + HEADROOM;
+    this.l3 = this.l4 = this.protocol = this.ethertype = 0;
+    this.gsoType = Gso.None;
+    this.gsoSize = 0;
+    this.csum = Csum.Full;
+    this.csumStart = this.csumField = 0;
+    this.interfaceIndex = this.socketId = this.callId = 0;
+    this.ttl = this.tos = this.time = 0;
+    this.linkMulticast = false;
+    this.next = undefined;
+    return this;
+  }
+}
+
+export interface PoolOptions {
+  /** Count of buffers of LARGE_OCTETS. */
+  readonly large: number;
+  /** Count of buffers of SMALL_OCTETS. */
+  readonly small: number;
+}
+
+const WASM_PAGE = 65_536;
+/** The first page belongs to no packet: position 0 stays free to mean "none", and scratch needs a place. */
+const RESERVED = WASM_PAGE;
+
+export class PacketPool {
+  readonly memory: WebAssembly.Memory;
+  /** The whole slab. */
+  readonly bytes: Uint8Array;
+  /** Allocations that found no buffer; each is a packet not sent or not received. */
+  exhausted = 0;
+  readonly #large: Packet[] = [];
+  readonly #small: Packet[] = [];
+
+  constructor(options: PoolOptions = { large: 256, small: 4096 }) {
+    const octets = RESERVED + options.large * LARGE_OCTETS + options.small * SMALL_OCTETS;
+    const pages = Math.ceil(octets / WASM_PAGE);
+    // Never grown: growth would detach every view. Untouched pages cost no memory.
+    this.memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
+    this.bytes = new Uint8Array(this.memory.buffer);
+    let base = RESERVED;
+    for (let i = 0; i < options.large; i++, base += LARGE_OCTETS) {
+      this.#large.push(new Packet(this, this.bytes, base, LARGE_OCTETS));
+    }
+    for (let i = 0; i < options.small; i++, base += SMALL_OCTETS) {
+      this.#small.push(new Packet(this, this.bytes, base, SMALL_OCTETS));
+    }
+  }
+
+  /** A packet with room for `payload` octets behind the headroom, or undefined (counted) when the pool is empty. */
+  alloc(payload: number): Packet | undefined {
+    const packet = payload <= SMALL_OCTETS - HEADROOM ? (this.#small.pop() ?? this.#large.pop()) : this.#large.pop();
+    if (packet === undefined || payload > packet.payloadCapacity) {
+      if (packet !== undefined) this.free(packet);
+      this.exhausted++;
+      return undefined;
+    }
+    return packet.reset();
+  }
+  /** Free buffers of either size. */
+  get available(): { readonly large: number; readonly small: number } {
+    return { large: this.#large.length, small: this.#small.length };
+  }
+  /** @internal Use `Packet.release`. */
+  free(packet: Packet): void {
+    (packet.limit - packet.base === LARGE_OCTETS ? this.#large : this.#small).push(packet);
+  }
+}

@@ -1,0 +1,12 @@
+/**
+ * Descriptor tables. Two implementations: the complete emulated table here, for the library and the conformance suite, and the runner's, where the kernel's
+ * own table holds placeholders and ours maps them to files. Handlers use only this interface.
+ */
+import type { OpenFile } from './file.ts';
+
+export interface FdTable {
+  /** The file behind a descriptor, or undefined (EBADF). */
+  get(fd: number): OpenFile | undefined;
+  /** True when another descriptor can be made; false is EMFILE. The runner leaves that to the kernel and says true. */
+  hasRoom(): boolean;
+}

@@ -1,0 +1,33 @@
+/**
+ * The open file description (open(2)): what descriptors refer to. Status flags live here and are shared by dup'ed descriptors;
+ * FD_CLOEXEC lives in the descriptor table.
+ */
+import { WaitQueue } from './wait-queue.ts';
+
+export abstract class OpenFile {
+  /** O_NONBLOCK, O_ASYNC, O_APPEND and the access mode, as F_GETFL shows them. Under the runner O_NONBLOCK is refreshed from the kernel's file at each call. */
+  statusFlags: number;
+  /** Waiters for this file's poll events. */
+  readonly waiters = new WaitQueue();
+  #references = 0;
+
+  constructor(statusFlags: number) {
+    this.statusFlags = statusFlags;
+  }
+  /** Poll events (poll(2) bits) that hold now. */
+  abstract poll(): number;
+  /** The last reference is gone. Called once. */
+  protected abstract released(): void;
+
+  retain(): this {
+    this.#references++;
+    return this;
+  }
+  /** Ends one reference; the last one releases the file and wakes epoll items that watch it. */
+  release(): void {
+    if (--this.#references === 0) this.released();
+  }
+  get references(): number {
+    return this.#references;
+  }
+}
