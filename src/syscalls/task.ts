@@ -12,6 +12,8 @@
  * does `commit` run, else `rollback`, and nothing was lost.
  */
 import type { Instant } from '../lib/clock.ts';
+import type { Committable } from '../socket/committable.ts';
+import type { Credentials } from '../socket/credentials.ts';
 import type { FdTable } from '../socket/fd-table.ts';
 import type { OpenFile } from '../socket/file.ts';
 import type { GuestMemory } from '../socket/guest-memory.ts';
@@ -20,28 +22,8 @@ import type { WaitQueue } from '../socket/wait-queue.ts';
 /** What a handler returns instead of a result when the call must wait. Far outside the errno range. */
 export const BLOCKED = -1_000_000;
 
-/** What a finished call takes out of (or puts into) an object once the guest has the result. */
-export interface Committable {
-  /** The guest has the result: consume or publish `amount` (octets, datagrams, connections: the object's own unit). */
-  commit(amount: number): void;
-  /** The guest did not take it: forget what was staged. */
-  rollback(amount: number): void;
-  /** Poll events that will hold after `commit(amount)` if nothing else happens, so that falling readiness can be shown before the answer. */
-  eventsAfter(amount: number): number;
-}
-
 /** What an interrupted call becomes: restarted (ERESTARTSYS, subject to SA_RESTART), EINTR always, or the partial result it has. */
 export type RestartRule = 'restart' | 'interrupt';
-
-export interface Credentials {
-  readonly pid: number;
-  readonly uid: number;
-  readonly gid: number;
-  /** True for CAP_NET_BIND_SERVICE, CAP_NET_RAW, CAP_NET_ADMIN in the guest's user namespace. */
-  readonly netBindService: boolean;
-  readonly netRaw: boolean;
-  readonly netAdmin: boolean;
-}
 
 /** What handlers may ask of their task. */
 export interface CallContext {

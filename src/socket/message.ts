@@ -1,0 +1,37 @@
+/**
+ * One message on its way between a guest's call and a socket: what struct msghdr describes, already read from the guest.
+ * A task owns a few and reuses them. Names and control data are raw octets of the Linux ABI; only the socket knows what they mean.
+ */
+import type { GuestMemory } from './guest-memory.ts';
+import { IoVector } from './io-vector.ts';
+
+/** `struct sockaddr_storage`: no address is longer (move_addr_to_kernel refuses more). */
+export const NAME_CAPACITY = 128;
+const NO_OCTETS = new Uint8Array(0);
+
+export class Message {
+  readonly iov: IoVector;
+  /** MSG_* of the call, with MSG_DONTWAIT added for a non-blocking file. */
+  flags = 0;
+  /** struct sockaddr. Send: the destination, if nameLength >= 0. Receive: filled by the socket. */
+  readonly name = new Uint8Array(NAME_CAPACITY);
+  /** Octets of `name`, or -1 for none. */
+  nameLength = -1;
+  /** struct cmsghdr sequence. Send: as read from the guest. Receive: filled by the socket up to `controlCapacity`. */
+  control: Uint8Array = NO_OCTETS;
+  controlLength = 0;
+  /** Receive: octets of control the guest has room for. */
+  controlCapacity = 0;
+  /** Receive: msg_flags for the guest (MSG_TRUNC, MSG_CTRUNC, ...). */
+  outFlags = 0;
+
+  constructor(memory: GuestMemory) {
+    this.iov = new IoVector(memory);
+  }
+  clear(): void {
+    this.iov.clear();
+    this.flags = this.controlLength = this.controlCapacity = this.outFlags = 0;
+    this.nameLength = -1;
+    this.control = NO_OCTETS;
+  }
+}
