@@ -1,0 +1,198 @@
+/**
+ * Local ports of one transport: who holds which, who may share one, and how a free one is chosen (RFC 6056).
+ *
+ * Theory of operation. Each bound endpoint owns a `PortBinding`, linked into the list of its port. A list may be long (every connection that a
+ * listener accepted holds the listener's port), so leaving it is O(1) and only an explicit bind() walks it.
+ *
+ * Conflict rules are Linux's (socket(7), ip(7); measured): two bindings of a port conflict when their interfaces and addresses overlap, unless both
+ * have SO_REUSEADDR (TCP: and neither listens) or both have SO_REUSEPORT. An unspecified address overlaps every address of its family; `::` without
+ * IPV6_V6ONLY overlaps IPv4 too. A connect() without bind() shares a port with other such connections as long as the 4-tuple is unique.
+ *
+ * Ephemeral ports: RFC 6056 algorithm 4 (double-hash), with Linux's habit of even ports for connect() and odd ones for bind(), so that
+ * the two do not starve each other. SO_REUSEPORT here does not compare user ids: one stack belongs to one sandbox.
+ */
+import type { Random } from '../lib/random.ts';
+import { HalfSipHash13 } from '../lib/siphash.ts';
+import { IpAddress } from './address.ts';
+
+/** net.ipv4.ip_local_port_range. */
+export const EPHEMERAL_FIRST = 32_768;
+export const EPHEMERAL_LAST = 60_999;
+const EPHEMERAL_COUNT = EPHEMERAL_LAST - EPHEMERAL_FIRST + 1;
+/** Size of RFC 6056's table of increments. */
+const PERTURBATIONS = 256;
+
+/** What binds: the settings are read whenever a conflict is judged, so later setsockopt() counts, as on Linux. */
+export interface PortUser {
+  readonly settings: {
+    readonly reuseAddress: boolean;
+    readonly reusePort: boolean;
+    readonly v6Only: boolean;
+    readonly boundInterface: number;
+  };
+  /** A TCP listener. SO_REUSEADDR does not share a port with one. */
+  readonly isListening: boolean;
+}
+
+export class PortBinding<U extends PortUser> {
+  readonly user: U;
+  address: IpAddress = IpAddress.ANY4;
+  /** 0 while not bound. */
+  port = 0;
+  /** False when connect() chose the port: others may then connect from it too. */
+  explicit = false;
+  /** @internal */
+  previous: PortBinding<U> | undefined = undefined;
+  /** @internal */
+  next: PortBinding<U> | undefined = undefined;
+
+  constructor(user: U) {
+    this.user = user;
+  }
+}
+
+interface Bucket<U extends PortUser> {
+  first: PortBinding<U> | undefined;
+  explicitCount: number;
+}
+
+export class PortTable<U extends PortUser> {
+  readonly #buckets = new Map<number, Bucket<U>>();
+  readonly #random: Random;
+  readonly #hash: HalfSipHash13;
+  readonly #increments = new Uint16Array(PERTURBATIONS);
+
+  constructor(random: Random) {
+    this.#random = random;
+    this.#hash = HalfSipHash13.random(random);
+    for (let i = 0; i < PERTURBATIONS; i++) this.#increments[i] = random.u32();
+  }
+
+  /** Binds to `address` and `port`, 0 for an ephemeral one. */
+  bind(binding: PortBinding<U>, address: IpAddress, port: number): 'address-in-use' | undefined {
+    const chosen = port === 0 ? this.#freePort(binding, address) : port;
+    if (chosen === 0 || (port !== 0 && this.conflicts(binding, address, port))) return 'address-in-use';
+    this.#link(binding, address, chosen, true);
+    return undefined;
+  }
+
+  /** True if `binding` may not hold `address` and `port` beside those that do. It does not conflict with itself. */
+  conflicts(binding: PortBinding<U>, address: IpAddress, port: number): boolean {
+    const mine = binding.user.settings;
+    for (let other = this.#buckets.get(port)?.first; other !== undefined; other = other.next) {
+      if (other === binding) continue;
+      const theirs = other.user.settings;
+      if (mine.boundInterface !== theirs.boundInterface && mine.boundInterface !== 0 && theirs.boundInterface !== 0) {
+        continue;
+      }
+      if (mine.reuseAddress && theirs.reuseAddress && !other.user.isListening) continue;
+      if (mine.reusePort && theirs.reusePort) continue;
+      if (overlap(address, mine.v6Only, other.address, theirs.v6Only)) return true;
+    }
+    return false;
+  }
+
+  /**
+   * Chooses a port for a connect() that was not bound. `isFree` says whether the 4-tuple with that port is unique.
+   * @returns the port, now bound, or 0 when all are taken.
+   */
+  bindForConnect(
+    binding: PortBinding<U>,
+    address: IpAddress,
+    remote: IpAddress,
+    remotePort: number,
+    isFree: (port: number) => boolean,
+  ): number {
+    const index = this.#tupleHash(address, remote, remotePort);
+    const cell = (index >>> 24) % PERTURBATIONS;
+    const start = (((index >>> 0) + (this.#increments[cell] as number)) % EPHEMERAL_COUNT) & ~1;
+    for (let parity = 0; parity < 2; parity++) {
+      for (let i = 0; i < EPHEMERAL_COUNT; i += 2) {
+        const port = EPHEMERAL_FIRST + ((start + i + parity) % EPHEMERAL_COUNT);
+        const bucket = this.#buckets.get(port);
+        if (bucket !== undefined && (bucket.explicitCount > 0 || !isFree(port))) continue;
+        this.#increments[cell] = (this.#increments[cell] as number) + i + 2;
+        this.#link(binding, address, port, false);
+        return port;
+      }
+    }
+    return 0;
+  }
+
+  /** A connection that a listener accepted holds the listener's port. */
+  share(binding: PortBinding<U>, address: IpAddress, port: number): void {
+    this.#link(binding, address, port, true);
+  }
+
+  release(binding: PortBinding<U>): void {
+    const bucket = this.#buckets.get(binding.port);
+    if (bucket === undefined) return;
+    if (binding.previous === undefined) bucket.first = binding.next;
+    else binding.previous.next = binding.next;
+    if (binding.next !== undefined) binding.next.previous = binding.previous;
+    if (binding.explicit) bucket.explicitCount--;
+    if (bucket.first === undefined) this.#buckets.delete(binding.port);
+    binding.previous = binding.next = undefined;
+    binding.port = 0;
+  }
+
+  /** The bindings of a port, newest first, for a protocol that demultiplexes by them. */
+  first(port: number): PortBinding<U> | undefined {
+    return this.#buckets.get(port)?.first;
+  }
+  /** Ports in use. */
+  get count(): number {
+    return this.#buckets.size;
+  }
+
+  #link(binding: PortBinding<U>, address: IpAddress, port: number, explicit: boolean): void {
+    if (binding.port !== 0) this.release(binding);
+    let bucket = this.#buckets.get(port);
+    if (bucket === undefined) {
+      bucket = { first: undefined, explicitCount: 0 };
+      this.#buckets.set(port, bucket);
+    }
+    binding.address = address;
+    binding.port = port;
+    binding.explicit = explicit;
+    binding.next = bucket.first;
+    if (bucket.first !== undefined) bucket.first.previous = binding;
+    bucket.first = binding;
+    if (explicit) bucket.explicitCount++;
+  }
+
+  /** An odd port first, then an even one, from a random start; a port that can be had without sharing before one that cannot. */
+  #freePort(binding: PortBinding<U>, address: IpAddress): number {
+    const start = (this.#random.u32() % EPHEMERAL_COUNT) | 1;
+    for (const shared of [false, true]) {
+      for (let parity = 0; parity < 2; parity++) {
+        for (let i = 0; i < EPHEMERAL_COUNT; i += 2) {
+          const port = EPHEMERAL_FIRST + ((start + i + parity) % EPHEMERAL_COUNT);
+          if (!this.#buckets.has(port)) return port;
+          if (shared && !this.conflicts(binding, address, port)) return port;
+        }
+      }
+    }
+    return 0;
+  }
+  #tupleHash(local: IpAddress, remote: IpAddress, remotePort: number): number {
+    const h = this.#hash;
+    h.begin();
+    for (const a of [local, remote]) {
+      h.add(a.w0);
+      h.add(a.w1);
+      h.add(a.w2);
+      h.add(a.w3);
+    }
+    h.add(remotePort);
+    return h.finish();
+  }
+}
+
+/** Whether two bound addresses can receive the same packet. */
+function overlap(a: IpAddress, aV6Only: boolean, b: IpAddress, bV6Only: boolean): boolean {
+  if (a.equals(b)) return true;
+  if (a.isUnspecified) return a.isV4 === b.isV4 ? true : a.isV4 ? b.isUnspecified && !bV6Only : !aV6Only;
+  if (b.isUnspecified) return a.isV4 === b.isV4 ? true : b.isV4 ? false : !bV6Only;
+  return false;
+}
