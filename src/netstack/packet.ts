@@ -9,6 +9,7 @@
  * Layout of a buffer:  base | headroom (HEADROOM octets: virtio 10, Ethernet 14, IPv6 40, TCP 60) | payload ...
  * A packet to send is filled from the payload backwards: each layer `push`es its header in front.
  */
+import { checksumOver, type InternetChecksum } from '../lib/checksum.ts';
 
 /** Octets kept free in front of the payload of a packet that is built here. */
 export const HEADROOM = 128;
@@ -153,6 +154,8 @@ export class PacketPool {
   readonly memory: WebAssembly.Memory;
   /** The whole slab. */
   readonly bytes: Uint8Array;
+  /** Sums over slab positions. */
+  readonly checksum: InternetChecksum;
   /** Allocations that found no buffer; each is a packet not sent or not received. */
   exhausted = 0;
   readonly #large: Packet[] = [];
@@ -164,6 +167,7 @@ export class PacketPool {
     // Never grown: growth would detach every view. Untouched pages cost no memory.
     this.memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
     this.bytes = new Uint8Array(this.memory.buffer);
+    this.checksum = checksumOver(this.memory);
     let base = RESERVED;
     for (let i = 0; i < options.large; i++, base += LARGE_OCTETS) {
       this.#large.push(new Packet(this, this.bytes, base, LARGE_OCTETS));
