@@ -50,6 +50,7 @@ export const u16: Field<number> = {
     b[at + 1] = x >>> 8;
   },
 };
+export const i16: Field<number> = { ...u16, ctype: 'short', get: (b, at) => (u16.get(b, at) << 16) >> 16 };
 export const i32: Field<number> = {
   size: 4,
   align: 4,
@@ -120,6 +121,9 @@ export const octets = (size: number): Field<Uint8Array> => ({
   get: (b, at) => b.slice(at, at + size),
   put: (b, at, x) => b.set(x.subarray(0, size), at),
 });
+
+/** A `__u64` that nobody here computes with (epoll_data): 8 octets, aligned as the integer is. */
+export const alignedOctets8: Field<Uint8Array> = { ...octets(8), align: 8 };
 
 /** The number two 32-bit halves stand for; `Infinity` above 2^53 - 1. Used for registers as well. */
 export const fromWords = (low: number, high: number): number => (high > 0x1f_ffff ? Infinity : high * WORD + low);

@@ -1,0 +1,30 @@
+/** epoll(7): include/uapi/linux/eventpoll.h. */
+import { alignedOctets8, octets, struct, type TypeOf, u32 } from './struct.ts';
+
+export const EPOLL_CLOEXEC = 0x80000;
+export const EPOLL_CTL_ADD = 1;
+export const EPOLL_CTL_DEL = 2;
+export const EPOLL_CTL_MOD = 3;
+export const EPOLLIN = 0x1;
+export const EPOLLPRI = 0x2;
+export const EPOLLOUT = 0x4;
+export const EPOLLERR = 0x8;
+export const EPOLLHUP = 0x10;
+export const EPOLLRDNORM = 0x40;
+export const EPOLLRDBAND = 0x80;
+export const EPOLLWRNORM = 0x100;
+export const EPOLLWRBAND = 0x200;
+export const EPOLLMSG = 0x400;
+export const EPOLLRDHUP = 0x2000;
+export const EPOLLEXCLUSIVE = 0x10000000;
+export const EPOLLWAKEUP = 0x20000000;
+export const EPOLLONESHOT = 0x40000000;
+export const EPOLLET = 0x80000000;
+/** More events than this in one epoll_wait(2) are EINVAL: INT_MAX / sizeof(struct epoll_event) on x86_64 (fs/eventpoll.c). */
+export const EP_MAX_EVENTS = 178956970;
+
+/** `struct epoll_event` on x86_64, where it is packed so that 32-bit and 64-bit layouts agree. `data` is opaque: copied as octets. */
+export const epollEventAmd64 = struct('epoll_event', 12, { events: u32, data: octets(8) }, 1);
+/** `struct epoll_event` on arm64 and every other architecture. */
+export const epollEventArm64 = struct('epoll_event', 16, { events: u32, data: alignedOctets8 });
+export type EpollEvent = TypeOf<typeof epollEventAmd64>;

@@ -1,0 +1,24 @@
+/**
+ * The Linux socket ABI as data: structs with their sizes and offsets, constants under their C names, error numbers, system call numbers of x86_64 and arm64.
+ * It works on octets alone: no system call, no dependency, any JavaScript engine. Everything is checked against the C headers in CI.
+ *
+ * @example
+ * import { AF_INET, sockaddrIn } from 'sandsock/abi';
+ * const octets = sockaddrIn.encode({ family: AF_INET, port: 80, addr: 0x7f000001, zero: new Uint8Array(8) });
+ */
+export * from './cmsg.ts';
+export * from './epoll.ts';
+export * from './errno.ts';
+export * from './fcntl.ts';
+export * from './in.ts';
+export * from './ioctl.ts';
+export * from './msghdr.ts';
+export * from './nr-amd64.ts';
+export * from './nr-arm64.ts';
+export * from './poll.ts';
+export * from './signal.ts';
+export * from './sockaddr.ts';
+export * from './socket.ts';
+export * from './sockopt.ts';
+export * from './struct.ts';
+export * from './transport.ts';
