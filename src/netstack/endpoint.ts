@@ -151,8 +151,15 @@ export interface UdpSettings extends IpSettings {
   /** Octets of received payload and overhead that may wait (SO_RCVBUF, 212992). */
   receiveBuffer: number;
   sendBuffer: number;
-  /** IP_MTU_DISCOVER; true for DO and WANT. */
+  /** IP_MTU_DISCOVER: DF is set on whatever fits the path MTU (WANT, DO). Larger datagrams are fragmented without DF. */
   dontFragment: boolean;
+  /** IP_MTU_DISCOVER DO: a datagram larger than the path MTU is 'message-size' instead of fragmented. */
+  neverFragment: boolean;
+  /**
+   * IP_RECVERR: every ICMP error that quotes a datagram of this socket becomes its pending error (connected or not, and those that Linux else ignores:
+   * host and network unreachable) and is kept in the error queue.
+   */
+  receiveErrors: boolean;
   /** SO_NO_CHECK. */
   noChecksum: boolean;
   multicastTtl: number;
@@ -173,6 +180,23 @@ export interface Datagram {
   readonly tos: number;
   /** Arrival, microseconds of the stack's clock. */
   readonly time: number;
+}
+
+/** An ICMP error about a datagram sent, as the error queue keeps it (ip(7), IP_RECVERR). */
+export interface DatagramError {
+  readonly error: NetError;
+  /** ICMP type and code. */
+  readonly type: number;
+  readonly code: number;
+  /** Next-hop MTU of a fragmentation-needed or packet-too-big message, else 0. */
+  readonly info: number;
+  /** Who reported it. */
+  readonly offender: IpAddress;
+  /** Where the datagram was sent. */
+  readonly destination: IpAddress;
+  readonly destinationPort: number;
+  /** What the message quotes of its payload. */
+  readonly payload: Uint8Array;
 }
 
 /** Per-message choices from control messages; undefined fields fall back to the endpoint's settings. */
@@ -218,6 +242,10 @@ export interface UdpEndpoint {
   peek(index: number): Datagram | undefined;
   /** Drops `count` datagrams from the head. */
   consume(count: number): void;
+  /** The oldest entry of the error queue (bounded; only with `receiveErrors`). While there is one, Readiness.Err holds. */
+  peekError(): DatagramError | undefined;
+  /** Drops that entry. */
+  consumeError(): void;
   /** 'not-connected' as Linux, which applies it nevertheless on a bound socket. */
   shutdown(how: number): NetError | undefined;
   readonly receiveEnded: boolean;
