@@ -1,8 +1,8 @@
-import test from 'ava';
 import * as abi from '../../src/abi/index.ts';
-import { check, hasCompiler } from './check-headers.ts';
+import { architecture, command, needing } from '../support/needs.ts';
+import { check } from './check-headers.ts';
 
-const run = hasCompiler('gcc') && process.arch === 'x64' ? test : test.skip;
+const run = needing(command('gcc'), architecture('x64'));
 
 run('src/abi agrees with the C headers of x86_64', (t) => {
   t.true(check('gcc', abi.epollEventAmd64, abi.NR_AMD64).assertions > 1000);

@@ -1,0 +1,35 @@
+/**
+ * Tests that need something which not every host has. `needing(command('gcc'))` is `test` where the host has it; where not, the test is left out and its
+ * line says what is missing; with CI=true, where everything must be there, it fails instead.
+ */
+import { existsSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import test, { type Implementation } from 'ava';
+
+export interface Need {
+  /** What is missing where it is, in the words of the line: "gcc", "root". */
+  readonly what: string;
+  readonly present: boolean;
+}
+
+export const command = (name: string): Need => ({
+  what: name,
+  present: (process.env['PATH'] ?? '').split(delimiter).some((folder) => existsSync(join(folder, name))),
+});
+export const root: Need = { what: 'root', present: process.getuid?.() === 0 };
+export const architecture = (name: typeof process.arch): Need => ({
+  what: `a machine of architecture ${name}`,
+  present: process.arch === name,
+});
+
+export type Declare = (title: string, body: Implementation<[]>) => void;
+
+export function needing(...needs: readonly Need[]): Declare {
+  const missing = needs.filter(({ present }) => !present).map(({ what }) => what);
+  if (missing.length === 0) return (title, body) => test(title, body);
+  const reason = `needs ${missing.join(' and ')}`;
+  if (process.env['CI'] === 'true') return (title) => test(title, (t) => t.fail(reason));
+  // the one place where a test is left out
+  const { skip } = test;
+  return (title, body) => skip(`${title} (left out: ${reason})`, body);
+}
