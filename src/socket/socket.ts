@@ -41,7 +41,11 @@ export abstract class Socket extends OpenFile implements Committable {
   abstract connect(name: Uint8Array, len: number, credentials: Credentials): number;
   /** Outcome of a started connection: 0, the error that ended it (cleared), or -EINPROGRESS while it goes on. */
   abstract connectResult(): number;
-  /** The socket for the oldest connection ready, still in the queue, or -EAGAIN, -EINVAL (not listening), -EOPNOTSUPP. `acceptCommittable` takes it out on commit(1). */
+  /**
+   * The socket for the oldest connection ready, still in the queue, or -EAGAIN, -EINVAL (not listening), -EOPNOTSUPP. `acceptCommittable` takes it out on commit(1).
+   * The queue holds a reference of its own (`retain`) from the first peek on and gives it up in commit(1), so that a caller that retains and releases without
+   * commit leaves the connection where it is.
+   */
   abstract acceptPeek(): Socket | number;
   abstract readonly acceptCommittable: Committable;
   /** Writes the local (`peer` false) or remote address to `out`; returns its full length or -ENOTCONN. */
@@ -58,6 +62,11 @@ export abstract class Socket extends OpenFile implements Committable {
   abstract commit(amount: number): void;
   abstract rollback(amount: number): void;
   abstract eventsAfter(amount: number): number;
+  /**
+   * Puts an error (positive errno) back for the next call to find, as sk_err: one that came after part of a call had succeeded, whose result is
+   * that part (recvmmsg, a send larger than the buffer).
+   */
+  abstract setError(errno: number): void;
   /** `how` 0..2 as shutdown(2). */
   abstract shutdown(how: number): number;
   /** `value` is the option value as the guest gave it, at most 64 KiB of it. Returns 0 or a negative errno. */
