@@ -31,6 +31,9 @@ export const Csum = {
   Valid: 2,
 } as const;
 
+/** Of the headroom, what a copy may use for headers: Ethernet 14, IP 40, TCP 60, even. */
+const COPY_HEADERS = 114;
+
 export class Packet {
   readonly pool: PacketPool;
   /** The whole slab; positions below index it. */
@@ -120,6 +123,48 @@ export class Packet {
   /** Ends one reference; the last one returns the buffer to its pool. */
   release(): void {
     if (--this.#references === 0) this.pool.free(this);
+  }
+
+  /** A copy of `at` .. `end` with its offload state and attribution, in a buffer of `pool`; undefined when that has none. */
+  copyTo(pool: PacketPool): Packet | undefined {
+    const packet = pool.alloc(Math.max(0, this.length - COPY_HEADERS));
+    if (packet === undefined) return undefined;
+    // Headers may stand in the headroom, as in the original.
+    packet.at = packet.base + HEADROOM - COPY_HEADERS;
+    packet.end = packet.at + this.length;
+    packet.bytes.set(this.bytes.subarray(this.at, this.end), packet.at);
+    const moved = packet.at - this.at;
+    packet.l3 = this.l3 + moved;
+    packet.l4 = this.l4 + moved;
+    packet.csumStart = this.csumStart + moved;
+    packet.csumField = this.csumField + moved;
+    packet.protocol = this.protocol;
+    packet.ethertype = this.ethertype;
+    packet.src0 = this.src0;
+    packet.src1 = this.src1;
+    packet.src2 = this.src2;
+    packet.src3 = this.src3;
+    packet.dst0 = this.dst0;
+    packet.dst1 = this.dst1;
+    packet.dst2 = this.dst2;
+    packet.dst3 = this.dst3;
+    packet.ttl = this.ttl;
+    packet.tos = this.tos;
+    packet.gsoType = this.gsoType;
+    packet.gsoSize = this.gsoSize;
+    packet.csum = this.csum;
+    packet.interfaceIndex = this.interfaceIndex;
+    packet.linkMulticast = this.linkMulticast;
+    packet.socketId = this.socketId;
+    packet.callId = this.callId;
+    packet.time = this.time;
+    return packet;
+  }
+  /** Forgets what the sender's layers noted, all but the octets, the offload state and the attribution: as it would look to a receiver. */
+  arrived(): void {
+    this.interfaceIndex = 0;
+    this.linkMulticast = false;
+    this.l3 = this.l4 = this.protocol = this.ethertype = 0;
   }
 
   /** @internal Made ready for use: empty, payload to be written at `at`. */

@@ -35,6 +35,8 @@ export interface OutputOptions {
 /** An ICMP error about a packet we sent (RFC 792, RFC 4443). */
 export interface IcmpError {
   readonly kind: NetError;
+  /** False where Linux reports it only to those who asked for errors (IP_RECVERR) or are still connecting: it may pass. */
+  readonly isHard: boolean;
   readonly type: number;
   readonly code: number;
   /** Of a fragmentation-needed or packet-too-big message. */
@@ -47,9 +49,16 @@ export interface IpLayer {
   readonly generation: number;
   /**
    * Route lookup with source selection. `source` unspecified lets the layer choose; a chosen source must be local
-   * (weak host model, as Linux). `interfaceIndex` 0 for any.
+   * (weak host model, as Linux). `interfaceIndex` 0 for any. The route's remote is the address to put into headers: the unspecified address stands
+   * for loopback. `protocol` and `port` name the service asked for, since some addresses of loopback may be served across a link (see LinkService).
    */
-  route(remote: IpAddress, source: IpAddress | undefined, interfaceIndex: number): Route | NetError;
+  route(
+    remote: IpAddress,
+    source: IpAddress | undefined,
+    interfaceIndex: number,
+    protocol?: number,
+    port?: number,
+  ): Route | NetError;
   /**
    * Sends a packet whose `at` stands on the transport header, complete (or Csum.Partial). Writes the IP header in front,
    * fragments where permitted, resolves the next hop and hands it to the link. Owns the packet.
@@ -60,6 +69,11 @@ export interface IpLayer {
   /** True for an address that may be bound: local, unspecified, multicast or broadcast (RFC 1122 leaves the latter to us; we follow Linux). */
   isBindable(address: IpAddress): boolean;
   register(protocol: number, transport: TransportProtocol): void;
+  /**
+   * Notes a smaller path MTU, to be called by a transport once it has found that the ICMP message quotes a packet it really sent and that may be in
+   * flight (RFC 5927 7). Moves `generation` if it changes anything, so routes are looked up again.
+   */
+  lowerPathMtu(remote: IpAddress, mtu: number): void;
   /**
    * Answers `packet` (its `l3` stands on the IP header) with a port or protocol unreachable message, within the rate limit,
    * and never for multicast, broadcast or loops (RFC 1122 3.2.2, RFC 4443 2.4). Does not take the packet over.
@@ -72,4 +86,15 @@ export interface TransportProtocol {
   receive(packet: Packet): void;
   /** An ICMP error that quotes one of our packets: at least the ports are readable at `l4` of `quoted`, whose src* is ours and dst* the peer. Does not own it. */
   icmpError(quoted: Packet, error: IcmpError): void;
+  /** Whether a local endpoint would take what is sent to `address` and `port`. */
+  isBound?(address: IpAddress, port: number): boolean;
+}
+
+/**
+ * An address of loopback whose service stands at the far end of a link (a nameserver at 127.0.0.53 that the host's resolv.conf names). Unless a local
+ * endpoint is bound there, `route` leads to it across the link, from the interface's own address, and what it sends is taken in.
+ */
+export interface LinkService {
+  readonly address: IpAddress;
+  readonly port: number;
 }

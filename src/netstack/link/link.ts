@@ -2,7 +2,7 @@
  * A link endpoint: the stack's (and the gateway's) only way to the outside. Frames travel as `Packet`s whose `at` .. `end` is an Ethernet
  * frame, or a bare IP packet where `linkAddress` is undefined.
  */
-import type { Packet } from '../packet.ts';
+import type { Packet, PacketPool } from '../packet.ts';
 
 /** What the link does for the sender, and vouches for toward the receiver. */
 export const LinkCapability = {
@@ -31,6 +31,16 @@ export interface LinkCounters {
   txDropped: number;
 }
 
+export const linkCounters = (): LinkCounters => ({
+  rxFrames: 0,
+  rxOctets: 0,
+  txFrames: 0,
+  txOctets: 0,
+  rxErrors: 0,
+  rxDropped: 0,
+  txDropped: 0,
+});
+
 export interface LinkEndpoint {
   /** Octets of the largest network-layer packet. */
   readonly mtu: number;
@@ -39,7 +49,8 @@ export interface LinkEndpoint {
   /** Bits of LinkCapability. */
   readonly capabilities: number;
   readonly counters: LinkCounters;
-  attach(receiver: LinkReceiver): void;
+  /** @param pool where the receiver wants its packets; a link with buffers of its own ignores it. */
+  attach(receiver: LinkReceiver, pool?: PacketPool): void;
   /**
    * Owns the packet from now on. What cannot leave at once waits in a bounded queue; false (and counted) if that is full.
    * A TCP endpoint treats false as loss.

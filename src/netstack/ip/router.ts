@@ -1,0 +1,155 @@
+/**
+ * Where a packet goes and from which address (RFC 1122 3.3; weak host model, as Linux: an address belongs to the host, not to the interface).
+ * Order of decisions, Linux's ip_route_output: unspecified means loopback; services behind a link; our own addresses; broadcast and multicast; the table.
+ */
+import type { Clock } from '../../lib/clock.ts';
+import { IpAddress } from '../address.ts';
+import type { NetError } from '../net-error.ts';
+import type { NetInterface } from './interface.ts';
+import type { LinkService, TransportProtocol } from './ip.ts';
+import { PathMtuCache } from './path-mtu.ts';
+import { ResolvedRoute } from './route.ts';
+import { type RouteSpec, RouteTable } from './route-table.ts';
+import { selectSource } from './source-selection.ts';
+
+/** The total length field; over IPv6 the header does not count. */
+const MAX_MTU_V4 = 65_535;
+const MAX_MTU_V6 = 65_575;
+
+export class Router {
+  generation = 1;
+  readonly interfaces: NetInterface[] = [];
+  readonly table = new RouteTable();
+  readonly pathMtus: PathMtuCache;
+  readonly #services: { readonly service: LinkService; readonly iface: NetInterface }[] = [];
+  readonly #transports: readonly (TransportProtocol | undefined)[];
+
+  /** @param transports by protocol number. */
+  constructor(clock: Clock, transports: readonly (TransportProtocol | undefined)[]) {
+    this.pathMtus = new PathMtuCache(clock, () => this.generation++);
+    this.#transports = transports;
+  }
+
+  interfaceAt(index: number): NetInterface | undefined {
+    return this.interfaces[index - 1];
+  }
+  addService(service: LinkService, iface: NetInterface): void {
+    this.#services.push({ service, iface });
+    this.generation++;
+  }
+  /** True for the source of packets that may come over `iface` although it is an address of loopback. */
+  isServiceOf(iface: NetInterface, address: IpAddress): boolean {
+    return this.#services.some((s) => s.iface === iface && s.service.address.equals(address));
+  }
+  interfaceClosed(iface: NetInterface): void {
+    this.table.removeInterface(iface.index);
+    this.generation++;
+  }
+
+  isLocal(address: IpAddress): boolean {
+    if (address.isLoopback) return true;
+    return this.interfaces.some((i) => i.isUp && i.hasAddress(address));
+  }
+  isBroadcast(address: IpAddress): boolean {
+    return address.isLimitedBroadcast || this.interfaces.some((i) => i.isUp && i.isSubnetBroadcast(address));
+  }
+
+  route(
+    asked: IpAddress,
+    source: IpAddress | undefined,
+    interfaceIndex: number,
+    protocol: number,
+    port: number,
+  ): ResolvedRoute | NetError {
+    const from = source?.isUnspecified === true ? undefined : source;
+    const remote = asked.isUnspecified ? (from ?? loopbackOf(asked)) : asked;
+    const refusal = this.#refusal(remote, from, interfaceIndex);
+    if (refusal !== undefined) return refusal;
+    const served = remote.isLoopback ? this.#serviceRoute(remote, from, interfaceIndex, protocol, port) : undefined;
+    if (served !== undefined) return served;
+    if (this.isLocal(remote)) return this.#localRoute(remote, from);
+    if (remote.isMulticast || remote.isLimitedBroadcast) return this.#groupRoute(remote, from, interfaceIndex);
+    return this.#tableRoute(remote, from, interfaceIndex);
+  }
+
+  #refusal(remote: IpAddress, from: IpAddress | undefined, interfaceIndex: number): NetError | undefined {
+    if (interfaceIndex !== 0 && this.interfaceAt(interfaceIndex)?.isUp !== true) return 'network-unreachable';
+    if (from === undefined) return undefined;
+    if (from.isV4 !== remote.isV4) return 'network-unreachable';
+    return this.isLocal(from) ? undefined : 'invalid';
+  }
+
+  #serviceRoute(
+    remote: IpAddress,
+    from: IpAddress | undefined,
+    interfaceIndex: number,
+    protocol: number,
+    port: number,
+  ): ResolvedRoute | undefined {
+    if (from?.isLoopback === true) return undefined;
+    for (const { service, iface } of this.#services) {
+      if (!service.address.equals(remote) || !iface.isUp) continue;
+      if (interfaceIndex !== 0 && interfaceIndex !== iface.index) continue;
+      // An answer to what came over the link goes back over it, whatever port it names.
+      const isAnswer = interfaceIndex !== 0 && port === 0;
+      const isAsked = port === service.port && this.#transports[protocol]?.isBound?.(remote, port) !== true;
+      if (!isAnswer && !isAsked) continue;
+      const hop = this.table.lookup(remote.isV4 ? IpAddress.ANY4 : IpAddress.ANY6, iface.index)?.gateway ?? remote;
+      const local = from ?? selectSource(hop, hop, iface.addresses, []);
+      if (local !== undefined) return this.#resolved(iface, local, remote, hop, undefined, false);
+    }
+    return undefined;
+  }
+  #localRoute(remote: IpAddress, from: IpAddress | undefined): ResolvedRoute | NetError {
+    const [loopback] = this.interfaces;
+    if (loopback === undefined) return 'network-unreachable';
+    return this.#resolved(
+      loopback,
+      from ?? (remote.isLoopback ? loopbackOf(remote) : remote),
+      remote,
+      remote,
+      undefined,
+      false,
+    );
+  }
+  #groupRoute(remote: IpAddress, from: IpAddress | undefined, interfaceIndex: number): ResolvedRoute | NetError {
+    const iface =
+      this.interfaceAt(interfaceIndex) ??
+      (from === undefined ? undefined : this.interfaces.find((i) => i.isUp && i.hasAddress(from))) ??
+      this.interfaceAt(this.table.lookup(remote, 0)?.interfaceIndex ?? 0) ??
+      // IPv6 has a route for ff00::/8 on every interface; IPv4 needs one in the table.
+      (remote.isV4 ? undefined : this.interfaces.find((i) => i.isUp && !i.isLoopback));
+    if (iface === undefined || !iface.isUp) return 'network-unreachable';
+    const local = from ?? selectSource(remote, remote, iface.addresses, []);
+    if (local === undefined) return remote.isV4 ? 'network-unreachable' : 'address-not-available';
+    return this.#resolved(iface, local, remote, remote, undefined, remote.isLimitedBroadcast);
+  }
+  #tableRoute(remote: IpAddress, from: IpAddress | undefined, interfaceIndex: number): ResolvedRoute | NetError {
+    const spec = this.table.lookup(remote, interfaceIndex);
+    const iface = this.interfaceAt(spec?.interfaceIndex ?? 0);
+    if (spec === undefined || iface === undefined || !iface.isUp) return 'network-unreachable';
+    // Linux refuses to let 127.0.0.0/8 out (__mkroute_output: EINVAL); RFC 1122 3.2.1.3.
+    if (from?.isLoopback === true) return 'invalid';
+    const nextHop = spec.gateway ?? remote;
+    const local = from ?? spec.source ?? selectSource(remote, nextHop, iface.addresses, this.#others(iface));
+    if (local === undefined) return remote.isV4 ? 'network-unreachable' : 'address-not-available';
+    return this.#resolved(iface, local, remote, nextHop, spec, this.isBroadcast(remote));
+  }
+  #others(iface: NetInterface) {
+    return this.interfaces.filter((i) => i !== iface && i.isUp && !i.isLoopback).flatMap((i) => i.addresses);
+  }
+  #resolved(
+    iface: NetInterface,
+    local: IpAddress,
+    remote: IpAddress,
+    nextHop: IpAddress,
+    spec: RouteSpec | undefined,
+    isBroadcast: boolean,
+  ): ResolvedRoute {
+    const linkMtu = Math.min(iface.mtu, spec?.mtu ?? iface.mtu, remote.isV4 ? MAX_MTU_V4 : MAX_MTU_V6);
+    const mtu = iface.isLoopback ? linkMtu : this.pathMtus.lookup(remote, linkMtu);
+    return new ResolvedRoute(iface, { local, remote, nextHop, mtu, isBroadcast, generation: this.generation });
+  }
+}
+
+const loopbackOf = (family: IpAddress): IpAddress => (family.isV4 ? IpAddress.LOOPBACK4 : IpAddress.LOOPBACK6);

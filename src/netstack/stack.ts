@@ -1,0 +1,152 @@
+/**
+ * The stack: interfaces, IP, ICMP, UDP and TCP over one packet pool, one clock and one random source. It knows no loop: its owner feeds links, calls
+ * `step` once per turn, and sleeps until the instant that it returns. Nothing here is entered recursively: what is sent to ourselves waits in the
+ * loopback's queue until `step`.
+ */
+import type { Instant, TimerHeap } from '../lib/clock.ts';
+import type { Random } from '../lib/random.ts';
+import { type Family, IpAddress } from './address.ts';
+import type { Netstack, TcpEndpoint, UdpEndpoint } from './endpoint.ts';
+import type { IpEnvironment, NetInterface } from './ip/interface.ts';
+import { type IpLayer, IpProtocol, type LinkService, type TransportProtocol } from './ip/ip.ts';
+import { InternetLayer } from './ip/ip-layer.ts';
+import type { RouteSpec } from './ip/route-table.ts';
+import type { InterfaceAddress } from './ip/source-selection.ts';
+import type { LinkEndpoint } from './link/link.ts';
+import { LoopbackLink } from './link/loopback.ts';
+import { PacketPool } from './packet.ts';
+import { Stats } from './stats.ts';
+
+/** What a transport is built on. */
+export interface TransportEnvironment extends IpEnvironment {
+  readonly ip: IpLayer;
+  /** The next attribution id, unique in the stack and never 0. */
+  nextSocketId(): number;
+}
+export interface TcpTransport extends TransportProtocol {
+  createEndpoint(family: Family): TcpEndpoint;
+  /** Sends what was withheld during the turn (acknowledgments); called once at the end of each step. */
+  flush?(): void;
+}
+
+export interface StackOptions {
+  readonly clock: TimerHeap;
+  readonly random: Random;
+  /** Made with the default sizes when not given. */
+  readonly pool?: PacketPool;
+  /** Makes the TCP; without it `createTcp` is refused. */
+  readonly tcp?: (env: TransportEnvironment) => TcpTransport;
+}
+
+export interface LinkOptions {
+  /** As `ip link` would show it, e.g. eth0. */
+  readonly name: string;
+  readonly addresses: readonly InterfaceAddress[];
+  /** Routers of this link: each becomes a default route of its family. */
+  readonly gateways?: readonly IpAddress[];
+  /** Loopback addresses whose service stands behind this link. */
+  readonly services?: readonly LinkService[];
+  /** Add fe80::/64 with an interface identifier from the MAC address (RFC 4291 2.5.1) when there is an IPv6 address; true unless said. */
+  readonly linkLocal?: boolean;
+}
+
+/** Loopback packets delivered per step; two endpoints that answer each other for ever must not hold the loop. */
+const LOOPBACK_BUDGET = 4096;
+
+export class Stack implements Netstack {
+  readonly clock: TimerHeap;
+  readonly random: Random;
+  readonly pool: PacketPool;
+  readonly stats = new Stats();
+  readonly ip: InternetLayer;
+  readonly loopback = new LoopbackLink();
+  /** The link of an interface is gone; the interface is down and its routes are removed. */
+  onLinkClosed: ((iface: NetInterface, reason: string) => void) | undefined = undefined;
+  readonly #tcp: TcpTransport | undefined;
+  #lastSocketId = 0;
+
+  constructor(options: StackOptions) {
+    this.clock = options.clock;
+    this.random = options.random;
+    this.pool = options.pool ?? new PacketPool();
+    const { clock, random, pool, stats } = this;
+    this.ip = new InternetLayer({ clock, random, pool, stats });
+    this.ip.onInterfaceClosed = (iface, reason) => this.onLinkClosed?.(iface, reason);
+    const lo = this.ip.addInterface('lo', this.loopback, true);
+    this.ip.addAddress(lo, { address: IpAddress.LOOPBACK4, prefix: 8 });
+    this.ip.addAddress(lo, { address: IpAddress.LOOPBACK6, prefix: 128 });
+    const env: TransportEnvironment = { clock, random, pool, stats, ip: this.ip, nextSocketId: () => this.#nextId() };
+    this.#tcp = options.tcp?.(env);
+    if (this.#tcp !== undefined) this.ip.register(IpProtocol.Tcp, this.#tcp);
+  }
+
+  get interfaces(): readonly NetInterface[] {
+    return this.ip.interfaces;
+  }
+  get routes(): readonly RouteSpec[] {
+    return this.ip.routes;
+  }
+
+  addLink(link: LinkEndpoint, options: LinkOptions): NetInterface {
+    const iface = this.ip.addInterface(options.name, link, false);
+    for (const own of options.addresses) this.ip.addAddress(iface, own);
+    const hasV6 = options.addresses.some((own) => !own.address.isV4);
+    if (hasV6 && link.linkAddress !== undefined && options.linkLocal !== false) {
+      this.ip.addAddress(iface, { address: linkLocalAddress(link.linkAddress), prefix: 64 });
+    }
+    for (const gateway of options.gateways ?? []) {
+      const destination = gateway.isV4 ? IpAddress.ANY4 : IpAddress.ANY6;
+      this.addRoute({ destination, prefix: 0, gateway, interfaceIndex: iface.index });
+    }
+    for (const service of options.services ?? []) this.ip.addLinkService(service, iface);
+    return iface;
+  }
+  addRoute(route: RouteSpec): void {
+    this.ip.addRoute(route);
+  }
+
+  /** @throws TypeError when the stack was made without TCP. */
+  createTcp(family: Family): TcpEndpoint {
+    if (this.#tcp === undefined) throw new TypeError('this stack was made without TCP: give StackOptions.tcp');
+    return this.#tcp.createEndpoint(family);
+  }
+  createUdp(_family: Family): UdpEndpoint {
+    throw new TypeError('UDP is not there yet');
+  }
+  isLocal(address: IpAddress): boolean {
+    return this.ip.isLocal(address);
+  }
+  pathMtu(remote: IpAddress): number | undefined {
+    const route = this.ip.route(remote, undefined, 0);
+    return typeof route === 'string' ? undefined : route.mtu;
+  }
+
+  /**
+   * One turn: fires what is due, delivers loopback traffic with all that it causes, flushes. Links are polled by their owner before.
+   * @returns when to call again at the latest; undefined when nothing is pending.
+   */
+  step(now: Instant = this.clock.now()): Instant | undefined {
+    this.clock.step(now);
+    let budget = LOOPBACK_BUDGET - this.loopback.drain(LOOPBACK_BUDGET);
+    this.#tcp?.flush?.();
+    // What the flush sent to ourselves, and its answers.
+    while (this.loopback.queued > 0 && budget > 0) {
+      budget -= this.loopback.drain(budget);
+      this.#tcp?.flush?.();
+    }
+    return this.loopback.queued > 0 ? this.clock.now() : this.clock.next();
+  }
+
+  #nextId(): number {
+    // 31 bits stay small integers; a stack that wraps has long forgotten the first.
+    this.#lastSocketId = (this.#lastSocketId & 0x3fff_ffff) + 1;
+    return this.#lastSocketId;
+  }
+}
+
+/** RFC 4291 appendix A: modified EUI-64. */
+function linkLocalAddress(mac: Uint8Array): IpAddress {
+  const octet = (i: number): number => mac[i] as number;
+  const high = ((octet(0) ^ 2) << 24) | (octet(1) << 16) | (octet(2) << 8) | 0xff;
+  return new IpAddress(0xfe80 << 16, 0, high, (0xfe << 24) | (octet(3) << 16) | (octet(4) << 8) | octet(5));
+}
