@@ -1,0 +1,403 @@
+/**
+ * The host kernel as a driver. One agent program lives for the whole run; for each body it makes a process in a fresh network namespace, and
+ * that process makes the tasks. Everything beyond raw calls (namespaces, memory, signals, threads) is done by commanding raw calls as well.
+ *
+ * A task is blocked when /proc/PID/task/TID says that it sleeps interruptibly in the very call it was told to make, and neither that nor its count of
+ * context switches changes between reads, while no kernel thread is busy with network input that could still wake it.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync, readdirSync, readFileSync, writeSync } from 'node:fs';
+import { monotonic } from '../../../src/host/clock.ts';
+import type { Arg } from '../body.ts';
+import type { Driver, DriverTask } from '../driver.ts';
+import {
+  DATA_BASE,
+  DATA_OCTETS,
+  EDGE_BASE,
+  EDGE_COUNT,
+  EDGE_STRIDE,
+  EDGE_USABLE,
+  FIXED_BASE,
+  FIXED_OCTETS,
+  HEAP_OCTETS,
+  PAGE,
+} from '../layout.ts';
+import { NUMBERS, type SyscallName } from '../linux.ts';
+import {
+  ARENA_FD,
+  agentExecutable,
+  CONTROL_BASE,
+  CONTROL_OCTETS,
+  HANDLER_ADDRESS,
+  RESTORER_ADDRESS,
+  SIGNALS_AT,
+  SLOT_COUNT,
+  Slot,
+  slotAt,
+} from './agent.ts';
+import { anonymousFile, SharedMemory } from './shared-memory.ffi.ts';
+
+/** The host cannot run the suite: what is missing, and what to do about it. */
+export class HostUnavailable extends Error {
+  override readonly name = 'HostUnavailable';
+  readonly code = 'HOST_UNAVAILABLE';
+}
+
+/** Calls that the driver itself makes, by their x86_64 numbers. */
+const Setup = {
+  open: 2,
+  close: 3,
+  write: 1,
+  mmap: 9,
+  mprotect: 10,
+  munmap: 11,
+  rt_sigaction: 13,
+  ioctl: 16,
+  socket: 41,
+  clone: 56,
+  exit: 60,
+  wait4: 61,
+  prctl: 157,
+  tgkill: 234,
+  unshare: 272,
+  close_range: 436,
+} as const;
+
+const CLONE_NEWUSER = 0x1000_0000;
+const CLONE_NEWNET = 0x4000_0000;
+/** VM, FS, FILES, SIGHAND, THREAD, SYSVSEM. */
+const CLONE_THREAD = 0x5_0f00;
+const SIGKILL = 9;
+const SIGUSR1 = 10;
+const SIGPIPE = 13;
+const SIGCHLD = 17;
+const SA_RESTORER = 0x0400_0000;
+const SA_RESTART = 0x1000_0000;
+const PR_SET_PDEATHSIG = 1;
+const PR_SET_DUMPABLE = 4;
+const SIOCSIFFLAGS = 0x8914;
+const IFF_UP_RUNNING = 0x41;
+const EPERM = 1;
+
+/** How long the agent may take for what never blocks, and a body for what must end. */
+const PATIENCE_US = 10_000_000;
+const POLL_US = 200;
+/** Equal observations in a row that make certain. */
+const OBSERVATIONS = 3;
+
+class AgentTask implements DriverTask {
+  readonly at: number;
+  tid = 0;
+  pid = 0;
+  number = 0;
+  args: readonly Arg[] = [];
+  readonly #shared: SharedMemory;
+  readonly #view: DataView;
+
+  constructor(shared: SharedMemory, slot: number) {
+    this.#shared = shared;
+    this.at = slotAt(slot);
+    this.#view = new DataView(shared.bytes.buffer, this.at, 128);
+  }
+  get sequence(): number {
+    return Atomics.load(this.#shared.words, this.at >> 2);
+  }
+  get done(): number {
+    return Atomics.load(this.#shared.words, (this.at + Slot.done) >> 2);
+  }
+  get idle(): boolean {
+    return this.done === this.sequence;
+  }
+  get result(): number {
+    return Number(this.#view.getBigInt64(Slot.result, true));
+  }
+  begin(call: SyscallName, args: readonly Arg[]): void {
+    this.raw(NUMBERS[call], args);
+  }
+  raw(number: number, args: readonly Arg[]): void {
+    this.number = number;
+    this.args = args;
+    this.#view.setBigInt64(Slot.number, BigInt(number), true);
+    for (let i = 0; i < 6; i++) {
+      this.#view.setBigInt64(Slot.args + 8 * i, BigInt.asIntN(64, BigInt(args[i] ?? 0)), true);
+    }
+    Atomics.add(this.#shared.words, this.at >> 2, 1);
+    this.#shared.wake(this.at);
+  }
+  /** Waits a moment for the call to return. */
+  wait(micros: number): void {
+    const done = this.done;
+    if (done !== this.sequence) this.#shared.wait(this.at + Slot.done, done, micros);
+  }
+  /** Makes a call that does not block, for the driver's own purposes. */
+  must(number: number, what: string, ...args: Arg[]): number {
+    const result = this.perform(number, ...args);
+    if (result < 0) throw new HostUnavailable(`${what} failed in the conformance agent with errno ${-result}`);
+    return result;
+  }
+  perform(number: number, ...args: Arg[]): number {
+    this.raw(number, args);
+    const end = monotonic() + PATIENCE_US;
+    while (!this.idle) {
+      if (monotonic() > end) throw new HostUnavailable(`the conformance agent does not answer call ${number}`);
+      this.wait(PATIENCE_US);
+    }
+    return this.result;
+  }
+  /** The new task's slot is armed so that it neither repeats the clone nor misses its first command. */
+  startAt(sequence: number): void {
+    Atomics.store(this.#shared.words, this.at >> 2, sequence);
+    Atomics.store(this.#shared.words, (this.at + Slot.done) >> 2, sequence);
+  }
+}
+
+export class HostDriver implements Driver {
+  readonly name = 'linux';
+  readonly memory: Uint8Array;
+  readonly #shared = new SharedMemory(CONTROL_OCTETS + DATA_OCTETS);
+  readonly #process: ChildProcess;
+  /** Lives through the whole run and makes the processes. */
+  readonly #zygote: AgentTask;
+  readonly #kernelThreads = networkThreads();
+  /** Tasks of the body in the order of their making. */
+  #tasks: AgentTask[] = [];
+  #pids: number[] = [];
+  #sigpipesBefore = 0;
+
+  constructor() {
+    if (process.arch !== 'x64') {
+      throw new HostUnavailable(
+        `the conformance agent is written for x86_64, this is ${process.arch}: run the suite on an x86_64 host`,
+      );
+    }
+    this.memory = this.#shared.bytes.subarray(CONTROL_OCTETS);
+    this.#process = launch(this.#shared);
+    this.#zygote = new AgentTask(this.#shared, 0);
+    this.#zygote.must(Setup.prctl, 'prctl(PR_SET_PDEATHSIG)', PR_SET_PDEATHSIG, SIGKILL);
+    this.#mapData();
+    this.#enterNamespace();
+    this.#zygote.must(Setup.prctl, 'prctl(PR_SET_DUMPABLE)', PR_SET_DUMPABLE, 1);
+    this.#zygote.must(Setup.close, 'close', ARENA_FD);
+    this.#action(this.#zygote, SIGPIPE, 0);
+  }
+
+  #mapData(): void {
+    const z = this.#zygote;
+    z.must(Setup.mmap, 'mmap of the arena', DATA_BASE, DATA_OCTETS, 3, 0x11, ARENA_FD, CONTROL_OCTETS);
+    for (let i = 0; i < EDGE_COUNT; i++) {
+      z.must(Setup.munmap, 'munmap', EDGE_BASE + i * EDGE_STRIDE + EDGE_USABLE, EDGE_STRIDE - EDGE_USABLE);
+    }
+    z.must(Setup.mprotect, 'mprotect', FIXED_BASE, FIXED_OCTETS, 1);
+  }
+
+  /** Root makes network namespaces at will; anyone else needs a user namespace first. */
+  #enterNamespace(): void {
+    const z = this.#zygote;
+    if (z.perform(Setup.unshare, CLONE_NEWNET) === 0) return;
+    const result = z.perform(Setup.unshare, CLONE_NEWUSER | CLONE_NEWNET);
+    if (result < 0) {
+      const reason = -result === EPERM ? 'EPERM' : `errno ${-result}`;
+      throw new HostUnavailable(
+        `this host refuses user namespaces (${reason}): run as root, or set kernel.unprivileged_userns_clone=1, ` +
+          'user.max_user_namespaces above 0 and kernel.apparmor_restrict_unprivileged_userns=0',
+      );
+    }
+    const [uid, gid] = [process.getuid?.() ?? 0, process.getgid?.() ?? 0];
+    this.#writeFile('/proc/self/setgroups', 'deny');
+    this.#writeFile('/proc/self/uid_map', `${uid} ${uid} 1`);
+    this.#writeFile('/proc/self/gid_map', `${gid} ${gid} 1`);
+  }
+  #writeFile(path: string, text: string): void {
+    const z = this.#zygote;
+    this.memory.set(Buffer.from(`${path}\0`), 0);
+    this.memory.set(Buffer.from(text), PAGE);
+    const fd = z.must(Setup.open, `open of ${path}`, DATA_BASE, 1, 0);
+    z.must(Setup.write, `write of ${path}`, fd, DATA_BASE + PAGE, text.length);
+    z.must(Setup.close, 'close', fd);
+  }
+  /** Installs the agent's handler. Uses the octets behind the heap's end, which no body is given. */
+  #action(task: AgentTask, signal: number, flags: number): void {
+    const at = HEAP_OCTETS - PAGE;
+    const view = new DataView(this.#shared.bytes.buffer, CONTROL_OCTETS + at, 32);
+    view.setBigUint64(0, BigInt(HANDLER_ADDRESS), true);
+    view.setBigUint64(8, BigInt(flags | SA_RESTORER), true);
+    view.setBigUint64(16, BigInt(RESTORER_ADDRESS), true);
+    view.setBigUint64(24, 0n, true);
+    task.must(Setup.rt_sigaction, 'rt_sigaction', signal, DATA_BASE + at, 0, 8);
+    this.memory.fill(0, at, at + 32);
+  }
+
+  reset(): void {
+    this.end();
+    this.#sigpipesBefore = this.#signals(SIGPIPE);
+    const first = this.#clone(this.#zygote, SIGCHLD);
+    first.must(Setup.prctl, 'prctl', PR_SET_PDEATHSIG, SIGKILL);
+    first.must(Setup.unshare, 'unshare(CLONE_NEWNET)', CLONE_NEWNET);
+    this.#raiseLoopback(first);
+    this.#free = first;
+  }
+  /** The first process's first thread, until a task takes it. */
+  #free: AgentTask | undefined = undefined;
+
+  #raiseLoopback(task: AgentTask): void {
+    const fd = task.must(Setup.socket, 'socket', 2, 2, 0);
+    this.memory.set(Buffer.from('lo\0'), 0);
+    this.memory.set([IFF_UP_RUNNING, 0], 16);
+    task.must(Setup.ioctl, 'ioctl(SIOCSIFFLAGS)', fd, SIOCSIFFLAGS, DATA_BASE);
+    task.must(Setup.close, 'close', fd);
+    this.memory.fill(0, 0, 40);
+  }
+
+  /** clone(2) by `parent` into the next slot. */
+  #clone(parent: AgentTask, flags: number): AgentTask {
+    const slot = this.#tasks.length + 1;
+    if (slot >= SLOT_COUNT) throw new RangeError('too many tasks in one body');
+    const task = new AgentTask(this.#shared, slot);
+    task.startAt(parent.sequence + 1);
+    task.tid = parent.must(Setup.clone, 'clone', flags, CONTROL_BASE + task.at);
+    const isThread = (flags & CLONE_THREAD) === CLONE_THREAD;
+    task.pid = isThread ? parent.pid : task.tid;
+    if (!isThread) this.#pids.push(task.pid);
+    this.#tasks.push(task);
+    return task;
+  }
+  thread(): AgentTask {
+    const free = this.#free;
+    this.#free = undefined;
+    if (free !== undefined) return free;
+    return this.#clone(this.#idleParent(), CLONE_THREAD);
+  }
+  process(): AgentTask {
+    const task = this.#clone(this.#idleParent(), SIGCHLD);
+    task.must(Setup.prctl, 'prctl', PR_SET_PDEATHSIG, SIGKILL);
+    return task;
+  }
+  #idleParent(): AgentTask {
+    const first = this.#tasks[0];
+    const parent = this.#tasks.find((task) => task.pid === first?.pid && task.idle);
+    if (parent === undefined)
+      throw new Error('every thread of the first process is blocked: name all tasks before the first call that blocks');
+    return parent;
+  }
+
+  settle(): void {
+    let before = '';
+    let equal = 0;
+    const end = monotonic() + PATIENCE_US;
+    for (;;) {
+      const busy = this.#tasks.filter((task) => !task.idle);
+      if (busy.length === 0) return;
+      const now = this.#observe(busy);
+      equal = now !== undefined && now === before ? equal + 1 : 0;
+      if (equal >= OBSERVATIONS) return;
+      before = now ?? '';
+      busy[0]?.wait(POLL_US);
+      if (monotonic() > end) throw new HostUnavailable('a task of the conformance agent neither returns nor sleeps');
+    }
+  }
+  /** What /proc says of tasks that all sleep in the calls they were told to make; undefined if one does not. */
+  #observe(busy: readonly AgentTask[]): string | undefined {
+    let seen = '';
+    for (const task of busy) {
+      const folder = `/proc/${task.pid}/task/${task.tid}`;
+      const call = readFileSync(`${folder}/syscall`, 'latin1');
+      if (Number.parseInt(call, 10) !== task.number) return undefined;
+      const status = readFileSync(`${folder}/status`, 'latin1');
+      if (!/^State:\tS/m.test(status)) return undefined;
+      seen += call + (/^voluntary.*\n^nonvol.*/m.exec(status)?.[0] ?? '');
+    }
+    for (const pid of this.#kernelThreads) {
+      if (!/\) S /.test(readFileSync(`/proc/${pid}/stat`, 'latin1'))) return undefined;
+    }
+    return seen;
+  }
+
+  waitFor(task: DriverTask): boolean {
+    const end = monotonic() + PATIENCE_US;
+    const agent = task as AgentTask;
+    while (!agent.idle) {
+      const left = end - monotonic();
+      if (left <= 0) return false;
+      agent.wait(left);
+    }
+    return true;
+  }
+  sleep(ms: number): void {
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+  }
+  now(): number {
+    return monotonic() / 1000;
+  }
+  interrupt(task: DriverTask, restart: boolean): void {
+    const agent = task as AgentTask;
+    const commander = this.#zygote;
+    const other = this.#tasks.find((one) => one.pid === agent.pid && one.idle);
+    if (other === undefined) throw new Error('a signal needs an idle task in the same process to install its handler');
+    this.#action(other, SIGUSR1, restart ? SA_RESTART : 0);
+    const before = this.#signals(SIGUSR1);
+    commander.must(Setup.tgkill, 'tgkill', agent.pid, agent.tid, SIGUSR1);
+    const end = monotonic() + PATIENCE_US;
+    while (this.#signals(SIGUSR1) === before && monotonic() < end) agent.wait(POLL_US);
+  }
+  #signals(signal: number): number {
+    return Atomics.load(this.#shared.words, (SIGNALS_AT >> 2) + signal);
+  }
+  sigpipes(): number {
+    return this.#signals(SIGPIPE) - this.#sigpipesBefore;
+  }
+
+  end(): void {
+    for (const pid of this.#pids) process.kill(pid, 'SIGKILL');
+    // A process made by the body's first one is not the zygote's child; its parent's death hands it to init.
+    const first = this.#pids[0];
+    if (first !== undefined) this.#zygote.perform(Setup.wait4, first, 0, 0, 0);
+    for (const pid of this.#pids.slice(1)) this.#gone(pid);
+    this.#pids = [];
+    this.#tasks = [];
+    this.#free = undefined;
+  }
+  /** Waits until a killed process can no longer touch the memory. */
+  #gone(pid: number): void {
+    const end = monotonic() + PATIENCE_US;
+    while (monotonic() < end) {
+      try {
+        if (/\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, 'latin1'))) return;
+      } catch {
+        return;
+      }
+      this.sleep(1);
+    }
+  }
+  close(): void {
+    this.end();
+    this.#process.kill('SIGKILL');
+    closeSync(this.#shared.fd);
+  }
+}
+
+/** Starts the agent out of an anonymous file. */
+function launch(shared: SharedMemory): ChildProcess {
+  const image = anonymousFile('conformance-agent');
+  writeSync(image, agentExecutable());
+  const child = spawn(`/proc/${process.pid}/fd/${image}`, [], {
+    stdio: ['ignore', 'ignore', 'ignore', shared.fd],
+    argv0: 'conformance-agent',
+  });
+  closeSync(image);
+  child.unref();
+  if (child.pid === undefined)
+    throw new HostUnavailable('the conformance agent could not be started from an anonymous file');
+  return child;
+}
+
+/** The kernel's deferred network input, where this process may see it. */
+function networkThreads(): string[] {
+  return readdirSync('/proc').filter((name) => {
+    if (!/^\d{1,3}$/.test(name)) return false;
+    try {
+      return readFileSync(`/proc/${name}/comm`, 'latin1').startsWith('ksoftirqd');
+    } catch {
+      return false;
+    }
+  });
+}

@@ -1,0 +1,59 @@
+/** `npm run conformance`: every body on the host kernel and on the emulator, as a table. */
+import { Command } from 'commander';
+import { HostDriver } from './host/driver.ts';
+import { differences, summary, tables, verdict } from './report.ts';
+import { compare, type Outcome, runBody } from './runner.ts';
+import { bodies } from './suite.ts';
+
+interface Options {
+  readonly group?: string;
+  readonly body?: string;
+  readonly json?: true;
+  readonly transcripts?: true;
+  readonly repeat: string;
+}
+
+const program = new Command('conformance')
+  .description('Runs each conformance body on the host kernel and on the emulator and compares the transcripts.')
+  .option('--group <name>', 'only the bodies of this group')
+  .option('--body <text>', 'only the bodies whose name contains this')
+  .option('--transcripts', 'print the transcripts')
+  .option('--repeat <count>', 'run this often, and fail if a transcript changes from run to run', '1')
+  .option('--json', 'print outcomes as JSON')
+  .parse();
+const options = program.opts<Options>();
+
+const chosen = bodies.filter(
+  ({ group, name }) => (options.group === undefined || group === options.group) && name.includes(options.body ?? ''),
+);
+const print = (text: string): void => void process.stdout.write(`${text}\n`);
+
+function runAll(): Outcome[] {
+  const linux = new HostDriver();
+  try {
+    return chosen.map((body) => runBody(body, linux, undefined));
+  } finally {
+    linux.close();
+  }
+}
+
+const outcomes = runAll();
+let unstable = 0;
+for (let round = 1; round < Number(options.repeat); round++) {
+  runAll().forEach((outcome, i) => {
+    const first = outcomes[i];
+    const changed = compare(first?.linux ?? [], outcome.linux ?? []);
+    if (changed === undefined) return;
+    unstable++;
+    print(`${outcome.name} is not stable, line ${changed.line + 1}\n  ${changed.linux}\n  ${changed.ours}`);
+  });
+}
+if (options.json === true) print(JSON.stringify(outcomes, null, 2));
+else {
+  if (options.transcripts === true) {
+    for (const { name, linux, ours } of outcomes) print(`## ${name}\n${(linux ?? ours ?? []).join('\n')}`);
+  } else print(tables(outcomes));
+  print(differences(outcomes));
+  print(summary(outcomes));
+}
+if (unstable > 0 || outcomes.some((outcome) => verdict(outcome) === 'different')) process.exitCode = 1;

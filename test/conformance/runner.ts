@@ -1,0 +1,37 @@
+/** Runs bodies on drivers and compares the transcripts. */
+import type { Body } from './body.ts';
+import type { Driver } from './driver.ts';
+import { Session } from './session.ts';
+
+export interface Difference {
+  /** Index of the first line that is not the same. */
+  readonly line: number;
+  readonly linux: string;
+  readonly ours: string;
+}
+export interface Outcome {
+  readonly name: string;
+  readonly group: string;
+  readonly linux: readonly string[] | undefined;
+  readonly ours: readonly string[] | undefined;
+  /** Undefined when both ran and agree, or only one ran. */
+  readonly difference: Difference | undefined;
+  readonly ms: number;
+}
+
+/** @returns the first line in which the transcripts are not the same. */
+export function compare(linux: readonly string[], ours: readonly string[]): Difference | undefined {
+  for (let i = 0; i < Math.max(linux.length, ours.length); i++) {
+    if (linux[i] !== ours[i]) return { line: i, linux: linux[i] ?? '(ended)', ours: ours[i] ?? '(ended)' };
+  }
+  return undefined;
+}
+
+export function runBody(body: Body, linux: Driver | undefined, ours: Driver | undefined): Outcome {
+  const from = (linux ?? ours)?.now() ?? 0;
+  const onLinux = linux === undefined ? undefined : new Session(linux).run(body);
+  const ms = ((linux ?? ours)?.now() ?? 0) - from;
+  const onOurs = ours === undefined ? undefined : new Session(ours).run(body);
+  const difference = onLinux !== undefined && onOurs !== undefined ? compare(onLinux, onOurs) : undefined;
+  return { name: body.name, group: body.group, linux: onLinux, ours: onOurs, difference, ms };
+}

@@ -1,0 +1,266 @@
+/** One run of one body on one driver: keeps the transcript. */
+import { errnoName } from '../../src/abi/index.ts';
+import type { Arg, Body, Codec, Names, Show, System, Task } from './body.ts';
+import type { Driver, DriverTask } from './driver.ts';
+import {
+  DATA_BASE,
+  EDGE_BASE,
+  EDGE_COUNT,
+  EDGE_STRIDE,
+  EDGE_USABLE,
+  FIXED_BASE,
+  FIXED_OCTETS,
+  HEAP_OCTETS,
+} from './layout.ts';
+import type { SyscallName } from './linux.ts';
+import { PortNames } from './normalise.ts';
+
+/** Ends a body early; the transcript has said why. */
+class BodyEnded extends Error {
+  override readonly name = 'BodyEnded';
+}
+
+interface Allocation {
+  readonly name: string;
+  readonly at: number;
+  readonly octets: number;
+  readonly show: Show | undefined;
+}
+
+const FILL = 0xee;
+const ALIGN = 16;
+const SHOWN_OCTETS = 64;
+
+class SessionTask implements Task {
+  readonly name: string;
+  readonly raw: DriverTask;
+  /** Text of the call under way or returned but not yet recorded. */
+  running: string | undefined = undefined;
+  last = 0;
+  readonly #session: Session;
+
+  constructor(session: Session, name: string, raw: DriverTask) {
+    this.#session = session;
+    this.name = name;
+    this.raw = raw;
+  }
+  call(call: SyscallName, ...args: Arg[]): number {
+    return this.#session.call(this, call, args);
+  }
+  start(call: SyscallName, ...args: Arg[]): void {
+    this.#session.start(this, call, args);
+  }
+  finish(): number {
+    return this.#session.finish(this);
+  }
+  result(): number {
+    return this.last;
+  }
+  get blocked(): boolean {
+    return this.running !== undefined;
+  }
+}
+
+const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
+
+/** Octets as text: whole when short, else length, checksum (FNV-1a) and head. */
+export function showOctets(bytes: Uint8Array): string {
+  if (bytes.length <= SHOWN_OCTETS) return hex(bytes);
+  let sum = 0x811c9dc5;
+  for (const octet of bytes) sum = Math.imul(sum ^ octet, 0x01000193);
+  return `${hex(bytes.subarray(0, 16))}.. ${bytes.length} octets, sum ${(sum >>> 0).toString(16)}`;
+}
+
+export class Session implements System {
+  readonly transcript: string[] = [];
+  readonly #driver: Driver;
+  readonly #names: Names = new PortNames();
+  readonly #tasks = new Map<string, SessionTask>();
+  readonly #allocations: Allocation[] = [];
+  /** Memory as the transcript knows it. */
+  readonly #known: Uint8Array;
+  #heap = 0;
+  #edges = 0;
+  #fixed = 0;
+  #sigpipes = 0;
+  /** Where negative results go while calls are not recorded. */
+  #errors: number[] | undefined = undefined;
+  readonly #began: number;
+
+  constructor(driver: Driver) {
+    this.#driver = driver;
+    driver.memory.fill(0);
+    this.#known = new Uint8Array(driver.memory.length);
+    driver.reset();
+    this.#began = driver.now();
+  }
+
+  run(body: Body): string[] {
+    try {
+      body.run(this);
+      for (const task of this.#tasks.values()) {
+        if (task.running !== undefined) this.#line(`at the end ${task.name} is still in ${task.running}`);
+      }
+    } catch (error) {
+      if (!(error instanceof BodyEnded)) throw error;
+    } finally {
+      this.#driver.end();
+    }
+    return this.transcript;
+  }
+
+  task(name: string): Task {
+    return this.#tasks.get(name) ?? this.#add(name, this.#driver.thread());
+  }
+  process(name: string): Task {
+    return this.#add(name, this.#driver.process());
+  }
+  #add(name: string, raw: DriverTask): Task {
+    const task = new SessionTask(this, name, raw);
+    this.#tasks.set(name, task);
+    return task;
+  }
+
+  alloc(octets: number, name: string, show?: Show): number {
+    const at = this.#heap;
+    this.#heap += Math.ceil((octets + ALIGN) / ALIGN) * ALIGN;
+    if (this.#heap > HEAP_OCTETS) throw new RangeError('a body allocated more than the heap holds');
+    return this.#allocated(name, at, octets, show);
+  }
+  edge(octets: number, name: string, show?: Show): number {
+    if (octets > EDGE_USABLE || this.#edges === EDGE_COUNT) throw new RangeError('no such edge');
+    const at = EDGE_BASE - DATA_BASE + this.#edges++ * EDGE_STRIDE + EDGE_USABLE - octets;
+    return this.#allocated(name, at, octets, show);
+  }
+  fixed(content: Uint8Array, name: string): number {
+    const at = FIXED_BASE - DATA_BASE + this.#fixed;
+    this.#fixed += Math.ceil(content.length / ALIGN) * ALIGN;
+    if (this.#fixed > FIXED_OCTETS) throw new RangeError('too much read-only memory');
+    const addr = this.#allocated(name, at, content.length, undefined);
+    this.write(addr, content);
+    return addr;
+  }
+  #allocated(name: string, at: number, octets: number, show: Show | undefined): number {
+    const count = this.#allocations.filter((one) => one.name.replace(/~\d+$/, '') === name).length;
+    this.#allocations.push({ name: count === 0 ? name : `${name}~${count + 1}`, at, octets, show });
+    this.#driver.memory.fill(FILL, at, at + octets);
+    this.#known.fill(FILL, at, at + octets);
+    return DATA_BASE + at;
+  }
+  write(addr: number, content: Uint8Array | string): void {
+    const bytes = typeof content === 'string' ? Buffer.from(content) : content;
+    this.#driver.memory.set(bytes, addr - DATA_BASE);
+    this.#known.set(bytes, addr - DATA_BASE);
+  }
+  read(addr: number, octets: number): Uint8Array {
+    return this.#driver.memory.slice(addr - DATA_BASE, addr - DATA_BASE + octets);
+  }
+  put<T>(codec: Codec<T>, addr: number, value: T): void {
+    const bytes = this.read(addr, codec.size);
+    codec.put(bytes, 0, value);
+    this.write(addr, bytes);
+  }
+  get<T>(codec: Codec<T>, addr: number): T {
+    return codec.get(this.read(addr, codec.size), 0);
+  }
+
+  quietly(steps: () => void): { readonly errors: readonly number[] } {
+    const errors: number[] = [];
+    const from = this.transcript.length;
+    this.#errors = errors;
+    steps();
+    this.#errors = undefined;
+    this.transcript.length = from;
+    return { errors };
+  }
+  record(label: string, value: string | number | boolean): void {
+    this.#line(`${label}: ${value}`);
+  }
+  interrupt(task: Task, restart = false): void {
+    this.#line(`signal for ${task.name}${restart ? ', SA_RESTART' : ''}`);
+    this.#driver.interrupt((task as SessionTask).raw, restart);
+    this.#settle('');
+  }
+  sleep(ms: number): void {
+    this.#driver.sleep(ms);
+    this.#settle('');
+  }
+  now(): number {
+    return this.#driver.now() - this.#began;
+  }
+
+  /** @internal */
+  call(task: SessionTask, call: SyscallName, args: readonly Arg[]): number {
+    this.#begin(task, call, args);
+    this.#settle('');
+    if (task.running === undefined) return task.last;
+    this.#line(`${task.running} blocks, which the body did not expect`);
+    throw new BodyEnded();
+  }
+  /** @internal */
+  start(task: SessionTask, call: SyscallName, args: readonly Arg[]): void {
+    this.#begin(task, call, args);
+    this.#settle('');
+    if (task.running !== undefined) this.#line(`${task.running} blocks`);
+  }
+  /** @internal */
+  finish(task: SessionTask): number {
+    if (task.running === undefined) return task.last;
+    const text = task.running;
+    if (!this.#driver.waitFor(task.raw)) {
+      this.#line(`${text} never returns`);
+      throw new BodyEnded();
+    }
+    this.#settle(' after a while');
+    return task.last;
+  }
+
+  #begin(task: SessionTask, call: SyscallName, args: readonly Arg[]): void {
+    if (task.running !== undefined) throw new Error(`task ${task.name} is still in ${task.running}`);
+    task.running = `${task.name}: ${call}(${args.map((arg) => this.#showArg(arg)).join(', ')})`;
+    task.raw.begin(call, args);
+  }
+  /** Waits until nothing moves, then records who has returned and what changed in memory. */
+  #settle(note: string): void {
+    this.#driver.settle();
+    for (const task of this.#tasks.values()) {
+      if (task.running === undefined || !task.raw.idle) continue;
+      task.last = task.raw.result;
+      const errno = task.last < 0 ? ` ${errnoName(task.last)}` : '';
+      this.#line(`${task.running} = ${task.last}${errno}${note}`);
+      if (task.last < 0) this.#errors?.push(task.last);
+      task.running = undefined;
+    }
+    const sigpipes = this.#driver.sigpipes();
+    if (sigpipes !== this.#sigpipes) this.#line(`  SIGPIPE ${sigpipes - this.#sigpipes}`);
+    this.#sigpipes = sigpipes;
+    this.#changes();
+  }
+  #changes(): void {
+    const memory = this.#driver.memory;
+    for (const { name, at, octets, show } of this.#allocations) {
+      let first = at;
+      let end = at + octets;
+      const equal = Buffer.compare(memory.subarray(first, end), this.#known.subarray(first, end)) === 0;
+      if (equal) continue;
+      while (memory[first] === this.#known[first]) first++;
+      while (memory[end - 1] === this.#known[end - 1]) end--;
+      const text =
+        show === undefined
+          ? `${name}[${first - at}..${end - at}] ${showOctets(memory.slice(first, end))}`
+          : `${name} ${show(memory.slice(at, at + octets), this.#names)}`;
+      this.#line(`  ${text}`);
+      this.#known.set(memory.subarray(at, at + octets), at);
+    }
+  }
+  #showArg(arg: Arg): string {
+    if (typeof arg === 'bigint') return `0x${arg.toString(16)}`;
+    const at = arg - DATA_BASE;
+    const owner = this.#allocations.find((one) => at >= one.at && at < one.at + one.octets);
+    if (owner !== undefined) return at === owner.at ? owner.name : `${owner.name}+${at - owner.at}`;
+    return Math.abs(arg) < 0x1_0000 ? String(arg) : `0x${arg.toString(16)}`;
+  }
+  #line(text: string): void {
+    this.transcript.push(text);
+  }
+}

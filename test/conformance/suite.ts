@@ -1,0 +1,16 @@
+/** All bodies: importing this file defines them. */
+// oxlint-disable import/no-unassigned-import -- the files call `conformance` and export nothing
+import './bodies/address.ts';
+import './bodies/blocking.ts';
+import './bodies/connection.ts';
+import './bodies/control.ts';
+import './bodies/descriptors.ts';
+import './bodies/ending.ts';
+import './bodies/epoll.ts';
+import './bodies/message.ts';
+import './bodies/options.ts';
+import './bodies/poll.ts';
+import './bodies/socket.ts';
+import './bodies/transfer.ts';
+
+export { type Body, bodies } from './body.ts';
