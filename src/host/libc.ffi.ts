@@ -18,15 +18,22 @@ const bases = new WeakMap<ArrayBufferLike, number>();
 /** Buffers whose address was given out stay alive for the life of the process: koffi does not root them. Ask only for long-lived memory. */
 const rooted = new Set<ArrayBufferLike>();
 
+/** As `addressOf`, for the length of one native call: the caller holds `bytes` until it returns, and nothing is kept alive. */
+export function borrowAddress(bytes: Uint8Array): number {
+  const base = bases.get(bytes.buffer) ?? learn(bytes.buffer);
+  return base + bytes.byteOffset;
+}
+
+function learn(buffer: ArrayBufferLike): number {
+  const base = Number(koffi.address(new Uint8Array(buffer)));
+  bases.set(buffer, base);
+  return base;
+}
+
 /** Address of the first octet of `bytes`. The underlying buffer is kept for ever, so use it for slabs, rings and arenas only. */
 export function addressOf(bytes: Uint8Array): number {
-  let base = bases.get(bytes.buffer);
-  if (base === undefined) {
-    base = Number(koffi.address(new Uint8Array(bytes.buffer)));
-    bases.set(bytes.buffer, base);
-    rooted.add(bytes.buffer);
-  }
-  return base + bytes.byteOffset;
+  rooted.add(bytes.buffer);
+  return borrowAddress(bytes);
 }
 
 const mmap = native<(addr: number, length: number, prot: number, flags: number, fd: number, offset: number) => number>(

@@ -1,0 +1,115 @@
+/**
+ * The guest's seccomp filter. It looks at registers only, so nothing that it decides can be changed behind its back; whatever depends on memory or on what a
+ * descriptor is goes to the supervisor.
+ *
+ * - A foreign architecture's entry point (i386 on x86_64) ends the process; x32 numbers do not exist.
+ * - socket(AF_UNIX) is the kernel's own, inside the guest's network namespace. Every other family goes to the supervisor, which never lets the kernel perform it:
+ *   a family that the sandbox has not is refused there and not here, so that the run's compatibility report can name it (a refused socket() costs 5 us and is rare).
+ * - io_uring would perform socket calls unseen: ENOSYS, and programs fall back to epoll. clone3 keeps its flags in memory: ENOSYS, and libcs fall back to clone.
+ * - What would leave the namespaces (setns, unshare, mount) goes to the supervisor, which permits it to the launch chain alone.
+ */
+import { Errno } from '../abi/errno.ts';
+import { FIONREAD, TIOCOUTQ } from '../abi/ioctl.ts';
+import { AF_INET, AF_INET6, AF_UNIX } from '../abi/socket.ts';
+import {
+  and,
+  assemble,
+  DATA_ARCH,
+  DATA_NR,
+  dataArgument,
+  give,
+  type Instruction,
+  load,
+  unlessEqual,
+  Verdict,
+  whenAnyBit,
+  whenAtLeast,
+  whenEqual,
+} from './bpf.ts';
+
+export interface FilterPlan {
+  /** AUDIT_ARCH_*. */
+  readonly auditArch: number;
+  /** Numbers by name on this architecture. A name that the architecture lacks is passed over. */
+  readonly numbers: Readonly<Record<string, number>>;
+  /** Calls that the supervisor answers whatever their arguments. */
+  readonly trapped: readonly string[];
+}
+
+/** include/uapi/linux/audit.h. */
+export const AUDIT_ARCH = { x64: 0xc000_003e, arm64: 0xc000_00b7 } as const;
+
+const X32_BIT = 0x4000_0000;
+const { ENOSYS, EPERM, EOPNOTSUPP, EAFNOSUPPORT } = Errno;
+
+/** CLONE_NEWTIME would need clone3; NEWCGROUP, NEWNS, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET. */
+export const CLONE_NEW_ANY =
+  0x0002_0000 | 0x0200_0000 | 0x0400_0000 | 0x0800_0000 | 0x1000_0000 | 0x2000_0000 | 0x4000_0000;
+
+/** Socket ioctls (include/uapi/linux/sockios.h): 0x8900 .. 0x89ff. */
+const SOCKIOS_MASK = 0xff00;
+const SOCKIOS = 0x8900;
+/** Would make a network interface of a descriptor of /dev/net/tun. */
+export const TUNSETIFF = 0x4004_54ca;
+
+const ABSENT = ['io_uring_setup', 'io_uring_enter', 'io_uring_register', 'clone3'];
+/** Calls that could leave the namespaces or bring another file system in: for the launch chain alone. */
+export const WALLS = [
+  'unshare',
+  'setns',
+  'mount',
+  'umount2',
+  'pivot_root',
+  'open_tree',
+  'move_mount',
+  'fsopen',
+  'fsmount',
+] as const;
+/** Watched for the process's sake: which program runs, and whether its handlers restart calls. */
+export const WATCHED = ['execve', 'execveat', 'rt_sigaction'] as const;
+
+export function buildFilter(plan: FilterPlan): Uint8Array {
+  const { numbers } = plan;
+  const on = (name: string, ...then: readonly Instruction[]): Instruction[] => {
+    const nr = numbers[name];
+    return nr === undefined ? [] : whenEqual(nr, ...then);
+  };
+  const special = new Set(['socket', 'socketpair', 'ioctl', 'clone', ...ABSENT]);
+  const trapped = new Set([...plan.trapped, ...WALLS, ...WATCHED].filter((name) => !special.has(name)));
+  const program = [
+    load(DATA_ARCH),
+    ...unlessEqual(plan.auditArch, give(Verdict.KillProcess)),
+    load(DATA_NR),
+    ...(plan.auditArch === AUDIT_ARCH.x64 ? whenAtLeast(X32_BIT, give(Verdict.errno(ENOSYS))) : []),
+    ...[...trapped].flatMap((name) => on(name, give(Verdict.Notify))),
+    ...on('socket', load(dataArgument(0)), ...whenEqual(AF_UNIX, give(Verdict.Allow)), give(Verdict.Notify)),
+    ...on(
+      'socketpair',
+      load(dataArgument(0)),
+      ...whenEqual(AF_UNIX, give(Verdict.Allow)),
+      // Linux knows these families but has no pairs of them.
+      ...whenEqual(AF_INET, give(Verdict.errno(EOPNOTSUPP))),
+      ...whenEqual(AF_INET6, give(Verdict.errno(EOPNOTSUPP))),
+      give(Verdict.errno(EAFNOSUPPORT)),
+    ),
+    ...on(
+      'ioctl',
+      load(dataArgument(1)),
+      ...whenEqual(FIONREAD, give(Verdict.Notify)),
+      ...whenEqual(TIOCOUTQ, give(Verdict.Notify)),
+      ...whenEqual(TUNSETIFF, give(Verdict.Notify)),
+      and(SOCKIOS_MASK),
+      ...whenEqual(SOCKIOS, give(Verdict.Notify)),
+      give(Verdict.Allow),
+    ),
+    ...on(
+      'clone',
+      load(dataArgument(0)),
+      ...whenAnyBit(CLONE_NEW_ANY, give(Verdict.errno(EPERM))),
+      give(Verdict.Allow),
+    ),
+    ...ABSENT.flatMap((name) => on(name, give(Verdict.errno(ENOSYS)))),
+    give(Verdict.Allow),
+  ];
+  return assemble(program);
+}

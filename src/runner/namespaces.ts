@@ -1,0 +1,127 @@
+/**
+ * How the guest is walled in: which namespaces this host permits, and the chain of small programs that enters them.
+ *
+ *   setpriv --pdeathsig KILL unshare [--user --map-current-user] --net --pid --fork --kill-child --mount-proc [setpriv --bounding-set ...] sh -c KEEPER sh CMD ARGS
+ *
+ * - The death of the supervisor kills `unshare` (parent-death signal), which kills the namespace's first process, with which the kernel kills all that is in it.
+ * - CMD is not the first process itself: to that one, signals whose action is the default would do nothing. The keeper is: a shell that waits, reaps orphans, ignores the terminal's
+ *   signals (they reach CMD, which shares the foreground process group, directly) and passes the status on as 128 + signal. Its own messages go nowhere.
+ * - The subshell `(exec "$@")` keeps the name as typed for argv[0], never runs a builtin, and says itself what cannot be executed.
+ */
+import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { findHelper } from './command.ts';
+
+export interface Isolation {
+  /** An empty network namespace: no network but ours, and abstract unix names of our own. */
+  readonly network: boolean;
+  /** A PID namespace: nothing of the guest outlives us. */
+  readonly processes: boolean;
+  /** Through a user namespace, so without privilege on the host. */
+  readonly user: boolean;
+}
+
+const CANDIDATES: readonly Isolation[] = [
+  { network: true, processes: true, user: false },
+  { network: true, processes: true, user: true },
+  { network: true, processes: false, user: false },
+  { network: true, processes: false, user: true },
+];
+const SHELL = '/bin/sh';
+const NONE: Isolation = { network: false, processes: false, user: false };
+
+const unshareArguments = (isolation: Isolation): string[] => [
+  ...(isolation.user ? ['--user', '--map-current-user'] : []),
+  ...(isolation.network ? ['--net'] : []),
+  ...(isolation.processes ? ['--pid', '--fork', '--kill-child', '--mount-proc'] : []),
+];
+
+const permits = (isolation: Isolation): Promise<boolean> =>
+  new Promise((resolve) => {
+    execFile(findHelper('unshare'), [...unshareArguments(isolation), SHELL, '-c', ':'], (error) =>
+      resolve(error === null),
+    );
+  });
+
+/** The strongest isolation that this host permits to this user, found by trying. */
+export async function strongestIsolation(isRoot: boolean): Promise<Isolation> {
+  for (const candidate of CANDIDATES) {
+    if (!isRoot && !candidate.user) continue;
+    if (await permits(candidate)) return candidate;
+  }
+  return NONE;
+}
+
+/** One line on what is missing and what that means; undefined when nothing is. */
+export function weakness(isolation: Isolation): string | undefined {
+  if (isolation.processes) return undefined;
+  const remedy =
+    "allow user namespaces (sysctl user.max_user_namespaces, kernel.unprivileged_userns_clone, AppArmor's restriction) or run as root";
+  if (isolation.network)
+    return `weaker isolation: no PID namespace here, so processes of the guest may outlive sandsock; ${remedy}`;
+  return `weaker isolation: no network and PID namespaces here, so abstract unix names are refused and processes of the guest may outlive sandsock; ${remedy}`;
+}
+
+/** Docker's default capabilities; all others leave the bounding set, so that root in the sandbox is as weak as in a container. */
+const BOUNDING_SET = [
+  'chown',
+  'dac_override',
+  'fsetid',
+  'fowner',
+  'mknod',
+  'net_raw',
+  'setgid',
+  'setuid',
+  'setfcap',
+  'setpcap',
+  'net_bind_service',
+  'sys_chroot',
+  'kill',
+  'audit_write',
+];
+
+/** A shell of ours is the last step of the chain; its exec marks the end of what the chain may do. */
+export const KEEPER_PROGRAM = SHELL;
+
+const restoreLimit = (softFiles: number | undefined): string =>
+  softFiles === undefined ? '' : `ulimit -S -n ${softFiles} 2>/dev/null; `;
+
+/** Descriptor 9 is the guest's stderr while the keeper's own is silenced. */
+const keep = (softFiles: number | undefined): string =>
+  `${restoreLimit(softFiles)}exec 9>&2 2>/dev/null; trap : INT TERM HUP QUIT; (exec "$@" 2>&9 9>&-); exit $?`;
+const replace = (softFiles: number | undefined): string => `${restoreLimit(softFiles)}exec "$@"`;
+
+/** The argument vector that starts `command` inside `isolation`. */
+export function launchChain(
+  isolation: Isolation,
+  command: readonly string[],
+  options: { readonly dropCapabilities: boolean; readonly softFiles: number | undefined },
+): string[] {
+  const setpriv = findHelper('setpriv');
+  const walls = unshareArguments(isolation);
+  const keeper = isolation.processes ? keep(options.softFiles) : replace(options.softFiles);
+  return [
+    setpriv,
+    '--pdeathsig',
+    'KILL',
+    ...(walls.length === 0 ? [] : [findHelper('unshare'), ...walls]),
+    ...(options.dropCapabilities
+      ? [setpriv, `--bounding-set=-all,${BOUNDING_SET.map((name) => `+${name}`).join(',')}`]
+      : []),
+    SHELL,
+    '-c',
+    keeper,
+    'sh',
+    ...command,
+  ];
+}
+
+/** Node raises its own soft limit of descriptors to the hard one. The caller's is the parent process's, which is left as it was unless it is a Node as well. */
+export function callersSoftFileLimit(): number | undefined {
+  try {
+    const soft = /^Max open files\s+(\d+)\s/m.exec(readFileSync(`/proc/${process.ppid}/limits`, 'utf8'))?.[1];
+    return soft === undefined ? undefined : Number(soft);
+  } catch {
+    return undefined;
+  }
+}

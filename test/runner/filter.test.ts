@@ -1,0 +1,99 @@
+import test from 'ava';
+import * as fc from 'fast-check';
+import { NR_AMD64, NR_ARM64 } from '../../src/abi/index.ts';
+import { assemble, give, interpret, load, Verdict, whenEqual } from '../../src/runner/bpf.ts';
+import { AUDIT_ARCH, buildFilter, CLONE_NEW_ANY, TUNSETIFF, WALLS, WATCHED } from '../../src/runner/filter.ts';
+
+const trapped = ['connect', 'read', 'sendmsg', 'socket', 'ioctl', 'no_such_call'];
+const amd64 = buildFilter({ auditArch: AUDIT_ARCH.x64, numbers: NR_AMD64, trapped });
+const arm64 = buildFilter({ auditArch: AUDIT_ARCH.arm64, numbers: NR_ARM64, trapped });
+
+/** `struct seccomp_data`. */
+function data(arch: number, nr: number, args: readonly number[] = []): Uint8Array {
+  const bytes = new Uint8Array(64);
+  const view = new DataView(bytes.buffer);
+  view.setUint32(0, nr, true);
+  view.setUint32(4, arch, true);
+  for (const [i, value] of args.entries()) view.setBigUint64(16 + i * 8, BigInt.asUintN(64, BigInt(value)), true);
+  return bytes;
+}
+const call = (nr: number, ...args: number[]): number => interpret(amd64, data(AUDIT_ARCH.x64, nr, args));
+
+test('what the supervisor answers is notified, the rest is the kernel’s own', (t) => {
+  for (const name of ['connect', 'read', 'sendmsg', ...WALLS, ...WATCHED] as const) {
+    t.is(call(NR_AMD64[name as keyof typeof NR_AMD64]), Verdict.Notify, name);
+  }
+  for (const name of ['close', 'dup2', 'fcntl', 'poll', 'epoll_wait', 'epoll_ctl', 'openat', 'fork'] as const) {
+    t.is(call(NR_AMD64[name]), Verdict.Allow, name);
+  }
+});
+
+test('socket(AF_UNIX) is native; every other family goes to the supervisor, with garbage in the upper word too', (t) => {
+  t.is(call(NR_AMD64.socket, 1, 1, 0), Verdict.Allow);
+  t.is(call(NR_AMD64.socket, 0x5_0000_0001, 1, 0), Verdict.Allow);
+  for (const family of [0, 2, 10, 16, 17, 38, 40, 44, -1, 0x7fff_ffff]) {
+    t.is(call(NR_AMD64.socket, family, 1, 0), Verdict.Notify, `family ${family}`);
+  }
+});
+
+test('socketpair(AF_UNIX) is native; no other family has pairs', (t) => {
+  t.is(call(NR_AMD64.socketpair, 1, 1, 0), Verdict.Allow);
+  t.is(call(NR_AMD64.socketpair, 2, 1, 0), Verdict.errno(95));
+  t.is(call(NR_AMD64.socketpair, 10, 1, 0), Verdict.errno(95));
+  t.is(call(NR_AMD64.socketpair, 30, 1, 0), Verdict.errno(97));
+});
+
+test('socket ioctls, queue lengths and TUNSETIFF are notified, a terminal’s are not', (t) => {
+  for (const request of [0x8912, 0x8927, 0x89f0, 0x8b_8901, 0x541b, 0x5411, TUNSETIFF]) {
+    t.is(call(NR_AMD64.ioctl, 3, request), Verdict.Notify, request.toString(16));
+  }
+  for (const request of [0x5401, 0x5421, 0x5413, 0x8a00]) {
+    t.is(call(NR_AMD64.ioctl, 3, request), Verdict.Allow, request.toString(16));
+  }
+});
+
+test('clone with a new namespace is refused, without it is native, clone3 does not exist', (t) => {
+  t.is(call(NR_AMD64.clone, 0x0120_0011), Verdict.Allow);
+  t.is(call(NR_AMD64.clone, 0x4000_0011), Verdict.errno(1));
+  fc.assert(
+    fc.property(fc.integer({ min: 0, max: 0xffff_ffff }), (flags) => {
+      const expected = (flags & CLONE_NEW_ANY) !== 0 ? Verdict.errno(1) : Verdict.Allow;
+      return call(NR_AMD64.clone, flags) === expected;
+    }),
+  );
+  t.is(call(NR_AMD64.clone3), Verdict.errno(38));
+});
+
+test('io_uring and x32 do not exist, a foreign architecture ends the process', (t) => {
+  for (const nr of [425, 426, 427, 0x4000_0029, 0x4000_0000, 0xffff_ffff]) t.is(call(nr), Verdict.errno(38), `${nr}`);
+  const AUDIT_ARCH_I386 = 0x4000_0003;
+  t.is(interpret(amd64, data(AUDIT_ARCH_I386, NR_AMD64.read)), Verdict.KillProcess);
+  t.is(interpret(amd64, data(AUDIT_ARCH.arm64, NR_AMD64.read)), Verdict.KillProcess);
+});
+
+test('arm64 has its own numbers', (t) => {
+  const on = (nr: number, ...args: number[]): number => interpret(arm64, data(AUDIT_ARCH.arm64, nr, args));
+  t.is(on(NR_ARM64.connect), Verdict.Notify);
+  t.is(on(NR_ARM64.socket, 1), Verdict.Allow);
+  t.is(on(NR_ARM64.close), Verdict.Allow);
+  t.is(interpret(arm64, data(AUDIT_ARCH.x64, NR_ARM64.read)), Verdict.KillProcess);
+});
+
+test('whatever the number and the registers, the program ends in one of its verdicts', (t) => {
+  const word = fc.integer({ min: 0, max: 0xffff_ffff });
+  fc.assert(
+    fc.property(word, fc.array(word, { minLength: 6, maxLength: 6 }), (nr, args) => {
+      const verdict = call(nr, ...args);
+      return verdict === Verdict.Allow || verdict === Verdict.Notify || verdict >>> 16 === 5;
+    }),
+  );
+  t.pass();
+});
+
+test('the assembler refuses what the kernel would', (t) => {
+  t.throws(() => assemble([]), { instanceOf: RangeError });
+  const long = Array.from({ length: 256 }, () => load(0));
+  t.throws(() => whenEqual(1, ...long), { instanceOf: RangeError });
+  t.throws(() => interpret(assemble([load(0)]), new Uint8Array(64)), { message: /without a verdict/ });
+  t.is(interpret(assemble([give(Verdict.Allow)]), new Uint8Array(64)), Verdict.Allow);
+});
