@@ -107,6 +107,8 @@ export interface TcpEndpoint {
   connect(address: IpAddress, port: number): NetError | undefined;
   /** The oldest connection ready for accept, left in the queue. */
   acceptPeek(): TcpEndpoint | undefined;
+  /** Connections ready for accept; 0 unless listening. */
+  readonly acceptable: number;
   /** Takes the connection `acceptPeek` showed. */
   acceptCommit(): void;
 
@@ -201,10 +203,10 @@ export interface DatagramError {
 
 /** Per-message choices from control messages; undefined fields fall back to the endpoint's settings. */
 export interface SendChoices {
-  readonly source?: IpAddress;
-  readonly interfaceIndex?: number;
-  readonly ttl?: number;
-  readonly tos?: number;
+  readonly source?: IpAddress | undefined;
+  readonly interfaceIndex?: number | undefined;
+  readonly ttl?: number | undefined;
+  readonly tos?: number | undefined;
 }
 
 export interface UdpEndpoint {

@@ -2,6 +2,7 @@
  * The open file description (open(2)): what descriptors refer to. Status flags live here and are shared by dup'ed descriptors;
  * FD_CLOEXEC lives in the descriptor table.
  */
+import { POLLNVAL } from '../abi/poll.ts';
 import { WaitQueue } from './wait-queue.ts';
 
 export abstract class OpenFile {
@@ -16,6 +17,10 @@ export abstract class OpenFile {
   }
   /** Poll events (poll(2) bits) that hold now. */
   abstract poll(): number;
+  /** False for files without readiness (a regular file), which epoll_ctl(2) refuses with EPERM. */
+  get canPoll(): boolean {
+    return true;
+  }
   /** The last reference is gone. Called once. */
   protected abstract released(): void;
 
@@ -23,9 +28,11 @@ export abstract class OpenFile {
     this.#references++;
     return this;
   }
-  /** Ends one reference; the last one releases the file and wakes epoll items that watch it. */
+  /** Ends one reference; the last one releases the file, after epoll items that watch it have been told by POLLNVAL, which no open file reports. */
   release(): void {
-    if (--this.#references === 0) this.released();
+    if (--this.#references > 0) return;
+    this.waiters.wake(POLLNVAL);
+    this.released();
   }
   get references(): number {
     return this.#references;

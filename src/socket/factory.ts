@@ -1,0 +1,102 @@
+/**
+ * socket(2): which sockets there are, and the errno for those there are not, in the order of the kernel's checks (net/socket.c __sock_create,
+ * net/ipv4/af_inet.c inet_create; the flag bits of the type argument are the caller's).
+ */
+import { Errno } from '../abi/errno.ts';
+import {
+  IPPROTO_ICMP,
+  IPPROTO_ICMPV6,
+  IPPROTO_IP,
+  IPPROTO_MAX,
+  IPPROTO_MPTCP,
+  IPPROTO_TCP,
+  IPPROTO_UDP,
+  IPPROTO_UDPLITE,
+} from '../abi/in.ts';
+import {
+  AF_INET,
+  AF_INET6,
+  AF_MAX,
+  AF_NETLINK,
+  AF_PACKET,
+  AF_UNIX,
+  SOCK_DGRAM,
+  SOCK_MAX,
+  SOCK_PACKET,
+  SOCK_RAW,
+  SOCK_STREAM,
+} from '../abi/socket.ts';
+import type { Instant } from '../lib/clock.ts';
+import type { Netstack } from '../netstack/endpoint.ts';
+import type { Credentials } from './credentials.ts';
+import { InetDatagramSocket } from './inet-dgram.ts';
+import type { SocketWorld } from './inet-socket.ts';
+import { InetStreamSocket } from './inet-stream.ts';
+import type { Socket } from './socket.ts';
+
+export class SocketFactory {
+  readonly #world: SocketWorld;
+
+  /** @param realtime CLOCK_REALTIME in microseconds at an instant of the stack's clock, for SO_TIMESTAMP; virtual time is its own. */
+  constructor(stack: Netstack, realtime: (at: Instant) => number = (at) => at) {
+    this.#world = { stack, realtime };
+  }
+
+  create(
+    domain: number,
+    type: number,
+    protocol: number,
+    statusFlags: number,
+    credentials: Credentials,
+  ): Socket | number {
+    const refusal = refusalOf(domain, type, protocol);
+    if (refusal !== 0) return refusal;
+    const family = domain === AF_INET ? 4 : 6;
+    switch (type) {
+      case SOCK_STREAM:
+        if (protocol !== IPPROTO_IP && protocol !== IPPROTO_TCP) return -Errno.EPROTONOSUPPORT;
+        return new InetStreamSocket(this.#world, domain, this.#world.stack.createTcp(family), statusFlags);
+      case SOCK_DGRAM:
+        // Ping sockets: net.ipv4.ping_group_range admits no group by default.
+        if (protocol === (family === 4 ? IPPROTO_ICMP : IPPROTO_ICMPV6)) return -Errno.EACCES;
+        if (protocol !== IPPROTO_IP && protocol !== IPPROTO_UDP) return -Errno.EPROTONOSUPPORT;
+        return new InetDatagramSocket(this.#world, domain, this.#world.stack.createUdp(family), statusFlags);
+      case SOCK_RAW:
+        if (protocol === IPPROTO_IP) return -Errno.EPROTONOSUPPORT;
+        return credentials.netRaw ? -Errno.EPROTONOSUPPORT : -Errno.EPERM;
+      default:
+        return -Errno.ESOCKTNOSUPPORT;
+    }
+  }
+}
+
+/** The checks that come before the protocol's own: 0 or a negative errno. */
+function refusalOf(domain: number, type: number, protocol: number): number {
+  if (domain < 0 || domain >= AF_MAX) return -Errno.EAFNOSUPPORT;
+  if (type < 0 || type >= SOCK_MAX) return -Errno.EINVAL;
+  if (domain !== AF_INET && domain !== AF_INET6) return -Errno.EAFNOSUPPORT;
+  // Linux 2.0's way to ask for a packet socket: the kernel turns it into AF_PACKET.
+  if (domain === AF_INET && type === SOCK_PACKET) return -Errno.EAFNOSUPPORT;
+  return protocol < 0 || protocol >= IPPROTO_MAX ? -Errno.EINVAL : 0;
+}
+
+const FAMILIES: Readonly<Record<number, string>> = {
+  [AF_UNIX]: 'AF_UNIX',
+  [AF_NETLINK]: 'AF_NETLINK',
+  [AF_PACKET]: 'AF_PACKET',
+};
+
+/** For the compatibility report: what this release lacks, of those that most Linux kernels have; undefined when Linux would refuse as well. */
+export function notProvided(domain: number, type: number, protocol: number): string | undefined {
+  const family = FAMILIES[domain];
+  if (family !== undefined) return family;
+  if (domain !== AF_INET && domain !== AF_INET6) return undefined;
+  const name = domain === AF_INET ? 'AF_INET' : 'AF_INET6';
+  if (type === SOCK_RAW) return `${name} SOCK_RAW`;
+  if (type === SOCK_STREAM && protocol === IPPROTO_MPTCP) return `${name} SOCK_STREAM IPPROTO_MPTCP`;
+  if (type === SOCK_DGRAM && protocol === IPPROTO_UDPLITE) return `${name} SOCK_DGRAM IPPROTO_UDPLITE`;
+  if (type === SOCK_DGRAM && protocol === (domain === AF_INET ? IPPROTO_ICMP : IPPROTO_ICMPV6)) {
+    return `${name} SOCK_DGRAM ${domain === AF_INET ? 'IPPROTO_ICMP' : 'IPPROTO_ICMPV6'}`;
+  }
+  return undefined;
+}

@@ -1,0 +1,287 @@
+/**
+ * UDP sockets (udp(7)) on a UdpEndpoint.
+ *
+ * A message to send is routed, allocated and filled at once and waits as a packet; commit transmits it, rollback gives the buffer back. Received
+ * datagrams are looked at in place and leave the queue on commit. One system call may do either several times (sendmmsg, recvmmsg).
+ */
+import { Errno } from '../abi/errno.ts';
+import { IPPROTO_UDP } from '../abi/in.ts';
+import { SIOCINQ, SIOCOUTQ } from '../abi/ioctl.ts';
+import { POLLERR, POLLIN, POLLRDNORM } from '../abi/poll.ts';
+import {
+  AF_INET,
+  AF_INET6,
+  MSG_DONTROUTE,
+  MSG_DONTWAIT,
+  MSG_ERRQUEUE,
+  MSG_MORE,
+  MSG_OOB,
+  MSG_PEEK,
+  MSG_TRUNC,
+  SOCK_DGRAM,
+} from '../abi/socket.ts';
+import { instant } from '../lib/clock.ts';
+import type { IpAddress } from '../netstack/address.ts';
+import type { Datagram, UdpEndpoint } from '../netstack/endpoint.ts';
+import { Packet } from '../netstack/packet.ts';
+import type { Committable } from './committable.ts';
+import { Choices, wantsControl, writeControl, writeErrorControl } from './control.ts';
+import { errnoOf, resultOf } from './errors.ts';
+import { decodeDatagramPeer, decodeDestination, NO_NAME, writeName } from './inet-name.ts';
+import { InetSocket, type SocketWorld } from './inet-socket.ts';
+import type { Message } from './message.ts';
+import { OptionState } from './options/target.ts';
+
+/** Longer is EMSGSIZE before anything else is looked at (udp_sendmsg); what fits a datagram is the endpoint's to say. */
+const LENGTH_MAX = 0xffff;
+
+type Staged = 'nothing' | 'send' | 'receive' | 'error';
+
+const NO_ACCEPT: Committable = { commit: () => undefined, rollback: () => undefined, eventsAfter: () => 0 };
+
+export class InetDatagramSocket extends InetSocket {
+  readonly tcp = undefined;
+  readonly udp: UdpEndpoint;
+  protected readonly endpoint: UdpEndpoint;
+  override readonly acceptCommittable = NO_ACCEPT;
+
+  #staged: Staged = 'nothing';
+  readonly #packets: Packet[] = [];
+  #sendCall = 0;
+  /** Datagrams behind those of this call that a fault has lost; see `#copyOut`. */
+  #lost = 0;
+  readonly #choices = new Choices();
+
+  constructor(world: SocketWorld, domain: number, endpoint: UdpEndpoint, statusFlags: number) {
+    super(world, domain, SOCK_DGRAM, IPPROTO_UDP, statusFlags, new OptionState());
+    this.udp = this.endpoint = endpoint;
+    endpoint.observer = this;
+  }
+
+  protected override released(): void {
+    this.rollback();
+    this.endpoint.observer = undefined;
+    this.endpoint.close();
+  }
+  protected override get isInUse(): boolean {
+    return this.endpoint.isConnected;
+  }
+  protected override get hasPeer(): boolean {
+    return this.endpoint.isConnected && this.endpoint.remotePort !== 0;
+  }
+
+  override listen(): number {
+    return -Errno.EOPNOTSUPP;
+  }
+  override acceptPeek(): number {
+    return -Errno.EOPNOTSUPP;
+  }
+  override connect(name: Uint8Array, len: number): number {
+    if (len < 2) return -Errno.EINVAL;
+    if (this.asksToDisconnect(name, len)) {
+      this.endpoint.disconnect();
+      this.optionsChanged();
+      return 0;
+    }
+    const error = decodeDatagramPeer(name, len, this, this.peerName) || this.bindScope();
+    if (error !== 0) return error;
+    const wasBound = this.endpoint.isBound;
+    const refused = this.endpoint.connect(this.peerName.address, this.peerName.port);
+    // No port left to bind it to by itself (inet_autobind).
+    if (refused === 'address-in-use' && !wasBound) return -Errno.EAGAIN;
+    if (refused === undefined) this.optionsChanged();
+    return resultOf(refused);
+  }
+  override connectResult(): number {
+    return 0;
+  }
+  override optionsChanged(): void {
+    super.optionsChanged();
+    this.endpoint.settings.receiveErrors = this.options.receiveErrors || this.options.receiveErrors6;
+  }
+  override shutdown(how: number): number {
+    return resultOf(this.endpoint.shutdown(how + 1));
+  }
+
+  // Datagrams out
+
+  override send(message: Message, callId: number): number {
+    this.units = 0;
+    const result = this.#prepare(message);
+    if (typeof result === 'number') return result;
+    const len = message.iov.remaining;
+    if (message.iov.copyIn(result.bytes, result.at, len) < len) {
+      result.release();
+      return -Errno.EFAULT;
+    }
+    this.#packets.push(result);
+    this.#staged = 'send';
+    this.#sendCall = callId;
+    this.units = 1;
+    return len;
+  }
+  /** The checks of udp_sendmsg and udpv6_sendmsg in their order, and a packet to fill; or a negative errno. */
+  #prepare(message: Message): Packet | number {
+    const { endpoint, peerName: to } = this;
+    const len = message.iov.remaining;
+    // IPv4 looks at length and flags before the name, IPv6 only once the message turns out to leave by IPv4.
+    const early = this.domain === AF_INET ? earlyRefusal(message, len) : 0;
+    if (early !== 0) return early;
+    let hasName = message.nameLength >= 0;
+    if (hasName) {
+      const error = decodeDestination(message.name, message.nameLength, this, to);
+      if (error < 0) return error;
+      hasName = error !== NO_NAME;
+    }
+    if (!hasName && !endpoint.isConnected) return -Errno.EDESTADDRREQ;
+    const toV4 = hasName ? to.address.isV4 : endpoint.remoteAddress.isV4;
+    const refusal = toV4 ? earlyRefusal(message, len) : 0;
+    if (refusal !== 0) return refusal;
+    // Not provided: corking a datagram together from several sends, and sending past the routing table.
+    if ((message.flags & (MSG_MORE | MSG_DONTROUTE)) !== 0) return -Errno.EOPNOTSUPP;
+    return this.#route(message, len, hasName, toV4);
+  }
+  #route(message: Message, len: number, hasName: boolean, toV4: boolean): Packet | number {
+    const { endpoint, peerName: to } = this;
+    const choices = this.#choices;
+    choices.clear();
+    if (message.controlLength > 0) {
+      const error = choices.read(message, this.domain, toV4, this.stack);
+      if (error !== 0) return error;
+    }
+    if (hasName) this.#fillChoices(choices, to.address, to.scopeId);
+    const packet = endpoint.prepare(
+      hasName ? to.address : undefined,
+      hasName ? to.port : 0,
+      len,
+      choices.isEmpty ? undefined : choices,
+    );
+    if (!(packet instanceof Packet)) return -errnoOf(packet);
+    // sock_alloc_send_skb: after the checks of the message, before it takes any of it.
+    if (!this.hasError && !endpoint.sendEnded) return packet;
+    packet.release();
+    return -(this.takeErrno() || Errno.EPIPE);
+  }
+  /** An unconnected AF_INET6 socket sends by either protocol: what its endpoint is set to may be the other's. */
+  #fillChoices(choices: Choices, address: IpAddress, scopeId: number): void {
+    if (scopeId !== 0) choices.interfaceIndex ??= scopeId;
+    if (this.domain !== AF_INET6 || !address.isV4) return;
+    const { options } = this;
+    if (options.tos !== options.trafficClass) choices.tos ??= options.tos;
+    if (options.ttl !== options.hopLimit) choices.ttl ??= options.ttl < 0 ? DEFAULT_TTL : options.ttl;
+  }
+
+  // Datagrams in
+
+  override receive(message: Message, taken: number): number {
+    this.units = 0;
+    if ((message.flags & MSG_ERRQUEUE) !== 0) return this.#receiveError(message);
+    // An error belongs to the next call if this one has datagrams already.
+    if (this.hasError) return taken > 0 ? -Errno.EAGAIN : -this.takeErrno();
+    const datagram = this.endpoint.peek(taken);
+    if (datagram === undefined) {
+      // A call that may wait ends at shutdown; one that may not is told to try again (__skb_recv_udp).
+      return this.endpoint.receiveEnded && (message.flags & MSG_DONTWAIT) === 0 ? 0 : -Errno.EAGAIN;
+    }
+    const result = this.#copyOut(message, datagram, taken);
+    if (result < 0) return result;
+    message.nameLength = writeName(
+      message.name,
+      this.domain,
+      datagram.source,
+      datagram.sourcePort,
+      datagram.interfaceIndex,
+    );
+    if (wantsControl(this.options)) {
+      const realtimeUs = this.world.realtime(instant(datagram.time));
+      writeControl(message, datagram, this.options, this.domain, this.stack, realtimeUs);
+    }
+    if ((message.flags & MSG_PEEK) === 0) {
+      this.#staged = 'receive';
+      this.units = 1;
+    }
+    return result;
+  }
+  #copyOut(message: Message, datagram: Datagram, taken: number): number {
+    const { packet } = datagram;
+    const len = packet.end - packet.at;
+    const fits = Math.min(len, message.iov.remaining);
+    if (message.iov.copyOut(packet.bytes, packet.at, fits) < fits) {
+      // Linux has taken it off the queue by then: a datagram whose reader gave a bad address is lost.
+      if ((message.flags & MSG_PEEK) === 0) {
+        if (taken === 0) this.endpoint.consume(1);
+        else this.#lost++;
+      }
+      return -Errno.EFAULT;
+    }
+    if (fits < len) message.outFlags |= MSG_TRUNC;
+    return (message.flags & MSG_TRUNC) === 0 ? fits : len;
+  }
+  /** MSG_ERRQUEUE (ip_recv_error): never waits. */
+  #receiveError(message: Message): number {
+    const error = this.endpoint.peekError();
+    if (error === undefined) return -Errno.EAGAIN;
+    const { payload } = error;
+    const fits = Math.min(payload.length, message.iov.remaining);
+    if (message.iov.copyOut(payload, 0, fits) < fits) return -Errno.EFAULT;
+    if (fits < payload.length) message.outFlags |= MSG_TRUNC;
+    message.outFlags |= MSG_ERRQUEUE;
+    message.nameLength = writeName(message.name, this.domain, error.destination, error.destinationPort, 0);
+    writeErrorControl(message, error, this.domain);
+    this.#staged = 'error';
+    this.units = 1;
+    return fits;
+  }
+
+  // Commit
+
+  override commit(amount: number): void {
+    const staged = this.#staged;
+    this.#staged = 'nothing';
+    if (staged === 'send') {
+      for (const [i, packet] of this.#packets.entries()) {
+        if (i < amount) this.endpoint.transmit(packet, this.#sendCall);
+        else packet.release();
+      }
+      this.#packets.length = 0;
+    } else if (staged === 'receive') this.endpoint.consume(amount + this.#lost);
+    else if (staged === 'error' && amount > 0) this.endpoint.consumeError();
+    this.#lost = 0;
+  }
+  override rollback(): void {
+    this.#staged = 'nothing';
+    this.#lost = 0;
+    for (const packet of this.#packets) packet.release();
+    this.#packets.length = 0;
+  }
+  override eventsAfter(amount: number): number {
+    const events = this.poll();
+    if (this.#staged === 'error') return events & ~POLLERR;
+    if (this.#staged !== 'receive' || this.endpoint.receiveEnded) return events;
+    return this.endpoint.queued > amount + this.#lost ? events : events & ~(POLLIN | POLLRDNORM);
+  }
+
+  override ioctl(request: number): number {
+    switch (request) {
+      // Of the first datagram, 0 for an empty one as for none (udp_ioctl).
+      case SIOCINQ: {
+        const first = this.endpoint.peek(0);
+        return first === undefined ? 0 : first.packet.end - first.packet.at;
+      }
+      // A datagram sent is a frame at once; none is kept.
+      case SIOCOUTQ:
+        return 0;
+      default:
+        return -Errno.ENOTTY;
+    }
+  }
+}
+
+/** net.ipv4.ip_default_ttl. */
+const DEFAULT_TTL = 64;
+
+/** Length and flags, for what leaves by IPv4 (udp_sendmsg). */
+function earlyRefusal(message: Message, len: number): number {
+  if (len > LENGTH_MAX) return -Errno.EMSGSIZE;
+  return (message.flags & MSG_OOB) === 0 ? 0 : -Errno.EOPNOTSUPP;
+}

@@ -1,0 +1,166 @@
+/** What stream and datagram sockets of AF_INET and AF_INET6 share: names, options, the pending error, and the way from endpoint events to waiters. */
+import { Errno } from '../abi/errno.ts';
+import { POLLERR } from '../abi/poll.ts';
+import { AF_INET, AF_UNSPEC } from '../abi/socket.ts';
+import type { Instant } from '../lib/clock.ts';
+import type { IpSettings, Netstack, TcpEndpoint, UdpEndpoint } from '../netstack/endpoint.ts';
+import type { NetError } from '../netstack/net-error.ts';
+import type { Observer } from '../netstack/readiness.ts';
+import type { Credentials } from './credentials.ts';
+import { errnoOf, resultOf } from './errors.ts';
+import { decodeBind, familyOf, InetName, type NameContext, needsScope, writeName } from './inet-name.ts';
+import { getOption, setOption } from './options/table.ts';
+import type { OptionState, OptionTarget } from './options/target.ts';
+import { Socket } from './socket.ts';
+
+/** What sockets need of their surroundings. */
+export interface SocketWorld {
+  readonly stack: Netstack;
+  /** CLOCK_REALTIME in microseconds at an instant of the stack's clock. */
+  readonly realtime: (at: Instant) => number;
+}
+
+/** PROT_SOCK: ports below want CAP_NET_BIND_SERVICE (net.ipv4.ip_unprivileged_port_start). */
+const FIRST_UNPRIVILEGED_PORT = 1024;
+
+export abstract class InetSocket extends Socket implements OptionTarget, NameContext, Observer {
+  readonly options: OptionState;
+  abstract readonly tcp: TcpEndpoint | undefined;
+  abstract readonly udp: UdpEndpoint | undefined;
+  protected abstract readonly endpoint: TcpEndpoint | UdpEndpoint;
+  protected readonly world: SocketWorld;
+  /** Scratch for the name of one call. */
+  protected readonly peerName = new InetName();
+  /** An error a call put back (`setError`), as errno; it comes before the endpoint's. */
+  #storedErrno = 0;
+
+  constructor(
+    world: SocketWorld,
+    domain: number,
+    type: number,
+    protocol: number,
+    statusFlags: number,
+    options: OptionState,
+  ) {
+    super(domain, type, protocol, statusFlags);
+    this.world = world;
+    this.options = options;
+  }
+
+  get stack(): Netstack {
+    return this.world.stack;
+  }
+  get settings(): IpSettings {
+    return this.endpoint.settings;
+  }
+  get v6Only(): boolean {
+    return this.endpoint.settings.v6Only;
+  }
+  get boundToV4(): boolean {
+    const { localAddress } = this.endpoint;
+    return localAddress.isV4 && !localAddress.isUnspecified;
+  }
+
+  override bind(name: Uint8Array, len: number, credentials: Credentials): number {
+    const { endpoint, peerName: to } = this;
+    const error = decodeBind(name, len, this, to);
+    if (error !== 0) return error;
+    const early = this.#bindRefusal(credentials);
+    if (early !== 0) return early;
+    if (to.scopeId !== 0) {
+      if (!this.stack.interfaces.some((i) => i.index === to.scopeId)) return -Errno.ENODEV;
+      endpoint.settings.boundInterface = to.scopeId;
+    }
+    return resultOf(endpoint.bind(to.address, to.port));
+  }
+  /** The checks that come before the port is looked at; IPv4 looks at the address first, IPv6 last (__inet_bind, __inet6_bind). */
+  #bindRefusal(credentials: Credentials): number {
+    const { port } = this.peerName;
+    const privileged = port !== 0 && port < FIRST_UNPRIVILEGED_PORT && !credentials.netBindService;
+    const used = this.endpoint.isBound || this.isInUse;
+    if (privileged || used) {
+      if (this.domain === AF_INET && !this.#isBindable4()) return -Errno.EADDRNOTAVAIL;
+      return privileged ? -Errno.EACCES : -Errno.EINVAL;
+    }
+    return this.domain === AF_INET ? 0 : this.#bindRefusal6();
+  }
+  #bindRefusal6(): number {
+    const { address, scopeId } = this.peerName;
+    if (address.isV4) return this.v6Only ? -Errno.EINVAL : 0;
+    if (address.isMulticast && this.tcp !== undefined) return -Errno.EINVAL;
+    const noInterface = scopeId === 0 && this.endpoint.settings.boundInterface === 0;
+    return noInterface && needsScope(address) ? -Errno.EINVAL : 0;
+  }
+  #isBindable4(): boolean {
+    const { address } = this.peerName;
+    if (address.isUnspecified || address.isMulticast || address.isLimitedBroadcast) return true;
+    return this.stack.isLocal(address);
+  }
+  /** True in a state in which bind(2) is refused even without a bound port. */
+  protected abstract readonly isInUse: boolean;
+
+  /** The name of connect(2) asks to dissolve the association (AF_UNSPEC). */
+  protected asksToDisconnect(name: Uint8Array, len: number): boolean {
+    return familyOf(name, len) === AF_UNSPEC;
+  }
+  /** The interface that a link-local peer in `peerName` needs: bound to, or refused. */
+  protected bindScope(): number {
+    const { address, scopeId } = this.peerName;
+    const { settings } = this.endpoint;
+    if (!needsScope(address)) return 0;
+    if (scopeId !== 0) {
+      if (settings.boundInterface !== 0 && settings.boundInterface !== scopeId) return -Errno.EINVAL;
+      settings.boundInterface = scopeId;
+    }
+    return settings.boundInterface === 0 ? -Errno.EINVAL : 0;
+  }
+
+  override getName(out: Uint8Array, peer: boolean): number {
+    const { endpoint } = this;
+    const { boundInterface } = endpoint.settings;
+    if (!peer) return writeName(out, this.domain, endpoint.localAddress, endpoint.localPort, boundInterface);
+    if (!this.hasPeer) return -Errno.ENOTCONN;
+    return writeName(out, this.domain, endpoint.remoteAddress, endpoint.remotePort, boundInterface);
+  }
+  protected abstract readonly hasPeer: boolean;
+
+  override setError(errno: number): void {
+    this.#storedErrno = errno;
+    this.waiters.wake(POLLERR);
+  }
+  takeErrno(): number {
+    const stored = this.#storedErrno;
+    if (stored !== 0) {
+      this.#storedErrno = 0;
+      return stored;
+    }
+    const error: NetError | undefined = this.endpoint.takeError();
+    return error === undefined ? 0 : errnoOf(error);
+  }
+  protected get hasError(): boolean {
+    return this.#storedErrno !== 0 || this.endpoint.error !== undefined;
+  }
+
+  override poll(): number {
+    const events = this.endpoint.readiness();
+    return this.#storedErrno === 0 ? events : events | POLLERR;
+  }
+  endpointChanged(events: number): void {
+    if (!this.waiters.isEmpty) this.waiters.wake(events);
+  }
+
+  override setOption(level: number, option: number, value: Uint8Array, credentials: Credentials): number {
+    return setOption(this, level, option, value, credentials);
+  }
+  override getOption(level: number, option: number, out: Uint8Array): number {
+    return getOption(this, level, option, out);
+  }
+  /** An endpoint has one TTL and one TOS; the socket keeps those of both families. */
+  optionsChanged(): void {
+    const { endpoint, options } = this;
+    const v4 = this.domain === AF_INET || (endpoint.remotePort !== 0 && endpoint.remoteAddress.isV4);
+    endpoint.settings.tos = v4 ? options.tos : options.trafficClass;
+    endpoint.settings.ttl = Math.max(v4 ? options.ttl : options.hopLimit, 0);
+    endpoint.optionsChanged();
+  }
+}

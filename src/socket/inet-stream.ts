@@ -1,0 +1,394 @@
+/**
+ * TCP sockets (tcp(7)) on a TcpEndpoint.
+ *
+ * Beside the endpoint's state a socket has the older one of the BSD interface (struct socket's state): it decides between EALREADY, EISCONN and a fresh attempt,
+ * and it is why the first connect(2) after a failure reports that failure and only the next one tries anew (net/ipv4/af_inet.c, __inet_stream_connect).
+ *
+ * Octets are staged straight from guest memory behind the tail of the send ring and join the stream on commit; they are read from the receive ring
+ * straight to guest memory and leave it on commit.
+ */
+import { Errno } from '../abi/errno.ts';
+import { IPPROTO_TCP } from '../abi/in.ts';
+import { SIOCATMARK, SIOCINQ, SIOCOUTQ, SIOCOUTQNSD } from '../abi/ioctl.ts';
+import { POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from '../abi/poll.ts';
+import {
+  MSG_DONTWAIT,
+  MSG_ERRQUEUE,
+  MSG_FASTOPEN,
+  MSG_MORE,
+  MSG_OOB,
+  MSG_PEEK,
+  MSG_TRUNC,
+  SOCK_STREAM,
+  SOMAXCONN,
+} from '../abi/socket.ts';
+import { Shutdown, type TcpEndpoint } from '../netstack/endpoint.ts';
+import type { Committable } from './committable.ts';
+import { checkSocketControl } from './control.ts';
+import { resultOf } from './errors.ts';
+import { decodeStreamPeer } from './inet-name.ts';
+import { InetSocket, type SocketWorld } from './inet-socket.ts';
+import type { Message } from './message.ts';
+import { OptionState } from './options/target.ts';
+import type { Socket } from './socket.ts';
+
+/** enum socket_state (include/uapi/linux/net.h). */
+type Association = 'unconnected' | 'connecting' | 'connected';
+
+/** What a commit is about. */
+type Staged = 'nothing' | 'send' | 'receive' | 'urgent';
+
+/**
+ * Linux copies a send in pieces of a page fragment and drops the piece that faults; so a short message with a bad address is EFAULT and sends
+ * nothing (32 KiB: net/core/sock.c SKB_FRAG_PAGE_ORDER).
+ */
+const COPY_PIECE = 32_768;
+
+export class InetStreamSocket extends InetSocket {
+  readonly tcp: TcpEndpoint;
+  readonly udp = undefined;
+  protected readonly endpoint: TcpEndpoint;
+  readonly acceptCommittable: Committable;
+  #association: Association = 'unconnected';
+  /** shutdown(SHUT_RD) was called: end of file without a FIN. */
+  #readShut = false;
+  /** Waits in a listener's queue: the endpoint is still the listener's to close. */
+  #queued = false;
+  /** Listening: the socket made for the oldest connection, to which the queue holds a reference. */
+  #candidate: InetStreamSocket | undefined = undefined;
+
+  #staged: Staged = 'nothing';
+  /** Octets behind the tail of the send ring. */
+  #stagedOctets = 0;
+  #sendFlags = 0;
+  #sendCall = 0;
+
+  constructor(
+    world: SocketWorld,
+    domain: number,
+    endpoint: TcpEndpoint,
+    statusFlags: number,
+    options = new OptionState(),
+  ) {
+    super(world, domain, SOCK_STREAM, IPPROTO_TCP, statusFlags, options);
+    this.tcp = this.endpoint = endpoint;
+    this.acceptCommittable = {
+      commit: (amount) => this.#acceptCommit(amount),
+      rollback: () => undefined,
+      eventsAfter: (amount) => this.#eventsAfterAccept(amount),
+    };
+    endpoint.observer = this;
+  }
+
+  protected override released(): void {
+    this.endpoint.observer = undefined;
+    this.#dropCandidate();
+    if (!this.#queued) this.endpoint.close();
+  }
+  protected override get isInUse(): boolean {
+    return this.endpoint.state !== 'CLOSED';
+  }
+  protected override get hasPeer(): boolean {
+    const { remotePort, state } = this.endpoint;
+    return remotePort !== 0 && state !== 'CLOSED' && state !== 'LISTEN' && state !== 'SYN-SENT';
+  }
+
+  // Connections
+
+  override listen(backlog: number): number {
+    if (this.#association !== 'unconnected') return -Errno.EINVAL;
+    const { state } = this.endpoint;
+    if (state !== 'CLOSED' && state !== 'LISTEN') return -Errno.EINVAL;
+    return resultOf(this.endpoint.listen(Math.min(backlog >>> 0, SOMAXCONN)));
+  }
+
+  override connect(name: Uint8Array, len: number): number {
+    if (len < 2) return -Errno.EINVAL;
+    if (this.asksToDisconnect(name, len)) return this.#disconnect();
+    if (this.#association === 'connected') return -Errno.EISCONN;
+    if (this.#association === 'connecting') {
+      const result = this.connectResult();
+      return result === -Errno.EINPROGRESS ? -Errno.EALREADY : result;
+    }
+    if (this.endpoint.state !== 'CLOSED') return -Errno.EISCONN;
+    const error = decodeStreamPeer(name, len, this, this.peerName) || this.bindScope();
+    if (error !== 0) return error;
+    const refused = this.endpoint.connect(this.peerName.address, this.peerName.port);
+    if (refused !== undefined) return resultOf(refused);
+    this.#association = 'connecting';
+    this.#readShut = false;
+    this.optionsChanged();
+    return -Errno.EINPROGRESS;
+  }
+  override connectResult(): number {
+    if (this.#association === 'connected') return 0;
+    const { state } = this.endpoint;
+    if (state === 'SYN-SENT' || state === 'SYN-RECEIVED') return -Errno.EINPROGRESS;
+    if (state === 'CLOSED') {
+      // The failure is told once; the socket is then as fresh, and may connect again.
+      const errno = this.takeErrno() || Errno.ECONNABORTED;
+      this.#disconnect();
+      return -errno;
+    }
+    this.#association = 'connected';
+    return 0;
+  }
+  #disconnect(): number {
+    this.#dropCandidate();
+    this.endpoint.disconnect();
+    this.#association = 'unconnected';
+    this.#readShut = false;
+    return 0;
+  }
+
+  override acceptPeek(): Socket | number {
+    if (this.endpoint.state !== 'LISTEN') return -Errno.EINVAL;
+    const connection = this.endpoint.acceptPeek();
+    if (connection === undefined) return -Errno.EAGAIN;
+    if (this.#candidate?.endpoint === connection) return this.#candidate;
+    this.#dropCandidate();
+    const socket = new InetStreamSocket(this.world, this.domain, connection, 0, OptionState.from(this.options));
+    socket.#queued = true;
+    socket.#association = 'connected';
+    socket.receiveTimeoutUs = this.receiveTimeoutUs;
+    socket.sendTimeoutUs = this.sendTimeoutUs;
+    this.#candidate = socket.retain();
+    return socket;
+  }
+  #acceptCommit(amount: number): void {
+    const socket = this.#candidate;
+    if (amount === 0 || socket === undefined) return;
+    this.#candidate = undefined;
+    this.endpoint.acceptCommit();
+    socket.#queued = false;
+    socket.optionsChanged();
+    socket.release();
+  }
+  #dropCandidate(): void {
+    this.#candidate?.release();
+    this.#candidate = undefined;
+  }
+  #eventsAfterAccept(amount: number): number {
+    const events = this.poll();
+    return amount > 0 && this.endpoint.acceptable <= amount ? events & ~(POLLIN | POLLRDNORM) : events;
+  }
+
+  override shutdown(how: number): number {
+    const { endpoint } = this;
+    const error = endpoint.shutdown(how + 1);
+    if (error !== undefined) return resultOf(error);
+    if (((how + 1) & Shutdown.Read) !== 0) this.#readShut = true;
+    // A listener that stops listening and an attempt given up leave a fresh socket (inet_shutdown).
+    if (endpoint.state === 'CLOSED' && this.#association !== 'connected') {
+      this.#dropCandidate();
+      this.#association = 'unconnected';
+      this.#readShut = false;
+    }
+    return 0;
+  }
+
+  // Octets out
+
+  override send(message: Message, callId: number): number {
+    this.units = 0;
+    // A kernel with net.ipv4.tcp_fastopen 0.
+    if ((message.flags & MSG_FASTOPEN) !== 0) return -Errno.EOPNOTSUPP;
+    const refusal = this.#sendRefusal(message);
+    if (refusal !== 0) return refusal;
+    const { iov } = message;
+    if (iov.remaining === 0) return 0;
+    const space = this.endpoint.sendSpace() - this.#stagedOctets;
+    if (space <= 0) return -Errno.EAGAIN;
+    const wanted = Math.min(space, iov.remaining);
+    const taken = this.#stage(message, wanted);
+    if (taken === 0) return -Errno.EFAULT;
+    this.#staged = 'send';
+    this.#stagedOctets += taken;
+    this.#sendFlags = message.flags;
+    this.#sendCall = callId;
+    this.units = taken;
+    return taken;
+  }
+  /** State, control data and pending error, in tcp_sendmsg's order; 0 if octets may be staged. */
+  #sendRefusal(message: Message): number {
+    const { state } = this.endpoint;
+    if (state !== 'ESTABLISHED' && state !== 'CLOSE-WAIT') {
+      const errno = this.takeErrno();
+      if (errno !== 0) return -errno;
+      return state === 'SYN-SENT' || state === 'SYN-RECEIVED' ? -Errno.EAGAIN : -Errno.EPIPE;
+    }
+    if (message.controlLength > 0 && !checkSocketControl(message)) return -Errno.EINVAL;
+    if (this.hasError || this.endpoint.sendEnded) return -(this.takeErrno() || Errno.EPIPE);
+    return 0;
+  }
+  /** Copies `wanted` octets behind what is staged already; returns how many of them count. */
+  #stage(message: Message, wanted: number): number {
+    const ring = this.endpoint.sendRing;
+    const from = message.iov.position;
+    let done = 0;
+    while (done < wanted) {
+      const offset = ring.length + this.#stagedOctets + done;
+      const run = ring.run(offset, wanted - done);
+      const moved = message.iov.copyIn(ring.bytes, ring.index(offset), run);
+      done += moved;
+      if (moved === run) continue;
+      done -= done % COPY_PIECE;
+      message.iov.seek(from + done);
+      break;
+    }
+    return done;
+  }
+
+  // Octets in
+
+  override receive(message: Message, taken: number): number {
+    this.units = 0;
+    message.nameLength = 0;
+    const { endpoint } = this;
+    const { flags, iov } = message;
+    if ((flags & MSG_ERRQUEUE) !== 0) return -Errno.EAGAIN;
+    if (endpoint.state === 'LISTEN') return -Errno.ENOTCONN;
+    if ((flags & MSG_OOB) !== 0) return this.#receiveUrgent(message);
+    const available = endpoint.receivable - taken;
+    if (available <= 0) return this.#receiveNothing(taken);
+    if (this.#isTooLittle(available + taken, flags, iov.remaining)) return -Errno.EAGAIN;
+    const len = Math.min(available, iov.remaining);
+    // MSG_TRUNC discards: the octets are counted and not copied (tcp(7)).
+    if ((flags & MSG_TRUNC) === 0 && !this.#copyOut(message, taken, len)) return -Errno.EFAULT;
+    if ((flags & MSG_PEEK) === 0) {
+      this.#staged = 'receive';
+      this.units = len;
+    }
+    return len;
+  }
+  /** Nothing to read: end of file, error, or wait; in the order of tcp_recvmsg_locked. */
+  #receiveNothing(taken: number): number {
+    const { endpoint } = this;
+    if (endpoint.receiveEnded && !this.#readShut) return 0;
+    // An error belongs to the next call if this one has octets already.
+    if (this.hasError) return taken > 0 ? 0 : -this.takeErrno();
+    if (endpoint.receiveEnded) return 0;
+    if (endpoint.state === 'CLOSED') return this.#association === 'unconnected' ? -Errno.ENOTCONN : 0;
+    return -Errno.EAGAIN;
+  }
+  /** SO_RCVLOWAT: a call that may wait does so until that much is there, or all it wants. */
+  #isTooLittle(available: number, flags: number, wanted: number): boolean {
+    const { receiveLowWater } = this.options;
+    if (receiveLowWater === 1 || (flags & MSG_DONTWAIT) !== 0) return false;
+    if (available >= Math.min(receiveLowWater, wanted)) return false;
+    return !this.endpoint.receiveEnded && !this.hasError && this.endpoint.state !== 'CLOSED';
+  }
+  #copyOut(message: Message, offset: number, len: number): boolean {
+    const ring = this.endpoint.receiveRing;
+    let done = 0;
+    while (done < len) {
+      const run = ring.run(offset + done, len - done);
+      if (message.iov.copyOut(ring.bytes, ring.index(offset + done), run) < run) return false;
+      done += run;
+    }
+    return true;
+  }
+  /** MSG_OOB (tcp_recv_urg). */
+  #receiveUrgent(message: Message): number {
+    const { endpoint } = this;
+    const { flags, iov } = message;
+    if (this.options.oobInline || endpoint.urgentOctet < 0) return -Errno.EINVAL;
+    message.outFlags |= MSG_OOB;
+    if (iov.remaining === 0) {
+      message.outFlags |= MSG_TRUNC;
+      return 0;
+    }
+    if ((flags & MSG_TRUNC) === 0) {
+      urgent[0] = endpoint.urgentOctet;
+      if (iov.copyOut(urgent, 0, 1) === 0) return -Errno.EFAULT;
+    }
+    if ((flags & MSG_PEEK) === 0) {
+      this.#staged = 'urgent';
+      this.units = 1;
+    }
+    return 1;
+  }
+
+  // Commit
+
+  override commit(amount: number): void {
+    const staged = this.#staged;
+    this.#staged = 'nothing';
+    const stagedOctets = this.#stagedOctets;
+    this.#stagedOctets = 0;
+    if (amount <= 0) return;
+    switch (staged) {
+      case 'send':
+        this.endpoint.commitSend(
+          Math.min(amount, stagedOctets),
+          this.#sendCall,
+          (this.#sendFlags & MSG_MORE) !== 0,
+          (this.#sendFlags & MSG_OOB) !== 0,
+        );
+        return;
+      case 'receive':
+        this.endpoint.consume(amount);
+        return;
+      case 'urgent':
+        this.endpoint.takeUrgent();
+        return;
+      case 'nothing':
+        return;
+    }
+  }
+  override rollback(): void {
+    this.#staged = 'nothing';
+    this.#stagedOctets = 0;
+  }
+  override eventsAfter(amount: number): number {
+    const events = this.poll();
+    const { endpoint } = this;
+    if (this.#staged === 'send') {
+      return endpoint.sendEnded || endpoint.sendSpace() > amount ? events : events & ~(POLLOUT | POLLWRNORM);
+    }
+    if (this.#staged !== 'receive') return events;
+    const left = endpoint.receivable - amount;
+    return left >= this.options.receiveLowWater || this.#isAtEnd ? events : events & ~(POLLIN | POLLRDNORM);
+  }
+
+  // Readiness
+
+  get #isAtEnd(): boolean {
+    return this.endpoint.receiveEnded || this.endpoint.state === 'CLOSED';
+  }
+  override poll(): number {
+    const events = super.poll();
+    return this.#isBelowLowWater() ? events & ~(POLLIN | POLLRDNORM) : events;
+  }
+  override endpointChanged(events: number): void {
+    super.endpointChanged(this.#isBelowLowWater() ? events & ~(POLLIN | POLLRDNORM) : events);
+  }
+  /** SO_RCVLOWAT moves readability as well (tcp_stream_is_readable). */
+  #isBelowLowWater(): boolean {
+    const { receiveLowWater } = this.options;
+    if (receiveLowWater === 1 || this.endpoint.state === 'LISTEN') return false;
+    return this.endpoint.receivable < receiveLowWater && !this.#isAtEnd;
+  }
+
+  override ioctl(request: number): number {
+    const { endpoint } = this;
+    const listening = endpoint.state === 'LISTEN';
+    const opening = endpoint.state === 'SYN-SENT' || endpoint.state === 'SYN-RECEIVED';
+    switch (request) {
+      case SIOCINQ:
+        return listening ? -Errno.EINVAL : endpoint.receivable;
+      case SIOCOUTQ:
+        if (listening) return -Errno.EINVAL;
+        return opening ? 0 : endpoint.unacknowledged + endpoint.unsent;
+      case SIOCOUTQNSD:
+        if (listening) return -Errno.EINVAL;
+        return opening ? 0 : endpoint.unsent;
+      case SIOCATMARK:
+        return endpoint.atMark ? 1 : 0;
+      default:
+        return -Errno.ENOTTY;
+    }
+  }
+}
+
+const urgent = new Uint8Array(1);

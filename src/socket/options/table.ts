@@ -1,0 +1,77 @@
+/**
+ * The table of socket options. A new option is one row in the file of its level. What is not in the table gets Linux's refusal for an
+ * option it does not know, so that nothing is ever accepted and forgotten; the caller counts it.
+ */
+import { Errno } from '../../abi/errno.ts';
+import {
+  AF_INET,
+  AF_INET6,
+  SOCK_DGRAM,
+  SOCK_STREAM,
+  SOL_IP,
+  SOL_IPV6,
+  SOL_SOCKET,
+  SOL_TCP,
+  SOL_UDP,
+} from '../../abi/socket.ts';
+import type { Credentials } from '../credentials.ts';
+import { IP_LEVEL } from './ip-level.ts';
+import { IPV6_LEVEL } from './ipv6-level.ts';
+import { type OptionRow, readsIntFirst } from './row.ts';
+import { SOCKET_LEVEL } from './socket-level.ts';
+import type { OptionTarget } from './target.ts';
+import { TCP_LEVEL } from './tcp-level.ts';
+
+const byNumber = (rows: readonly OptionRow[]): ReadonlyMap<number, OptionRow> =>
+  new Map(rows.map((row) => [row.option, row]));
+
+/** Every option there is, by level and number. */
+export const OPTIONS: ReadonlyMap<number, ReadonlyMap<number, OptionRow>> = new Map([
+  [SOL_SOCKET, byNumber(SOCKET_LEVEL)],
+  [SOL_TCP, byNumber(TCP_LEVEL)],
+  [SOL_IP, byNumber(IP_LEVEL)],
+  [SOL_IPV6, byNumber(IPV6_LEVEL)],
+]);
+
+/** Levels that a socket's own protocol answers. */
+function hasLevel(socket: OptionTarget, level: number): boolean {
+  switch (level) {
+    case SOL_SOCKET:
+    case SOL_IP:
+      return true;
+    case SOL_IPV6:
+      return socket.domain === AF_INET6;
+    case SOL_TCP:
+      return socket.type === SOCK_STREAM;
+    case SOL_UDP:
+      return socket.type === SOCK_DGRAM;
+    default:
+      return false;
+  }
+}
+
+function find(socket: OptionTarget, level: number, option: number): OptionRow | undefined {
+  if (!hasLevel(socket, level)) return undefined;
+  const row = OPTIONS.get(level)?.get(option);
+  if (row?.only === undefined) return row;
+  return (row.only === 'stream') === (socket.tcp !== undefined) ? row : undefined;
+}
+
+export function setOption(
+  socket: OptionTarget,
+  level: number,
+  option: number,
+  value: Uint8Array,
+  credentials: Credentials,
+): number {
+  const row = find(socket, level, option);
+  if (row?.set !== undefined) return row.set(socket, value, credentials);
+  return hasLevel(socket, level) && readsIntFirst(level) && value.length < 4 ? -Errno.EINVAL : -Errno.ENOPROTOOPT;
+}
+
+export function getOption(socket: OptionTarget, level: number, option: number, out: Uint8Array): number {
+  const row = find(socket, level, option);
+  if (row?.get !== undefined) return row.get(socket, out);
+  // A level that is nobody's: ip_getsockopt and ipv6_getsockopt disagree.
+  return !hasLevel(socket, level) && socket.domain === AF_INET ? -Errno.EOPNOTSUPP : -Errno.ENOPROTOOPT;
+}
