@@ -128,7 +128,7 @@ export interface TcpEndpoint {
   consume(len: number): void;
   /** True after shutdown(Write) or close. */
   readonly sendEnded: boolean;
-  /** Octets sent and not yet acknowledged, and octets not yet sent (SIOCOUTQ, SIOCOUTQNSD). */
+  /** Octets not yet acknowledged, sent or not (SIOCOUTQ), and those among them not yet sent (SIOCOUTQNSD). */
   readonly unacknowledged: number;
   readonly unsent: number;
   /** Effective MSS of the connection (TCP_MAXSEG once connected). */

@@ -155,10 +155,13 @@ export abstract class InetSocket extends Socket implements OptionTarget, NameCon
   override getOption(level: number, option: number, out: Uint8Array): number {
     return getOption(this, level, option, out);
   }
-  /** An endpoint has one TTL and one TOS; the socket keeps those of both families. */
   optionsChanged(): void {
+    const { remoteAddress, remotePort } = this.endpoint;
+    this.useFamily(this.domain === AF_INET || (remotePort !== 0 && remoteAddress.isV4));
+  }
+  /** An endpoint has one TTL and one TOS; the socket keeps those of both families and sets it to the one it is about to use. */
+  protected useFamily(v4: boolean): void {
     const { endpoint, options } = this;
-    const v4 = this.domain === AF_INET || (endpoint.remotePort !== 0 && endpoint.remoteAddress.isV4);
     endpoint.settings.tos = v4 ? options.tos : options.trafficClass;
     endpoint.settings.ttl = Math.max(v4 ? options.ttl : options.hopLimit, 0);
     endpoint.optionsChanged();

@@ -113,11 +113,11 @@ export class InetStreamSocket extends InetSocket {
     if (this.endpoint.state !== 'CLOSED') return -Errno.EISCONN;
     const error = decodeStreamPeer(name, len, this, this.peerName) || this.bindScope();
     if (error !== 0) return error;
+    this.useFamily(this.peerName.address.isV4);
     const refused = this.endpoint.connect(this.peerName.address, this.peerName.port);
     if (refused !== undefined) return resultOf(refused);
     this.#association = 'connecting';
     this.#readShut = false;
-    this.optionsChanged();
     return -Errno.EINPROGRESS;
   }
   override connectResult(): number {
@@ -379,7 +379,7 @@ export class InetStreamSocket extends InetSocket {
         return listening ? -Errno.EINVAL : endpoint.receivable;
       case SIOCOUTQ:
         if (listening) return -Errno.EINVAL;
-        return opening ? 0 : endpoint.unacknowledged + endpoint.unsent;
+        return opening ? 0 : endpoint.unacknowledged;
       case SIOCOUTQNSD:
         if (listening) return -Errno.EINVAL;
         return opening ? 0 : endpoint.unsent;
