@@ -5,24 +5,30 @@
  *   - a result >= 0 or a negative errno, perhaps after `commitWith` (what to consume once the guest has the result), or `resultFile`; or
  *   - `BLOCKED`, after `waitOn` for each thing whose change is worth another try, and `waitUntil` if there is a deadline.
  * A blocked call is parked. When a waited-for event rises the task goes to the scheduler's run list and the same handler
- * runs again with the same registers; `attempt` counts the tries, and what the handler read from guest memory or has already done it keeps in `state`, because guest
- * memory must not be read twice. At the deadline `onTimeout` is the result; a signal makes it `-ERESTARTSYS` or `-EINTR` as `restart` says.
+ * runs again with the same registers; `attempt` counts the tries, and what the handler read from guest memory or has already done it keeps in `message`, `header`,
+ * `progress`, `count` and `state`, because guest memory must not be read twice. At the deadline `onTimeout` is the result; a signal makes it `-ERESTARTSYS` or
+ * `-EINTR` as `onSignal` says.
  *
  * Delivery is transactional: the platform writes results to the guest and answers; only if the guest took the answer
  * does `commit` run, else `rollback`, and nothing was lost.
  */
-import type { Instant } from '../lib/clock.ts';
+import type { Alarm, Clock, Instant } from '../lib/clock.ts';
 import type { Committable } from '../socket/committable.ts';
 import type { Credentials } from '../socket/credentials.ts';
 import type { FdTable } from '../socket/fd-table.ts';
 import type { OpenFile } from '../socket/file.ts';
 import type { GuestMemory } from '../socket/guest-memory.ts';
-import type { WaitQueue } from '../socket/wait-queue.ts';
+import { Message } from '../socket/message.ts';
+import { Waiter, type WaitQueue } from '../socket/wait-queue.ts';
+import { MessageHeader } from './message-header.ts';
+import type { Syscall } from './syscall.ts';
 
 /** What a handler returns instead of a result when the call must wait. Far outside the errno range. */
 export const BLOCKED = -1_000_000;
+/** As `waitUntil`'s result: run the handler once more at the deadline, with `expired` set. */
+export const TRY_AGAIN = BLOCKED;
 
-/** What an interrupted call becomes: restarted (ERESTARTSYS, subject to SA_RESTART), EINTR always, or the partial result it has. */
+/** What an interrupted call becomes: restarted (ERESTARTSYS, subject to SA_RESTART), or EINTR always. A partial result goes before both. */
 export type RestartRule = 'restart' | 'interrupt';
 
 /** What handlers may ask of their task. */
@@ -36,18 +42,41 @@ export interface CallContext {
   readonly callId: number;
   /** 0 on the first try of a call. */
   readonly attempt: number;
-  /** Free for the handler between tries of one call; undefined on the first. */
-  state: unknown;
+  /** True on the try that `TRY_AGAIN` asked for. */
+  readonly expired: boolean;
 
+  // Kept between the tries of one call, cleared before its first.
+  /** Free for the handler; undefined on the first try. */
+  state: unknown;
+  readonly message: Message;
+  readonly header: MessageHeader;
+  /** Octets moved so far. */
+  progress: number;
+  /** Messages done so far. */
+  count: number;
+
+  /** Memory for small structs, valid within one try. */
+  readonly scratch: Uint8Array;
+
+  /** The file behind a descriptor as it was at the first try, kept alive until the call ends; undefined is EBADF. One a call. */
+  file(fd: number): OpenFile | undefined;
+  /** Keeps a further file alive until the call ends. */
+  hold(file: OpenFile): void;
   waitOn(queue: WaitQueue, events: number): void;
-  /** The result if nothing happens until `at`: `-EAGAIN`, `0`, ... A deadline counts from the first try: set it then, later calls are ignored. */
+  /** The result if nothing happens until `at`: `-EAGAIN`, `0`, `TRY_AGAIN`, ... A deadline counts from the first try: set it then, later calls are ignored. */
   waitUntil(at: Instant, onTimeout: number): void;
+  /** Lets the next `waitUntil` set a new deadline, for a call that is a sequence of waits (recvmmsg). */
+  clearDeadline(): void;
   /** What a signal makes of the wait; 'restart' if not called. */
   onSignal(rule: RestartRule): void;
   /** With a partial result, a signal (or the deadline) ends the call with `result` instead. */
   partial(result: number): void;
-  /** At most one object a call. */
+  /** Adds to what is committed when the guest has the result. At most one object a call. */
   commitWith(target: Committable, amount: number): void;
+  /** What `commitWith` has collected and nobody has committed yet. */
+  readonly staged: number;
+  /** Commits it now, before the call blocks for the rest: it can no longer be rolled back. */
+  commitNow(): void;
   /**
    * The call's result is a new descriptor for `file`: returns the value the handler must return. The platform chooses the number (lowest free) and installs it together with the
    * answer; the file is released if that fails.
@@ -57,4 +86,192 @@ export interface CallContext {
   raiseSigpipe(): void;
   /** Counts something the guest asked for and did not get: ('setsockopt', 'SOL_TCP/TCP_MD5SIG', 'ENOPROTOOPT'). */
   unsupported(call: string, what: string, errno: string): void;
+}
+
+/** What a task asks of its dispatcher. */
+export interface Scheduler {
+  readonly clock: Clock;
+  woken(task: Task): void;
+  expired(task: Task): void;
+  /** Shows the events a file will have after a commit that comes now. */
+  falling(task: Task, events: number): void;
+  unsupported(call: string, what: string, errno: string): void;
+}
+
+/** Where a task's call stands. `Woken` is on the run list. */
+export const Phase = { Idle: 0, Trying: 1, Parked: 2, Woken: 3 } as const;
+type PhaseNumber = (typeof Phase)[keyof typeof Phase];
+
+const SCRATCH_OCTETS = 256;
+const NO_PARTIAL = -1;
+
+export interface TaskOptions {
+  readonly tid: number;
+  readonly memory: GuestMemory;
+  readonly files: FdTable;
+  readonly credentials: Credentials;
+}
+
+export class Task implements CallContext {
+  readonly tid: number;
+  readonly memory: GuestMemory;
+  /** Changes at execve and unshare. */
+  files: FdTable;
+  credentials: Credentials;
+  readonly message: Message;
+  readonly header = new MessageHeader();
+  readonly scratch = new Uint8Array(SCRATCH_OCTETS);
+
+  // The call under way.
+  /** Low and high word of each of the six arguments. */
+  readonly registers = new Uint32Array(12);
+  nr = -1;
+  call: Syscall | undefined = undefined;
+  callId = 0;
+  attempt = 0;
+  state: unknown = undefined;
+  progress = 0;
+  count = 0;
+  expired = false;
+  startedAt = 0 as Instant;
+
+  // What its handler said.
+  rule: RestartRule = 'restart';
+  onTimeout = 0;
+  partialResult = NO_PARTIAL;
+  target: Committable | undefined = undefined;
+  staged = 0;
+  newFile: OpenFile | undefined = undefined;
+  newFileCloexec = false;
+  /** SIGPIPE goes with the answer. */
+  sigpipe = false;
+
+  /** @internal The platform was asked to deliver. */
+  answered = false;
+  /** @internal */
+  phase: PhaseNumber = Phase.Idle;
+  /** @internal An event rose, or the deadline passed, during a try. */
+  again = false;
+  /** The file that `file()` found: what the call is about. */
+  subject: OpenFile | undefined = undefined;
+
+  readonly #scheduler: Scheduler;
+  readonly #held: OpenFile[] = [];
+  readonly #waiters: Waiter[] = [];
+  #waiting = 0;
+  #deadlineSet = false;
+  readonly #alarm: Alarm;
+  readonly #wake = (): void => this.#scheduler.woken(this);
+
+  constructor(scheduler: Scheduler, options: TaskOptions) {
+    this.#scheduler = scheduler;
+    this.tid = options.tid;
+    this.memory = options.memory;
+    this.files = options.files;
+    this.credentials = options.credentials;
+    this.message = new Message(options.memory);
+    this.#alarm = scheduler.clock.alarm(() => scheduler.expired(this));
+  }
+
+  get now(): Instant {
+    return this.#scheduler.clock.now();
+  }
+  /** True when no call is under way. */
+  get idle(): boolean {
+    return this.phase === Phase.Idle;
+  }
+
+  file(fd: number): OpenFile | undefined {
+    if (this.attempt === 0 && this.subject === undefined) this.subject = this.files.get(fd);
+    return this.subject;
+  }
+  hold(file: OpenFile): void {
+    this.#held.push(file.retain());
+  }
+  waitOn(queue: WaitQueue, events: number): void {
+    const waiter = (this.#waiters[this.#waiting] ??= new Waiter(this.#wake));
+    this.#waiting++;
+    queue.add(waiter, events);
+  }
+  waitUntil(at: Instant, onTimeout: number): void {
+    if (this.#deadlineSet) return;
+    this.#deadlineSet = true;
+    this.onTimeout = onTimeout;
+    this.#alarm.set(at);
+  }
+  clearDeadline(): void {
+    this.#deadlineSet = false;
+    this.#alarm.cancel();
+  }
+  onSignal(rule: RestartRule): void {
+    this.rule = rule;
+  }
+  partial(result: number): void {
+    this.partialResult = result;
+  }
+  commitWith(target: Committable, amount: number): void {
+    if (this.target !== undefined && this.target !== target) throw new Error('a call commits to one object');
+    this.target = target;
+    this.staged += amount;
+  }
+  commitNow(): void {
+    const { target, staged } = this;
+    if (target === undefined) return;
+    this.target = undefined;
+    this.staged = 0;
+    this.#scheduler.falling(this, target.eventsAfter(staged));
+    target.commit(staged);
+  }
+  resultFile(file: OpenFile, cloexec: boolean): number {
+    this.newFile = file.retain();
+    this.newFileCloexec = cloexec;
+    return 0;
+  }
+  raiseSigpipe(): void {
+    this.sigpipe = true;
+  }
+  unsupported(call: string, what: string, errno: string): void {
+    this.#scheduler.unsupported(call, what, errno);
+  }
+
+  /** @internal Before the first try. */
+  start(call: Syscall | undefined, nr: number, registers: Uint32Array, callId: number): void {
+    this.registers.set(registers);
+    this.call = call;
+    this.nr = nr;
+    this.callId = callId;
+    this.attempt = 0;
+    this.state = undefined;
+    this.progress = this.count = this.staged = 0;
+    this.expired = this.sigpipe = this.again = this.answered = false;
+    this.startedAt = this.now;
+    this.rule = 'restart';
+    this.partialResult = NO_PARTIAL;
+    this.target = this.newFile = this.subject = undefined;
+    this.#deadlineSet = false;
+  }
+  /** @internal The call waits: its files stay. */
+  park(): void {
+    this.phase = Phase.Parked;
+    if (this.attempt === 0 && this.subject !== undefined) this.hold(this.subject);
+  }
+  /** @internal Stops waiting, before the next try or the end. */
+  unwait(): void {
+    for (let i = 0; i < this.#waiting; i++) this.#waiters[i]?.leave();
+    this.#waiting = 0;
+  }
+  /** @internal What a timeout or a signal turns into; undefined without partial result. */
+  get partialOr(): number | undefined {
+    return this.partialResult === NO_PARTIAL ? undefined : this.partialResult;
+  }
+  /** @internal The call is over: nothing of it stays. */
+  finish(): void {
+    this.unwait();
+    this.#alarm.cancel();
+    this.#deadlineSet = false;
+    this.state = undefined;
+    this.target = this.newFile = this.subject = this.call = undefined;
+    this.phase = Phase.Idle;
+    while (this.#held.length > 0) this.#held.pop()?.release();
+  }
 }

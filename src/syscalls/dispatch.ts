@@ -1,0 +1,280 @@
+/**
+ * Runs calls: finds the table's entry, tries its handler, parks what blocks, tries it again when something it waits for rises, times it out, interrupts it, and
+ * hands results to the platform. There is no promise here and no queue but the run list, which the driver of the loop empties with `run()` in each turn.
+ *
+ * The end of a call, in this order: the platform is told which events the file will show once the result is taken (readiness that falls must be lowered
+ * before the guest can look), then asked to deliver; if the guest took the result it is committed, else rolled back. All within one turn.
+ *
+ * A handler that throws has a bug, and only its own guest pays for it: the platform gets a report and decides what that guest sees.
+ */
+import { ERESTARTSYS, Errno, isError } from '../abi/errno.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { OpenFile } from '../socket/file.ts';
+import type { Syscall } from './syscall.ts';
+import { BLOCKED, Phase, type Scheduler, type Task } from './task.ts';
+
+/** Something of ours went wrong in a call. */
+export interface CrashReport {
+  readonly call: string;
+  readonly nr: number;
+  /** Low and high words of the six arguments, in hexadecimal. */
+  readonly registers: string;
+  readonly attempt: number;
+  readonly error: unknown;
+}
+
+/** Where guests live: the emulator, or processes under seccomp. */
+export interface Platform<T extends Task> {
+  /** Answers the call, with SIGPIPE after it if asked. False if the guest did not take the answer (a signal came first, it died): the call is rolled back. */
+  deliver(task: T, result: number, sigpipe: boolean): boolean;
+  /** As `deliver`; the result is a new descriptor for `file`, of which the platform takes a reference of its own. False also when none could be made. */
+  deliverFile(task: T, file: OpenFile, cloexec: boolean): boolean;
+  /** `events` are the poll events that `file` shows once this call is committed. What falls must be shown before the answer. */
+  beforeDeliver(task: T, file: OpenFile, events: number): void;
+  /** The guest did not take the answer: `file` shows its own `poll()` again. */
+  rolledBack(task: T, file: OpenFile): void;
+  /** A handler threw. Returns the result the guest gets, or undefined if the platform has ended the guest. */
+  crashed(task: T, report: CrashReport): number | undefined;
+}
+
+/** Sees each call: for strace and captures. Must not touch the call. */
+export interface Observer<T extends Task> {
+  /** Just before the answer, while what the arguments point to is as the call left it. With `result` 0 and `task.newFile` set, the descriptor is not yet known. */
+  answering(task: T, result: number): void;
+  /** After it; `taken` says whether the guest got it. */
+  answered(task: T, result: number, taken: boolean): void;
+}
+
+export interface CallStatistics {
+  readonly name: string;
+  calls: number;
+  errors: number;
+  /** How many had to wait. */
+  blocked: number;
+  /** Answers that the guest did not take. */
+  notTaken: number;
+}
+
+export interface Unsupported {
+  readonly call: string;
+  readonly what: string;
+  readonly errno: string;
+  count: number;
+}
+
+export interface DispatcherOptions<T extends Task> {
+  readonly table: ReadonlyMap<number, Syscall>;
+  readonly clock: Clock;
+  readonly platform: Platform<T>;
+}
+
+/** Distinct requests kept for the compatibility report: a guest could invent any number of them. */
+const MAX_UNSUPPORTED = 1024;
+
+export class Dispatcher<T extends Task = Task> implements Scheduler {
+  readonly clock: Clock;
+  readonly platform: Platform<T>;
+  observer: Observer<T> | undefined = undefined;
+  readonly #table: ReadonlyMap<number, Syscall>;
+  readonly #statistics = new Map<Syscall, CallStatistics>();
+  readonly #unsupported = new Map<string, Unsupported>();
+  /** Unsupported requests beyond what the report keeps. */
+  unsupportedDropped = 0;
+  /** Calls with numbers that the table does not have. */
+  unknownCalls = 0;
+  crashes = 0;
+  #callId = 0;
+  #runList: T[] = [];
+  #draining: T[] = [];
+
+  constructor(options: DispatcherOptions<T>) {
+    this.#table = options.table;
+    this.clock = options.clock;
+    this.platform = options.platform;
+    for (const call of options.table.values()) {
+      this.#statistics.set(call, { name: call.name, calls: 0, errors: 0, blocked: 0, notTaken: 0 });
+    }
+  }
+
+  /** A guest thread calls. It is answered before this returns, or parked. One call at a time per task. */
+  begin(task: T, nr: number, registers: Uint32Array): void {
+    if (!task.idle) throw new Error(`task ${task.tid} is already in ${task.call?.name ?? 'a call'}`);
+    const call = this.#table.get(nr);
+    this.#callId = (this.#callId % 0x7fff_ffff) + 1;
+    task.start(call, nr, registers, this.#callId);
+    if (call === undefined) {
+      this.unknownCalls++;
+      this.unsupported(`syscall ${nr}`, '', 'ENOSYS');
+      this.#finish(task, -Errno.ENOSYS);
+      return;
+    }
+    const statistics = this.#statistics.get(call);
+    if (statistics !== undefined) statistics.calls++;
+    this.#try(task);
+  }
+
+  /** Tries the calls that were woken. Those woken meanwhile wait for the next turn; true if there are any. */
+  run(): boolean {
+    const list = this.#runList;
+    this.#runList = this.#draining;
+    this.#draining = list;
+    for (const task of list) if (task.phase === Phase.Woken) this.#retry(task);
+    list.length = 0;
+    return this.#runList.length > 0;
+  }
+  get hasWork(): boolean {
+    return this.#runList.length > 0;
+  }
+
+  /** A signal: a parked call ends with what it has done, or -ERESTARTSYS, or -EINTR. Nothing happens to a task that does not wait. */
+  interrupt(task: T): void {
+    if (task.phase !== Phase.Parked && task.phase !== Phase.Woken) return;
+    this.#finish(task, task.partialOr ?? (task.rule === 'restart' ? -ERESTARTSYS : -Errno.EINTR));
+  }
+  /** The call is gone without answer: its thread died or a signal took it away. The task may be used again. */
+  abandon(task: T): void {
+    if (task.idle) return;
+    this.#rollback(task);
+    task.finish();
+  }
+
+  /** Counts of every call of the table that was used. */
+  statistics(): CallStatistics[] {
+    return [...this.#statistics.values()].filter((s) => s.calls > 0);
+  }
+  /** What guests asked for and did not get. */
+  unsupportedRequests(): Unsupported[] {
+    return [...this.#unsupported.values()];
+  }
+
+  unsupported(call: string, what: string, errno: string): void {
+    const key = `${call} ${what} ${errno}`;
+    const known = this.#unsupported.get(key);
+    if (known !== undefined) known.count++;
+    else if (this.#unsupported.size < MAX_UNSUPPORTED) this.#unsupported.set(key, { call, what, errno, count: 1 });
+    else this.unsupportedDropped++;
+  }
+  /** @internal */
+  woken(task: Task): void {
+    if (task.phase === Phase.Parked) this.#enqueue(task as T);
+    else if (task.phase === Phase.Trying) task.again = true;
+  }
+  /** @internal The task's deadline. A call that was woken in the same turn is tried once more before it times out. */
+  expired(task: Task): void {
+    task.expired = true;
+    if (task.phase === Phase.Parked) this.#timeOut(task as T);
+  }
+  /** @internal */
+  falling(task: Task, events: number): void {
+    if (task.subject !== undefined) this.platform.beforeDeliver(task as T, task.subject, events);
+  }
+
+  #enqueue(task: T): void {
+    task.phase = Phase.Woken;
+    this.#runList.push(task);
+  }
+  #timeOut(task: T): void {
+    if (task.onTimeout === BLOCKED) this.#enqueue(task);
+    else this.#finish(task, task.partialOr ?? task.onTimeout);
+  }
+  #retry(task: T): void {
+    task.unwait();
+    task.attempt++;
+    this.#try(task);
+  }
+  #try(task: T): void {
+    const call = task.call as Syscall;
+    task.phase = Phase.Trying;
+    task.again = false;
+    let result: number;
+    try {
+      result = call.run(task, task.registers);
+    } catch (error) {
+      this.#crashed(task, error);
+      return;
+    }
+    if (result === BLOCKED) this.#park(task);
+    else this.#finish(task, result);
+  }
+  #park(task: T): void {
+    if (task.attempt === 0) {
+      const statistics = this.#statistics.get(task.call as Syscall);
+      if (statistics !== undefined) statistics.blocked++;
+    }
+    const expired = task.expired;
+    task.park();
+    if (expired && task.onTimeout !== BLOCKED) this.#timeOut(task);
+    else if (task.again) this.#enqueue(task);
+  }
+
+  #finish(task: T, result: number): void {
+    task.unwait();
+    try {
+      this.#conclude(task, result);
+    } catch (error) {
+      this.#crashedAtTheEnd(task, error);
+    }
+    task.finish();
+  }
+  #conclude(task: T, result: number): void {
+    const { subject, target, newFile } = task;
+    if (subject !== undefined) {
+      const events = target === undefined ? subject.poll() : target.eventsAfter(task.staged);
+      this.platform.beforeDeliver(task, subject, events);
+    }
+    this.observer?.answering(task, result);
+    const taken =
+      newFile === undefined
+        ? this.platform.deliver(task, result, task.sigpipe)
+        : this.platform.deliverFile(task, newFile, task.newFileCloexec);
+    task.answered = true;
+    this.#count(task, result, taken);
+    if (taken) {
+      target?.commit(task.staged);
+      newFile?.release();
+    } else {
+      this.#rollback(task);
+      if (subject !== undefined) this.platform.rolledBack(task, subject);
+    }
+    this.observer?.answered(task, result, taken);
+  }
+  #rollback(task: T): void {
+    task.target?.rollback(task.staged);
+    task.newFile?.release();
+    task.target = task.newFile = undefined;
+    task.staged = 0;
+  }
+  #count(task: T, result: number, taken: boolean): void {
+    const statistics = task.call === undefined ? undefined : this.#statistics.get(task.call);
+    if (statistics === undefined) return;
+    if (!taken) statistics.notTaken++;
+    else if (isError(result)) statistics.errors++;
+  }
+
+  #crashed(task: T, error: unknown): void {
+    const result = this.#report(task, error);
+    this.#abandonStaged(task);
+    if (result === undefined) task.finish();
+    else this.#finish(task, result);
+  }
+  /** The socket or the platform threw while the call was being answered. */
+  #crashedAtTheEnd(task: T, error: unknown): void {
+    const result = this.#report(task, error);
+    this.#abandonStaged(task);
+    if (!task.answered && result !== undefined) this.platform.deliver(task, result, false);
+  }
+  #report(task: T, error: unknown): number | undefined {
+    this.crashes++;
+    const { call, nr, attempt } = task;
+    const registers = Array.from(task.registers, (word) => word.toString(16)).join(' ');
+    return this.platform.crashed(task, { call: call?.name ?? '', nr, registers, attempt, error });
+  }
+  /** What a handler staged before it threw is dropped; that may throw as well, for the same reason. */
+  #abandonStaged(task: T): void {
+    try {
+      this.#rollback(task);
+    } catch {
+      task.target = task.newFile = undefined;
+    }
+  }
+}

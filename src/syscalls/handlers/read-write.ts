@@ -1,0 +1,110 @@
+/** read(2), write(2), readv(2), writev(2) and their positioned kin on sockets: net/socket.c sock_read_iter, sock_write_iter, under the checks of fs/read_write.c. */
+import { Errno } from '../../abi/errno.ts';
+import { MSG_DONTWAIT, MSG_EOR, SOCK_SEQPACKET, UIO_MAXIOV } from '../../abi/socket.ts';
+import { Socket } from '../../socket/socket.ts';
+import type { CallContext } from '../task.ts';
+import { accessOk, importBuffer, importVector } from './guest.ts';
+import { receiveMessage } from './receive.ts';
+import { sendMessage } from './send.ts';
+import { transferFlags } from './sockets.ts';
+
+/** Per-call flags of preadv2(2) and pwritev2(2). */
+const RWF_NOWAIT = 8;
+
+export function read(ctx: CallContext, fd: number, buffer: number, size: number): number {
+  const file = ctx.file(fd);
+  if (file === undefined) return -Errno.EBADF;
+  // Files that are no sockets (an epoll object) have nothing to read.
+  if (!(file instanceof Socket)) return -Errno.EINVAL;
+  if (ctx.attempt > 0) return receiveMessage(ctx, file);
+  const { message } = ctx;
+  message.clear();
+  const fault = accessOk(buffer, size) ? importBuffer(message.iov, buffer, size) : -Errno.EFAULT;
+  if (fault !== 0) return fault;
+  return receiveInto(ctx, file, 0);
+}
+/** Nothing asked for is nothing read, whatever the state of the socket ("Match SYS5 behaviour"). */
+function receiveInto(ctx: CallContext, socket: Socket, flags: number): number {
+  const { message } = ctx;
+  if (message.iov.total === 0) return 0;
+  message.flags = transferFlags(socket, flags);
+  return receiveMessage(ctx, socket);
+}
+
+export function write(ctx: CallContext, fd: number, buffer: number, size: number): number {
+  const file = ctx.file(fd);
+  if (file === undefined) return -Errno.EBADF;
+  if (!(file instanceof Socket)) return -Errno.EINVAL;
+  if (ctx.attempt > 0) return sendMessage(ctx, file);
+  const { message } = ctx;
+  message.clear();
+  const fault = accessOk(buffer, size) ? importBuffer(message.iov, buffer, size) : -Errno.EFAULT;
+  if (fault !== 0) return fault;
+  return sendFrom(ctx, file, 0);
+}
+function sendFrom(ctx: CallContext, socket: Socket, flags: number): number {
+  const record = socket.type === SOCK_SEQPACKET ? MSG_EOR : 0;
+  ctx.message.flags = transferFlags(socket, flags | record);
+  return sendMessage(ctx, socket);
+}
+
+/** The vectors are looked at before the descriptor's mode, and a count that import_iovec refuses is EINVAL. */
+function vectors(ctx: CallContext, fd: number, vector: number, count: number): Socket | number {
+  const file = ctx.file(fd);
+  if (file === undefined) return -Errno.EBADF;
+  if (count > UIO_MAXIOV) return -Errno.EINVAL;
+  ctx.message.clear();
+  const fault = importVector(ctx, ctx.message.iov, vector, count);
+  if (fault !== 0) return fault;
+  return file instanceof Socket ? file : -Errno.EINVAL;
+}
+
+function readVector(ctx: CallContext, fd: number, vector: number, count: number, flags: number): number {
+  if (ctx.attempt > 0) return receiveMessage(ctx, ctx.file(fd) as Socket);
+  const socket = vectors(ctx, fd, vector, count);
+  return typeof socket === 'number' ? socket : receiveInto(ctx, socket, flags);
+}
+function writeVector(ctx: CallContext, fd: number, vector: number, count: number, flags: number): number {
+  if (ctx.attempt > 0) return sendMessage(ctx, ctx.file(fd) as Socket);
+  const socket = vectors(ctx, fd, vector, count);
+  if (typeof socket === 'number') return socket;
+  return ctx.message.iov.total === 0 ? 0 : sendFrom(ctx, socket, flags);
+}
+export const readv = (ctx: CallContext, fd: number, vector: number, count: number): number =>
+  readVector(ctx, fd, vector, count, 0);
+export const writev = (ctx: CallContext, fd: number, vector: number, count: number): number =>
+  writeVector(ctx, fd, vector, count, 0);
+
+/** pread64, pwrite64, preadv, pwritev: a socket has no position. */
+function positioned(ctx: CallContext, fd: number, offset: number): number {
+  if (offset < 0) return -Errno.EINVAL;
+  return ctx.file(fd) === undefined ? -Errno.EBADF : -Errno.ESPIPE;
+}
+export const pread = (ctx: CallContext, fd: number, _buffer: number, _size: number, offset: number): number =>
+  positioned(ctx, fd, offset);
+/** The position comes in two halves; on 64-bit machines the first is all of it. */
+export const preadv = (ctx: CallContext, fd: number, _vector: number, _count: number, offset: number): number =>
+  positioned(ctx, fd, offset);
+
+const vectorCall2 =
+  (transfer: typeof readVector) =>
+  (
+    ctx: CallContext,
+    fd: number,
+    vector: number,
+    count: number,
+    offset: number,
+    _high: number,
+    flags: number,
+  ): number => {
+    if (offset !== -1) return positioned(ctx, fd, offset);
+    if (ctx.file(fd) === undefined) return -Errno.EBADF;
+    if ((flags & ~RWF_NOWAIT) !== 0) {
+      ctx.unsupported(transfer === readVector ? 'preadv2' : 'pwritev2', `RWF 0x${flags.toString(16)}`, 'EOPNOTSUPP');
+      return -Errno.EOPNOTSUPP;
+    }
+    return transfer(ctx, fd, vector, count, flags === RWF_NOWAIT ? MSG_DONTWAIT : 0);
+  };
+/** Offset -1 is readv(2) with flags. */
+export const preadv2 = vectorCall2(readVector);
+export const pwritev2 = vectorCall2(writeVector);

@@ -1,0 +1,252 @@
+/**
+ * recvfrom(2), recvmsg(2), recvmmsg(2) and what read(2) and readv(2) do on a socket.
+ *
+ * The socket copies into the guest's buffers at once but drops nothing: that is for the commit. MSG_WAITALL on a stream goes on until the buffers are full: it
+ * commits what it has before it waits, because the sender may need the room, and that is the result if a signal, a timeout, an error or the end comes first.
+ */
+import { CmsgWalker, cmsghdr } from '../../abi/cmsg.ts';
+import { Errno } from '../../abi/errno.ts';
+import { mmsghdr, msghdr } from '../../abi/msghdr.ts';
+import { POLLERR, POLLHUP, POLLIN, POLLRDHUP, POLLRDNORM } from '../../abi/poll.ts';
+import {
+  MSG_CMSG_CLOEXEC,
+  MSG_CMSG_COMPAT,
+  MSG_DONTWAIT,
+  MSG_ERRQUEUE,
+  MSG_OOB,
+  MSG_PEEK,
+  MSG_TRUNC,
+  MSG_WAITALL,
+  MSG_WAITFORONE,
+  SO_ERROR,
+  SOCK_STREAM,
+  SOL_SOCKET,
+} from '../../abi/socket.ts';
+import { timespec } from '../../abi/sockopt.ts';
+import { i32 } from '../../abi/struct.ts';
+import { after, type Instant, micros, since } from '../../lib/clock.ts';
+import type { Message } from '../../socket/message.ts';
+import type { Socket } from '../../socket/socket.ts';
+import { BLOCKED, type CallContext } from '../task.ts';
+import { addressOut, addressOutSized, copyIn, copyOut, importBuffer, importHeader, putInt, putLong } from './guest.ts';
+import { socketOf, transferFlags, waitFor } from './sockets.ts';
+
+const READABLE = POLLIN | POLLRDNORM | POLLRDHUP | POLLERR | POLLHUP;
+/** With one of these nothing is waited for. */
+const AT_ONCE = MSG_DONTWAIT | MSG_ERRQUEUE | MSG_OOB;
+/** More control data than any message of ours has. */
+const CONTROL_CAPACITY = 8192;
+
+/** With one of these MSG_WAITALL is not a matter of several rounds: MSG_PEEK looks at the same octets again, MSG_TRUNC has no buffer to fill. */
+const ONE_ROUND = MSG_PEEK | MSG_TRUNC | MSG_OOB | MSG_ERRQUEUE;
+const wantsAll = (message: Message, socket: Socket): boolean =>
+  (message.flags & MSG_WAITALL) !== 0 && (message.flags & ONE_ROUND) === 0 && socket.type === SOCK_STREAM;
+
+/** Receives into `ctx.message`; `ctx.progress` counts the octets of earlier rounds. */
+export function receiveMessage(ctx: CallContext, socket: Socket): number {
+  const { message } = ctx;
+  let result = receiveOnce(ctx, socket);
+  if (wantsAll(message, socket)) while (result > 0 && message.iov.remaining > 0) result = receiveOnce(ctx, socket);
+  if (result >= 0) return ctx.progress;
+  if (result === -Errno.EAGAIN && (message.flags & AT_ONCE) === 0) return receiveRest(ctx, socket);
+  return ctx.progress > 0 ? partly(ctx, socket, result) : result;
+}
+function receiveOnce(ctx: CallContext, socket: Socket): number {
+  const result = socket.receive(ctx.message, ctx.staged);
+  if (result < 0) return result;
+  // An empty datagram has no octets but is one message; MSG_PEEK takes none.
+  if (socket.units > 0) ctx.commitWith(socket, socket.units);
+  ctx.progress += result;
+  return result;
+}
+function receiveRest(ctx: CallContext, socket: Socket): number {
+  if (ctx.progress > 0) {
+    ctx.commitNow();
+    ctx.partial(ctx.progress);
+  }
+  const waiting = waitFor(ctx, socket, READABLE, socket.receiveTimeoutUs, -Errno.EAGAIN);
+  return waiting !== BLOCKED && ctx.progress > 0 ? ctx.progress : waiting;
+}
+/** The error comes after octets that this call returns: it is the next call's. */
+function partly(ctx: CallContext, socket: Socket, error: number): number {
+  if (error !== -Errno.EAGAIN && error !== -Errno.EFAULT) socket.setError(-error);
+  return ctx.progress;
+}
+
+/** Order of checks: __sys_recvfrom. */
+export function recvfrom(
+  ctx: CallContext,
+  fd: number,
+  buffer: number,
+  size: number,
+  flags: number,
+  addr: number,
+  lengthAt: number,
+): number {
+  const { message } = ctx;
+  let socket: Socket | number;
+  if (ctx.attempt === 0) {
+    message.clear();
+    const fault = importBuffer(message.iov, buffer, size);
+    if (fault !== 0) return fault;
+    socket = socketOf(ctx, fd);
+    if (typeof socket === 'number') return socket;
+    message.flags = transferFlags(socket, flags);
+  } else {
+    socket = ctx.file(fd) as Socket;
+  }
+  const result = receiveMessage(ctx, socket);
+  if (result < 0 || addr === 0) return result;
+  // What was received is gone even if the address cannot be written.
+  const fault = addressOut(ctx, message.name, Math.max(message.nameLength, 0), addr, lengthAt);
+  return fault !== 0 ? fault : result;
+}
+
+/** copy_msghdr_from_user and the room for control data. */
+function importMessage(ctx: CallContext, socket: Socket, at: number, flags: number): number {
+  const fault = importHeader(ctx, at, false);
+  if (fault !== 0) return fault;
+  const { header, message } = ctx;
+  message.flags = transferFlags(socket, flags);
+  message.controlCapacity = header.control === 0 ? 0 : Math.min(header.controlLength, CONTROL_CAPACITY);
+  message.control = CONTROL;
+  return 0;
+}
+/** Filled and copied out within one try. */
+const CONTROL = new Uint8Array(CONTROL_CAPACITY);
+const walker = new CmsgWalker();
+
+/** Name, flags, control length: what the kernel writes back after the data (____sys_recvmsg). Returns 0 or -EFAULT, -EINVAL. */
+function exportHeader(ctx: CallContext, flags: number): number {
+  const { header, message } = ctx;
+  const control = controlOut(ctx);
+  if (header.name !== 0) {
+    const lengthAt = header.address + msghdr.offset.namelen;
+    const length = Math.max(message.nameLength, 0);
+    const fault = addressOutSized(ctx, message.name, length, header.name, lengthAt, header.nameLength);
+    if (fault !== 0) return fault;
+  }
+  const outFlags = message.outFlags | (flags & MSG_CMSG_CLOEXEC);
+  if (putInt(ctx, header.address + msghdr.offset.flags, outFlags) !== 0) return -Errno.EFAULT;
+  return putLong(ctx, header.address + msghdr.offset.controllen, control);
+}
+/** Copies each control message without the padding behind it, which the kernel leaves alone too. Octets used; those that fault do not count. */
+function controlOut(ctx: CallContext): number {
+  const { header, message } = ctx;
+  walker.begin(message.control, message.controlLength);
+  while (walker.next()) {
+    const at = walker.data - cmsghdr.size;
+    const len = cmsghdr.size + walker.dataLength;
+    if (ctx.memory.write(header.control + at, message.control, at, len) < len) return at;
+  }
+  return message.controlLength;
+}
+
+export function recvmsg(ctx: CallContext, fd: number, at: number, flags: number): number {
+  if ((flags & MSG_CMSG_COMPAT) !== 0) return -Errno.EINVAL;
+  const socket = socketOf(ctx, fd);
+  if (typeof socket === 'number') return socket;
+  if (ctx.attempt === 0) {
+    const fault = importMessage(ctx, socket, at, flags);
+    if (fault !== 0) return fault;
+  }
+  const result = receiveMessage(ctx, socket);
+  if (result < 0) return result;
+  const fault = exportHeader(ctx, flags);
+  return fault !== 0 ? fault : result;
+}
+
+/** recvmmsg's own deadline, checked only between messages (do_recvmmsg). */
+interface Limit {
+  readonly end: Instant | undefined;
+  readonly at: number;
+}
+const NO_LIMIT: Limit = { end: undefined, at: 0 };
+const NANO = 1e9;
+
+function importLimit(ctx: CallContext, at: number): Limit | number {
+  if (at === 0) return NO_LIMIT;
+  if (copyIn(ctx, at, ctx.scratch, timespec.size) !== 0) return -Errno.EFAULT;
+  const { sec, nsec } = timespec.decode(ctx.scratch);
+  return { end: deadline(ctx.now, sec, nsec), at };
+}
+/** poll_select_set_timeout; undefined for a time that timespec64_valid refuses. */
+const deadline = (now: Instant, sec: number, nsec: number): Instant | undefined =>
+  sec < 0 || nsec < 0 || nsec >= NANO ? undefined : after(now, micros(sec * 1e6 + Math.ceil(nsec / 1e3)));
+
+const limitReached = (ctx: CallContext, limit: Limit): boolean =>
+  limit.end !== undefined && since(limit.end, ctx.now) <= 0;
+
+export function recvmmsg(
+  ctx: CallContext,
+  fd: number,
+  at: number,
+  vlen: number,
+  flags: number,
+  timeoutAt: number,
+): number {
+  if ((flags & MSG_CMSG_COMPAT) !== 0) return -Errno.EINVAL;
+  if (ctx.attempt === 0) {
+    const limit = importLimit(ctx, timeoutAt);
+    if (typeof limit === 'number') return limit;
+    if (timeoutAt !== 0 && limit.end === undefined) return -Errno.EINVAL;
+    ctx.state = limit;
+  }
+  const socket = socketOf(ctx, fd);
+  if (typeof socket === 'number') return socket;
+  if (ctx.attempt === 0 && (flags & MSG_ERRQUEUE) === 0) {
+    const pending = takeError(ctx, socket);
+    if (pending !== 0) return pending;
+  }
+  const limit = ctx.state as Limit;
+  const result = receiveBatch(ctx, socket, at, vlen, flags, limit);
+  if (result === BLOCKED) return BLOCKED;
+  return endBatch(ctx, socket, result, limit);
+}
+
+function takeError(ctx: CallContext, socket: Socket): number {
+  i32.put(ctx.scratch, 0, 0);
+  return socket.getOption(SOL_SOCKET, SO_ERROR, ctx.scratch.subarray(0, 4)) < 0 ? 0 : -i32.get(ctx.scratch, 0);
+}
+
+/** The loop of do_recvmmsg: 0 when it ended by itself, BLOCKED, or the error that ended it. `ctx.count` messages are done. */
+function receiveBatch(ctx: CallContext, socket: Socket, at: number, vlen: number, flags: number, limit: Limit): number {
+  let resumed = ctx.attempt > 0;
+  while (ctx.count < vlen) {
+    const entry = at + ctx.count * mmsghdr.size;
+    if (!resumed) {
+      const atOnce = (flags & MSG_WAITFORONE) !== 0 && ctx.count > 0 ? MSG_DONTWAIT : 0;
+      const fault = importMessage(ctx, socket, entry, (flags & ~MSG_WAITFORONE) | atOnce);
+      if (fault !== 0) return fault;
+    }
+    resumed = false;
+    const result = receiveMessage(ctx, socket);
+    if (result === BLOCKED) return batchWaits(ctx, entry);
+    if (result < 0) return result;
+    const fault = exportHeader(ctx, flags) || putInt(ctx, entry + mmsghdr.offset.len, result);
+    if (fault !== 0) return fault;
+    ctx.count++;
+    ctx.progress = 0;
+    ctx.clearDeadline();
+    if (limitReached(ctx, limit) || (ctx.message.outFlags & MSG_OOB) !== 0) return 0;
+  }
+  return 0;
+}
+function batchWaits(ctx: CallContext, entry: number): number {
+  ctx.commitNow();
+  if (ctx.progress > 0) {
+    putInt(ctx, entry + mmsghdr.offset.len, ctx.progress);
+    ctx.partial(ctx.count + 1);
+  } else if (ctx.count > 0) {
+    ctx.partial(ctx.count);
+  }
+  return BLOCKED;
+}
+function endBatch(ctx: CallContext, socket: Socket, result: number, limit: Limit): number {
+  if (ctx.count === 0) return result;
+  if (result < 0 && result !== -Errno.EAGAIN) socket.setError(-result);
+  if (limit.end === undefined) return ctx.count;
+  const left = Math.max(since(limit.end, ctx.now), 0);
+  timespec.put(ctx.scratch, 0, { sec: Math.floor(left / 1e6), nsec: (left % 1e6) * 1e3 });
+  return copyOut(ctx, limit.at, ctx.scratch, timespec.size) === 0 ? ctx.count : -Errno.EFAULT;
+}

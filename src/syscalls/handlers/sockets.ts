@@ -1,0 +1,41 @@
+/** What every handler needs to reach its socket and to wait for it. */
+import { Errno } from '../../abi/errno.ts';
+import { O_NONBLOCK } from '../../abi/fcntl.ts';
+import { MSG_DONTWAIT } from '../../abi/socket.ts';
+import { after, micros } from '../../lib/clock.ts';
+import type { OpenFile } from '../../socket/file.ts';
+import { Socket } from '../../socket/socket.ts';
+import { BLOCKED, type CallContext } from '../task.ts';
+
+/** sockfd_lookup: the socket behind a descriptor, or -EBADF, -ENOTSOCK. */
+export function socketOf(ctx: CallContext, fd: number): Socket | number {
+  const file = ctx.file(fd);
+  if (file === undefined) return -Errno.EBADF;
+  return file instanceof Socket ? file : -Errno.ENOTSOCK;
+}
+
+export const isNonblocking = (file: OpenFile): boolean => (file.statusFlags & O_NONBLOCK) !== 0;
+
+/** The call's flags, with MSG_DONTWAIT for a non-blocking file. */
+export const transferFlags = (file: OpenFile, flags: number): number =>
+  isNonblocking(file) ? flags | MSG_DONTWAIT : flags;
+
+/**
+ * Waits for `events` of a socket as sock_rcvtimeo and sock_sndtimeo have it: 0 waits for ever and is restarted after a signal, a limit makes signals
+ * EINTR (sock_intr_errno), and one below 0 is over at once. `onTimeout` is the errno for that.
+ */
+export function waitFor(
+  ctx: CallContext,
+  socket: Socket,
+  events: number,
+  timeoutUs: number,
+  onTimeout: number,
+): number {
+  if (timeoutUs < 0) return onTimeout;
+  if (timeoutUs > 0) {
+    ctx.waitUntil(after(ctx.now, micros(timeoutUs)), onTimeout);
+    ctx.onSignal('interrupt');
+  }
+  ctx.waitOn(socket.waiters, events);
+  return BLOCKED;
+}

@@ -1,0 +1,13 @@
+/** What a call's struct msghdr said, read from the guest once: the addresses its results are written back to. */
+export class MessageHeader {
+  /** Guest address of the struct itself. */
+  address = 0;
+  /** msg_name, 0 if none. */
+  name = 0;
+  /** msg_namelen as the guest gave it. */
+  nameLength = 0;
+  /** msg_control. */
+  control = 0;
+  /** msg_controllen; Infinity if it was out of range. */
+  controlLength = 0;
+}

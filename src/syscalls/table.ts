@@ -1,0 +1,145 @@
+/**
+ * The system call tables of x86_64 and arm64. One line per call: its arguments, how far it is supported, its handler.
+ *
+ * `SOCKET_CALLS` reach sockets and are ours on every platform. `DESCRIPTOR_CALLS` work on descriptors of any kind: the emulated descriptor table needs them; where a
+ * kernel keeps the table and mirrors readiness, it answers them itself.
+ */
+import { epollEventAmd64, epollEventArm64 } from '../abi/epoll.ts';
+import { NR_AMD64 } from '../abi/nr-amd64.ts';
+import { NR_ARM64 } from '../abi/nr-arm64.ts';
+import * as arg from './args.ts';
+import { accept, accept4 } from './handlers/accept.ts';
+import { close, closeRange, dup, dup2, dup3, fcntl } from './handlers/descriptors.ts';
+import { ioctl } from './handlers/ioctl.ts';
+import { bind, connect, getpeername, getsockname, listen, shutdown } from './handlers/names.ts';
+import { getsockopt, setsockopt } from './handlers/options.ts';
+import { pread, preadv, preadv2, pwritev2, read, readv, write, writev } from './handlers/read-write.ts';
+import { recvfrom, recvmmsg, recvmsg } from './handlers/receive.ts';
+import { sendmmsg, sendmsg, sendto } from './handlers/send.ts';
+import { type SocketCreator, socketHandler } from './handlers/socket.ts';
+import { absent, full, partial, type Syscall } from './syscall.ts';
+
+const { Fd, Int, Uint, Size, Long } = arg;
+
+export type Architecture = 'x86_64' | 'arm64';
+
+export interface TableOptions {
+  readonly architecture: Architecture;
+  readonly sockets: SocketCreator;
+  /** With the calls on descriptors of any kind, for the emulated descriptor table. */
+  readonly descriptors: boolean;
+}
+
+const address = { fd: Fd, addr: arg.SockAddr, addrlen: Int };
+const addressOut = { fd: Fd, addr: arg.SockAddrOut, addrlen: arg.LengthPtr };
+const position = { fd: Fd, iov: arg.VectorOut, iovcnt: Size, offset: Long, high: Size };
+
+const socketCalls = (sockets: SocketCreator): readonly Syscall[] => [
+  full('socket', { domain: arg.Family, type: arg.SockType, protocol: arg.Protocol }, socketHandler(sockets)),
+  full('bind', address, bind),
+  full('listen', { fd: Fd, backlog: Int }, listen),
+  full('accept', addressOut, accept),
+  full('accept4', { ...addressOut, flags: arg.SockFlags }, accept4),
+  full('connect', address, connect),
+  full('shutdown', { fd: Fd, how: arg.ShutdownHow }, shutdown),
+  full('getsockname', addressOut, getsockname),
+  full('getpeername', addressOut, getpeername),
+  full('setsockopt', { fd: Fd, level: arg.Level, option: arg.OptName, value: arg.OptValue, length: Int }, setsockopt),
+  full(
+    'getsockopt',
+    { fd: Fd, level: arg.Level, option: arg.OptName, value: arg.OptValueOut, length: arg.LengthPtr },
+    getsockopt,
+  ),
+  full(
+    'sendto',
+    { fd: Fd, buffer: arg.BufferIn, size: Size, flags: arg.MsgFlags, addr: arg.SockAddr, addrlen: Int },
+    sendto,
+  ),
+  full('sendmsg', { fd: Fd, message: arg.MessageIn, flags: arg.MsgFlags }, sendmsg),
+  full('sendmmsg', { fd: Fd, messages: arg.MessagesIn, vlen: Uint, flags: arg.MsgFlags }, sendmmsg),
+  full(
+    'recvfrom',
+    { fd: Fd, buffer: arg.BufferOut, size: Size, flags: arg.MsgFlags, addr: arg.SockAddrOut, addrlen: arg.LengthPtr },
+    recvfrom,
+  ),
+  full('recvmsg', { fd: Fd, message: arg.MessageOut, flags: arg.MsgFlags }, recvmsg),
+  full(
+    'recvmmsg',
+    { fd: Fd, messages: arg.MessagesOut, vlen: Uint, flags: arg.MsgFlags, timeout: arg.TimespecPtr },
+    recvmmsg,
+  ),
+  full('read', { fd: Fd, buffer: arg.BufferOut, size: Size }, read),
+  full('write', { fd: Fd, buffer: arg.BufferIn, size: Size }, write),
+  full('readv', { fd: Fd, iov: arg.VectorOut, iovcnt: Size }, readv),
+  full('writev', { fd: Fd, iov: arg.VectorIn, iovcnt: Size }, writev),
+  full('pread64', { fd: Fd, buffer: arg.BufferOut, size: Size, offset: Long }, pread),
+  full('pwrite64', { fd: Fd, buffer: arg.BufferIn, size: Size, offset: Long }, pread),
+  full('preadv', position, preadv),
+  full('pwritev', { ...position, iov: arg.VectorIn }, preadv),
+  partial('preadv2', { ...position, flags: Int }, 'flags other than RWF_NOWAIT are EOPNOTSUPP', preadv2),
+  partial(
+    'pwritev2',
+    { ...position, iov: arg.VectorIn, flags: Int },
+    'flags other than RWF_NOWAIT are EOPNOTSUPP',
+    pwritev2,
+  ),
+  partial(
+    'ioctl',
+    { fd: Fd, request: arg.IoctlRequest, argument: arg.IoctlArgument },
+    'FIOASYNC and what the socket does not know is ENOTTY',
+    ioctl,
+  ),
+  absent('sendfile', 'EINVAL', 'programs fall back to read and write'),
+  absent('splice', 'EINVAL', 'programs fall back to read and write'),
+  absent('tee', 'EINVAL', 'needs pipes'),
+  absent('vmsplice', 'EBADF', 'needs pipes'),
+  absent('io_uring_setup', 'ENOSYS', 'programs fall back to epoll'),
+  absent('io_uring_enter', 'ENOSYS', 'programs fall back to epoll'),
+  absent('io_uring_register', 'ENOSYS', 'programs fall back to epoll'),
+  absent('epoll_ctl_old', 'ENOSYS', 'as on every Linux since 2.6'),
+  absent('epoll_wait_old', 'ENOSYS', 'as on every Linux since 2.6'),
+];
+
+const descriptorCalls = (_architecture: Architecture): readonly Syscall[] => [
+  full('close', { fd: Fd }, close),
+  partial('close_range', { first: Uint, last: Uint, flags: Uint }, 'CLOSE_RANGE_UNSHARE is EINVAL', closeRange),
+  full('dup', { fd: Fd }, dup),
+  full('dup2', { oldfd: Fd, newfd: Fd }, dup2),
+  full('dup3', { oldfd: Fd, newfd: Fd, flags: arg.OpenFlags }, dup3),
+  partial(
+    'fcntl',
+    { fd: Fd, command: arg.FcntlCommand, argument: arg.FcntlArgument },
+    'no owners, signals, locks or leases: EINVAL',
+    fcntl,
+  ),
+];
+
+const NUMBERS: Readonly<Record<Architecture, Readonly<Record<string, number>>>> = {
+  x86_64: NR_AMD64,
+  arm64: NR_ARM64,
+};
+export const epollEventOf = (architecture: Architecture): typeof epollEventAmd64 | typeof epollEventArm64 =>
+  architecture === 'x86_64' ? epollEventAmd64 : epollEventArm64;
+
+function byNumber(architecture: Architecture, calls: readonly Syscall[]): Map<number, Syscall> {
+  const table = new Map<number, Syscall>();
+  for (const call of calls) {
+    const nr = NUMBERS[architecture][call.name];
+    // arm64 never had the legacy calls.
+    if (nr === undefined) continue;
+    if (table.has(nr)) throw new RangeError(`${call.name} is in the table twice`);
+    table.set(nr, call);
+  }
+  return table;
+}
+
+/** Calls by number. */
+export const systemCalls = (options: TableOptions): ReadonlyMap<number, Syscall> =>
+  byNumber(options.architecture, [
+    ...socketCalls(options.sockets),
+    ...(options.descriptors ? descriptorCalls(options.architecture) : []),
+  ]);
+
+const NO_SOCKETS: SocketCreator = { create: () => 0 };
+/** Names of the calls that reach sockets: what a filter must trap. Calls that are absent are among them, so that they are refused. */
+export const SOCKET_CALLS: readonly string[] = socketCalls(NO_SOCKETS).map((call) => call.name);
