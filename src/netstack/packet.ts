@@ -205,8 +205,12 @@ export class PacketPool {
   exhausted = 0;
   readonly #large: Packet[] = [];
   readonly #small: Packet[] = [];
+  readonly #largeCount: number;
+  readonly #smallCount: number;
 
   constructor(options: PoolOptions = { large: 256, small: 4096 }) {
+    this.#largeCount = options.large;
+    this.#smallCount = options.small;
     const octets = RESERVED + options.large * LARGE_OCTETS + options.small * SMALL_OCTETS;
     const pages = Math.ceil(octets / WASM_PAGE);
     // Never grown: growth would detach every view. Untouched pages cost no memory.
@@ -235,6 +239,10 @@ export class PacketPool {
   /** Free buffers of either size. */
   get available(): { readonly large: number; readonly small: number } {
     return { large: this.#large.length, small: this.#small.length };
+  }
+  /** True when less than a quarter of the buffers of either size is free: queues that hold packets for a slow reader stop growing. */
+  get isLow(): boolean {
+    return this.#small.length * 4 < this.#smallCount || this.#large.length * 4 < this.#largeCount;
   }
   /** @internal Use `Packet.release`. */
   free(packet: Packet): void {

@@ -16,6 +16,7 @@ import type { LinkEndpoint } from './link/link.ts';
 import { LoopbackLink } from './link/loopback.ts';
 import { PacketPool } from './packet.ts';
 import { Stats } from './stats.ts';
+import { UdpLayer } from './udp/udp-layer.ts';
 
 /** What a transport is built on. */
 export interface TransportEnvironment extends IpEnvironment {
@@ -62,6 +63,7 @@ export class Stack implements Netstack {
   readonly loopback = new LoopbackLink();
   /** The link of an interface is gone; the interface is down and its routes are removed. */
   onLinkClosed: ((iface: NetInterface, reason: string) => void) | undefined = undefined;
+  readonly #udp: UdpLayer;
   readonly #tcp: TcpTransport | undefined;
   #lastSocketId = 0;
 
@@ -76,6 +78,8 @@ export class Stack implements Netstack {
     this.ip.addAddress(lo, { address: IpAddress.LOOPBACK4, prefix: 8 });
     this.ip.addAddress(lo, { address: IpAddress.LOOPBACK6, prefix: 128 });
     const env: TransportEnvironment = { clock, random, pool, stats, ip: this.ip, nextSocketId: () => this.#nextId() };
+    this.#udp = new UdpLayer(env);
+    this.ip.register(IpProtocol.Udp, this.#udp);
     this.#tcp = options.tcp?.(env);
     if (this.#tcp !== undefined) this.ip.register(IpProtocol.Tcp, this.#tcp);
   }
@@ -110,8 +114,8 @@ export class Stack implements Netstack {
     if (this.#tcp === undefined) throw new TypeError('this stack was made without TCP: give StackOptions.tcp');
     return this.#tcp.createEndpoint(family);
   }
-  createUdp(_family: Family): UdpEndpoint {
-    throw new TypeError('UDP is not there yet');
+  createUdp(family: Family): UdpEndpoint {
+    return this.#udp.createEndpoint(family);
   }
   isLocal(address: IpAddress): boolean {
     return this.ip.isLocal(address);

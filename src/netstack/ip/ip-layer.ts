@@ -144,9 +144,8 @@ export class InternetLayer implements IpLayer, InterfaceUser {
     const id = isV4 && !options.dontFragment ? random.u32() & 0xffff : 0;
     pushHeader(packet, resolved.local, resolved.remote, protocol, options, id);
     if (isV4) this.#countOctets(resolved, packet);
-    if (resolved.isBroadcast || resolved.remote.isMulticast) this.#loopBack(packet, resolved);
-    if (tooLong) return this.#outputFragments(packet, resolved);
-    return this.#transmit(packet, resolved);
+    this.#loopBack(packet, resolved, options);
+    return tooLong ? this.#outputFragments(packet, resolved) : this.#transmit(packet, resolved);
   }
   #refusal(route: ResolvedRoute, size: number, mayNotCut: boolean): NetError | undefined {
     if (!route.iface.isUp) return 'network-unreachable';
@@ -193,9 +192,10 @@ export class InternetLayer implements IpLayer, InterfaceUser {
     return failure;
   }
   /** Our own broadcasts, and multicasts to groups that we are in, reach us too (Linux: ip_mc_output, dev_loopback_xmit). */
-  #loopBack(packet: Packet, route: ResolvedRoute): void {
+  #loopBack(packet: Packet, route: ResolvedRoute, options: OutputOptions): void {
     const { iface } = route;
-    if (iface.isLoopback || (!route.isBroadcast && !iface.isMemberOf(route.remote))) return;
+    const toMembers = route.remote.isMulticast && options.multicastLoop !== false && iface.isMemberOf(route.remote);
+    if (iface.isLoopback || !(route.isBroadcast || toMembers)) return;
     const copy = packet.copyTo(packet.pool);
     if (copy === undefined) return;
     copy.interfaceIndex = iface.index;

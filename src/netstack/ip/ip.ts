@@ -30,6 +30,8 @@ export interface OutputOptions {
   tos: number;
   /** True to set DF (IPv4) and never fragment: TCP, and UDP with path-MTU discovery. */
   dontFragment: boolean;
+  /** False keeps a multicast from reaching members on this host (IP_MULTICAST_LOOP). */
+  multicastLoop?: boolean;
 }
 
 /** An ICMP error about a packet we sent (RFC 792, RFC 4443). */
@@ -68,6 +70,8 @@ export interface IpLayer {
   isLocal(address: IpAddress): boolean;
   /** True for an address that may be bound: local, unspecified, multicast or broadcast (RFC 1122 leaves the latter to us; we follow Linux). */
   isBindable(address: IpAddress): boolean;
+  /** True for 255.255.255.255 and the broadcast address of a subnet of ours. */
+  isBroadcast(address: IpAddress): boolean;
   register(protocol: number, transport: TransportProtocol): void;
   /**
    * Notes a smaller path MTU, to be called by a transport once it has found that the ICMP message quotes a packet it really sent and that may be in

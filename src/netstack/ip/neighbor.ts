@@ -3,7 +3,7 @@
  *
  *   INCOMPLETE --answer--> REACHABLE --reachable time--> STALE --a packet is sent--> DELAY --5 s--> PROBE --3 unanswered--> gone
  *
- * Packets for an INCOMPLETE neighbour wait, at most MAX_WAITING each, the oldest giving way. After three unanswered solicitations they are handed
+ * Packets for an INCOMPLETE neighbour wait, at most MAX_WAITING each and MAX_WAITING_TOTAL over all, the oldest of the neighbour giving way. After three unanswered solicitations they are handed
  * back as failed, so that their senders learn "host unreachable". Bounded: a new neighbour beyond LIMIT evicts the oldest that is not in use.
  */
 import { type Alarm, type Clock, type Duration, millis, seconds } from '../../lib/clock.ts';
@@ -14,7 +14,10 @@ import type { Packet } from '../packet.ts';
 import type { Stats } from '../stats.ts';
 
 const LIMIT = 512;
-const MAX_WAITING = 16;
+/** Packets waiting for one neighbour: the 45 fragments of the largest datagram at an MTU of 1500 fit, as in Linux (unres_qlen_bytes). */
+const MAX_WAITING = 64;
+/** Over all neighbours, so that a scan of the subnet does not hold the packet buffers. */
+const MAX_WAITING_TOTAL = 256;
 /** MAX_MULTICAST_SOLICIT and MAX_UNICAST_SOLICIT. */
 const SOLICITATIONS = 3;
 const RETRANS_TIMER = seconds(1);
@@ -60,6 +63,7 @@ export class NeighborCache {
   readonly #env: NeighborEnvironment;
   readonly #actions: NeighborActions;
   readonly #entries = new Map<number | string, Neighbor>();
+  #waiting = 0;
   readonly #expired = (n: Neighbor): void => this.#timeout(n);
 
   constructor(env: NeighborEnvironment, actions: NeighborActions) {
@@ -137,7 +141,7 @@ export class NeighborCache {
     if (state === 'REACHABLE') neighbor.alarm.set(this.#env.clock.in(this.#reachableTime()));
     else neighbor.alarm.cancel();
     // The link may refuse some; `send` below counts as any transmission.
-    for (let p = neighbor.waiting.shift(); p !== undefined; p = neighbor.waiting.shift()) this.send(neighbor, p);
+    for (let p = this.#unqueue(neighbor); p !== undefined; p = this.#unqueue(neighbor)) this.send(neighbor, p);
   }
   /** RFC 4861 6.3.2: 0.5 to 1.5 times the base. */
   #reachableTime(): Duration {
@@ -145,12 +149,18 @@ export class NeighborCache {
   }
 
   #wait(neighbor: Neighbor, packet: Packet): void {
-    if (neighbor.waiting.count >= MAX_WAITING) {
-      neighbor.waiting.shift()?.release();
+    neighbor.waiting.push(packet);
+    this.#waiting++;
+    if (neighbor.waiting.count > MAX_WAITING || this.#waiting > MAX_WAITING_TOTAL) {
+      this.#unqueue(neighbor)?.release();
       this.#env.stats.Sandsock.NeighborQueueDrops++;
     }
-    neighbor.waiting.push(packet);
     if (!neighbor.alarm.armed) this.#solicit(neighbor, undefined);
+  }
+  #unqueue(neighbor: Neighbor): Packet | undefined {
+    const packet = neighbor.waiting.shift();
+    if (packet !== undefined) this.#waiting--;
+    return packet;
   }
   #solicit(neighbor: Neighbor, to: Uint8Array | undefined): void {
     neighbor.solicitations++;
@@ -180,7 +190,7 @@ export class NeighborCache {
   #fail(neighbor: Neighbor): void {
     this.#env.stats.Sandsock.NeighborFailures++;
     this.#forget(neighbor);
-    for (let p = neighbor.waiting.shift(); p !== undefined; p = neighbor.waiting.shift()) this.#actions.unreachable(p);
+    for (let p = this.#unqueue(neighbor); p !== undefined; p = this.#unqueue(neighbor)) this.#actions.unreachable(p);
   }
   #evict(): void {
     let victim: Neighbor | undefined;
@@ -197,7 +207,9 @@ export class NeighborCache {
   }
   #drop(neighbor: Neighbor): void {
     this.#forget(neighbor);
-    this.#env.stats.Sandsock.NeighborQueueDrops += neighbor.waiting.clear();
+    const dropped = neighbor.waiting.clear();
+    this.#waiting -= dropped;
+    this.#env.stats.Sandsock.NeighborQueueDrops += dropped;
   }
   #forget(neighbor: Neighbor): void {
     neighbor.live = false;

@@ -87,18 +87,20 @@ export class Router {
     port: number,
   ): ResolvedRoute | undefined {
     if (from?.isLoopback === true) return undefined;
-    for (const { service, iface } of this.#services) {
-      if (!service.address.equals(remote) || !iface.isUp) continue;
-      if (interfaceIndex !== 0 && interfaceIndex !== iface.index) continue;
-      // An answer to what came over the link goes back over it, whatever port it names.
-      const isAnswer = interfaceIndex !== 0 && port === 0;
-      const isAsked = port === service.port && this.#transports[protocol]?.isBound?.(remote, port) !== true;
-      if (!isAnswer && !isAsked) continue;
-      const hop = this.table.lookup(remote.isV4 ? IpAddress.ANY4 : IpAddress.ANY6, iface.index)?.gateway ?? remote;
-      const local = from ?? selectSource(hop, hop, iface.addresses, []);
-      if (local !== undefined) return this.#resolved(iface, local, remote, hop, undefined, false);
-    }
-    return undefined;
+    const iface = this.#services.find(
+      (s) =>
+        s.service.address.equals(remote) &&
+        s.iface.isUp &&
+        // An answer to what came over the link goes back over it, whatever port it names.
+        (interfaceIndex === 0
+          ? port === s.service.port
+          : interfaceIndex === s.iface.index && (port === 0 || port === s.service.port)),
+    )?.iface;
+    if (iface === undefined || (port !== 0 && this.#transports[protocol]?.isBound?.(remote, port) === true))
+      return undefined;
+    const hop = this.table.lookup(remote.isV4 ? IpAddress.ANY4 : IpAddress.ANY6, iface.index)?.gateway ?? remote;
+    const local = from ?? selectSource(hop, hop, iface.addresses, []);
+    return local === undefined ? undefined : this.#resolved(iface, local, remote, hop, undefined, false);
   }
   #localRoute(remote: IpAddress, from: IpAddress | undefined): ResolvedRoute | NetError {
     const [loopback] = this.interfaces;
