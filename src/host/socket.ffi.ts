@@ -1,0 +1,215 @@
+/**
+ * Host sockets for the gateway, and the SEQPACKET pairs that carry the link and its control channel: socket(7), tcp(7), udp(7), unix(7).
+ * Every socket is non-blocking and close-on-exec. Data calls take a native address (see `addressOf`) and answer octets or -errno, so that
+ * nothing is thrown and nothing allocated per packet; calls that set a socket up throw HostError, since they fail only by our mistake.
+ */
+import type { IpAddress } from '../netstack/address.ts';
+import { arena, close, errno, must, native } from './libc.ffi.ts';
+
+export const AF_UNIX = 1;
+export const AF_INET = 2;
+export const AF_INET6 = 10;
+export const SOCK_STREAM = 1;
+export const SOCK_DGRAM = 2;
+const SOCK_SEQPACKET = 5;
+const SOCK_NONBLOCK_CLOEXEC = 0o2004000;
+
+export const MSG_PEEK = 0x02;
+export const MSG_TRUNC = 0x20;
+const MSG_DONTWAIT = 0x40;
+const MSG_NOSIGNAL = 0x4000;
+
+export const SHUT_WR = 1;
+
+const SOL_SOCKET = 1;
+const SO_ERROR = 4;
+const SO_SNDBUF = 7;
+const SO_OOBINLINE = 10;
+const SO_LINGER = 13;
+const SO_SNDBUFFORCE = 32;
+const SO_PEEK_OFF = 42;
+const IPPROTO_TCP = 6;
+const TCP_NODELAY = 1;
+const TCP_NOTSENT_LOWAT = 25;
+const IPPROTO_IP = 0;
+const IP_MTU_DISCOVER = 10;
+const IPPROTO_IPV6 = 41;
+const IPV6_MTU_DISCOVER = 23;
+const IPV6_V6ONLY = 26;
+/** IP_PMTUDISC_DONT: the guest saw its own path MTU, the link's; what leaves the host is the host's to fragment. */
+const PMTUDISC_DONT = 0;
+const PR_SET_PDEATHSIG = 1;
+const SIGKILL = 9;
+
+const EADDRNOTAVAIL = 99;
+
+const cSocket = native<(family: number, type: number, protocol: number) => number>(
+  'int socket(int family, int type, int protocol)',
+);
+const cSocketpair = native<(family: number, type: number, protocol: number, pair: number) => number>(
+  'int socketpair(int family, int type, int protocol, uintptr_t pair)',
+);
+const cConnect = native<(fd: number, address: number, len: number) => number>(
+  'int connect(int fd, uintptr_t address, unsigned int len)',
+);
+const cBind = native<(fd: number, address: number, len: number) => number>(
+  'int bind(int fd, uintptr_t address, unsigned int len)',
+);
+const cSend = native<(fd: number, address: number, len: number, flags: number) => number>(
+  'intptr_t send(int fd, uintptr_t address, size_t len, int flags)',
+);
+const cRecv = native<(fd: number, address: number, len: number, flags: number) => number>(
+  'intptr_t recv(int fd, uintptr_t address, size_t len, int flags)',
+);
+const cShutdown = native<(fd: number, how: number) => number>('int shutdown(int fd, int how)');
+const cSetsockopt = native<(fd: number, level: number, name: number, value: number, len: number) => number>(
+  'int setsockopt(int fd, int level, int name, uintptr_t value, unsigned int len)',
+);
+const cGetsockopt = native<(fd: number, level: number, name: number, value: number, len: number) => number>(
+  'int getsockopt(int fd, int level, int name, uintptr_t value, uintptr_t len)',
+);
+const cPrctl = native<(option: number, a: number, b: number, c: number, d: number) => number>(
+  'int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)',
+);
+
+const scratch = arena(4096);
+const NAME_AT = 0;
+const VALUE_AT = 64;
+const LENGTH_AT = 80;
+const words = new Int32Array(scratch.bytes.buffer);
+
+/** Writes a sockaddr_in or sockaddr_in6 into the scratch memory and returns its length. */
+function putName(address: IpAddress, port: number): number {
+  const b = scratch.bytes;
+  b.fill(0, NAME_AT, NAME_AT + 28);
+  b[NAME_AT] = address.isV4 ? AF_INET : AF_INET6;
+  b[NAME_AT + 2] = port >>> 8;
+  b[NAME_AT + 3] = port;
+  if (address.isV4) {
+    address.write4(b, NAME_AT + 4);
+    return 16;
+  }
+  address.write6(b, NAME_AT + 8);
+  return 28;
+}
+
+function setInt(fd: number, level: number, name: number, value: number): number {
+  words[VALUE_AT >> 2] = value;
+  return cSetsockopt(fd, level, name, scratch.address + VALUE_AT, 4) < 0 ? -errno() : 0;
+}
+
+/** A non-blocking socket, or -errno (EMFILE and the like are the caller's to count). */
+export function openSocket(family: number, type: number): number {
+  const fd = cSocket(family, type | SOCK_NONBLOCK_CLOEXEC, 0);
+  return fd < 0 ? -errno() : fd;
+}
+
+/** For a stream that carries a guest's connection: no Nagle (the guest has its own), urgent octets in line (out of line they corrupt a peeked stream). */
+export function prepareStream(fd: number, notSentLowat: number): void {
+  setInt(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+  setInt(fd, SOL_SOCKET, SO_OOBINLINE, 1);
+  setInt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, notSentLowat);
+}
+export function prepareDatagram(fd: number, family: number): void {
+  if (family === AF_INET) setInt(fd, IPPROTO_IP, IP_MTU_DISCOVER, PMTUDISC_DONT);
+  else setInt(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, PMTUDISC_DONT);
+}
+
+/** 0, or -errno; -EINPROGRESS is the usual answer for a stream. */
+export function connect(fd: number, address: IpAddress, port: number): number {
+  const len = putName(address, port);
+  return cConnect(fd, scratch.address + NAME_AT, len) < 0 ? -errno() : 0;
+}
+/** Octets taken, or -errno. Never raises SIGPIPE. */
+export function send(fd: number, address: number, len: number): number {
+  const n = cSend(fd, address, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+  return n < 0 ? -errno() : n;
+}
+/** Octets received, 0 at the end of a stream, or -errno. */
+export function receive(fd: number, address: number, len: number, flags: number): number {
+  const n = cRecv(fd, address, len, flags | MSG_DONTWAIT);
+  return n < 0 ? -errno() : n;
+}
+export function shutdownWrite(fd: number): number {
+  return cShutdown(fd, SHUT_WR) < 0 ? -errno() : 0;
+}
+/** SO_ERROR: the pending error's errno, cleared by reading. */
+export function takeError(fd: number): number {
+  words[VALUE_AT >> 2] = 0;
+  words[LENGTH_AT >> 2] = 4;
+  if (cGetsockopt(fd, SOL_SOCKET, SO_ERROR, scratch.address + VALUE_AT, scratch.address + LENGTH_AT) < 0)
+    return errno();
+  return words[VALUE_AT >> 2] as number;
+}
+export const closeSocket = (fd: number): void => {
+  close(fd);
+};
+/** Closes a stream so that its peer gets RST, whatever is queued (SO_LINGER with a time of 0). */
+export function closeWithReset(fd: number): void {
+  words[VALUE_AT >> 2] = 1;
+  words[(VALUE_AT >> 2) + 1] = 0;
+  cSetsockopt(fd, SOL_SOCKET, SO_LINGER, scratch.address + VALUE_AT, 8);
+  close(fd);
+}
+/** Where the next MSG_PEEK begins, counted from the first unread octet; -errno where the kernel has no such option for this socket. */
+export const setPeekOffset = (fd: number, offset: number): number => setInt(fd, SOL_SOCKET, SO_PEEK_OFF, offset);
+
+/** True where TCP sockets support SO_PEEK_OFF (Linux 6.9 and later; Debian 12 and Ubuntu 24.04 ship older kernels). */
+export function probePeekOffset(): boolean {
+  const fd = openSocket(AF_INET, SOCK_STREAM);
+  if (fd < 0) return false;
+  const supported = setPeekOffset(fd, 0) === 0;
+  close(fd);
+  return supported;
+}
+
+const canBind = (address: IpAddress): boolean => {
+  const fd = openSocket(address.isV4 ? AF_INET : AF_INET6, SOCK_DGRAM);
+  if (fd < 0) return errno() !== EADDRNOTAVAIL;
+  if (!address.isV4) setInt(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+  const len = putName(address, 0);
+  const failed = cBind(fd, scratch.address + NAME_AT, len) < 0 ? errno() : 0;
+  close(fd);
+  return failed !== EADDRNOTAVAIL;
+};
+
+/**
+ * Whether an address is this host's own, asked of the kernel's routing tables at the moment it matters: bind(2) answers EADDRNOTAVAIL for
+ * every other. A list of interface addresses would miss local routes and what was configured since.
+ */
+export class LocalAddresses {
+  readonly #usable: ReadonlyMap<boolean, boolean>;
+  readonly #listed: (address: IpAddress) => boolean;
+
+  /**
+   * @param foreign addresses that are certainly not ours, one of each family: with net.ipv4.ip_nonlocal_bind even they may be bound.
+   * @param listed whether an interface has the address, for a host where bind(2) tells nothing.
+   */
+  constructor(foreign: readonly IpAddress[], listed: (address: IpAddress) => boolean) {
+    this.#usable = new Map(foreign.map((address) => [address.isV4, !canBind(address)]));
+    this.#listed = listed;
+  }
+  has(address: IpAddress): boolean {
+    return this.#usable.get(address.isV4) === true ? canBind(address) : this.#listed(address);
+  }
+}
+
+/** A connected pair of SEQPACKET sockets with the largest send buffers that this process may have. @throws HostError */
+export function seqpacketPair(sendBuffer: number): readonly [number, number] {
+  must(
+    cSocketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK_CLOEXEC, 0, scratch.address + VALUE_AT),
+    'socketpair',
+    'AF_UNIX, SOCK_SEQPACKET',
+  );
+  const pair = [words[VALUE_AT >> 2] as number, words[(VALUE_AT >> 2) + 1] as number] as const;
+  for (const fd of pair) {
+    // Without CAP_NET_ADMIN the kernel caps the size at net.core.wmem_max and does not fail.
+    if (setInt(fd, SOL_SOCKET, SO_SNDBUFFORCE, sendBuffer) < 0) setInt(fd, SOL_SOCKET, SO_SNDBUF, sendBuffer);
+  }
+  return pair;
+}
+
+/** This process dies with the thread that started it. */
+export function dieWithParent(): void {
+  cPrctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+}
