@@ -1,0 +1,115 @@
+/**
+ * The host side of the link: frames of the guest become host sockets, and back, without any privilege. As a module it knows no loop: whoever drives it hands it
+ * frames (it is the link's receiver) and the host's events through the poller, between `begin` and `step`.
+ *
+ * What may pass: Ethernet frames from the guest's own addresses, ARP, Neighbor Discovery, echo to the gateway, UDP and TCP. Everything else is dropped and
+ * counted by its reason. Nothing here throws on a frame's account.
+ */
+import type { Clock, Instant } from '../lib/clock.ts';
+import type { Random } from '../lib/random.ts';
+import type { LinkEndpoint, LinkReceiver } from '../netstack/link/link.ts';
+import type { Packet, PacketPool } from '../netstack/packet.ts';
+import { type CompleteConfig, resolveConfig } from './config.ts';
+import { GatewayCounters } from './counters.ts';
+import { DnsProxy } from './dns.ts';
+import { type ControlChannel, FlowLog } from './flow-log.ts';
+import { FrameWriter } from './frames.ts';
+import type { Host } from './host.ts';
+import { ErrorWriter } from './icmp.ts';
+import { FrameReader } from './input.ts';
+import type { Counters, MessageToGateway } from './messages.ts';
+import { NeighborService } from './neighbor.ts';
+import { Reachability } from './reach.ts';
+import { LINK_HIGH } from './tcp/send.ts';
+import { TcpTranslator } from './tcp/translator.ts';
+import { UdpFlows } from './udp-flows.ts';
+
+/** A clock that is moved on once a turn: `TimerHeap`. */
+export interface SteppedClock extends Clock {
+  step(now: Instant): void;
+  next(): Instant | undefined;
+}
+export interface GatewayOptions {
+  readonly config: CompleteConfig;
+  readonly link: LinkEndpoint;
+  readonly pool: PacketPool;
+  readonly host: Host;
+  readonly clock: SteppedClock;
+  readonly random: Random;
+  readonly control: ControlChannel;
+  /** Whether TCP sockets support SO_PEEK_OFF here. */
+  readonly hasPeekOffset: boolean;
+}
+
+export class Gateway implements LinkReceiver {
+  readonly counters = new GatewayCounters();
+  readonly tcp: TcpTranslator;
+  readonly udp: UdpFlows;
+  readonly dns: DnsProxy;
+  readonly log: FlowLog;
+  /** Why the link ended; undefined while it lives. */
+  closed: string | undefined = undefined;
+  readonly #clock: SteppedClock;
+  readonly #link: LinkEndpoint;
+  readonly #input: FrameReader;
+  readonly #control: ControlChannel;
+
+  constructor(options: GatewayOptions) {
+    const { host, clock, random, link, pool, control } = options;
+    const { counters } = this;
+    const settings = resolveConfig(options.config);
+    const frames = new FrameWriter(link, pool, counters, settings, random.u32());
+    const errors = new ErrorWriter(frames, counters, clock, settings);
+    const reach = new Reachability(settings, (address) => host.isHostAddress(address));
+    const log = new FlowLog(counters, control);
+    const parts = { settings, frames, errors, host, clock, random, counters, log, reach };
+    const peek = settings.source === 'auto' ? options.hasPeekOffset : settings.source === 'peek';
+    this.#clock = clock;
+    this.#link = link;
+    this.#control = control;
+    this.log = log;
+    this.tcp = new TcpTranslator({ ...parts, peek });
+    this.dns = new DnsProxy(parts);
+    this.udp = new UdpFlows({ ...parts, nameServer: this.dns });
+    const neighbors = new NeighborService(frames, counters, reach, settings);
+    this.#input = new FrameReader({ ...parts, neighbors, tcp: this.tcp, udp: this.udp });
+    link.attach(this);
+  }
+
+  receive(packet: Packet): void {
+    this.#input.receive(packet);
+    packet.release();
+  }
+  linkClosed(reason: string): void {
+    if (this.closed !== undefined) return;
+    this.closed = reason;
+    this.tcp.shutdown();
+    this.udp.shutdown();
+    this.dns.shutdown();
+  }
+
+  /** A message of the control channel, checked. The configuration is the driver's to read. */
+  message(m: MessageToGateway): void {
+    if (m.type === 'flow') this.log.announce(m);
+    else if (m.type === 'stats') this.#control.send(this.stats());
+  }
+  stats(): Counters {
+    return this.counters.message();
+  }
+
+  /** The beginning of a turn: the clock, and the timers that are due. Before the turn's events, or their timers would start in the past. */
+  begin(now: Instant): void {
+    this.#clock.step(now);
+  }
+  /**
+   * The end of a turn: everything that the events and frames left to do.
+   * @returns when the next turn is due if nothing happens before: now for at once, undefined for never.
+   */
+  step(): Instant | undefined {
+    if (this.closed !== undefined) return undefined;
+    // With the link full, flows wait for it to drain, which is an event of the driver's.
+    let more = this.tcp.flush();
+    if (this.#link.queued < LINK_HIGH) more = this.udp.flush() || more;
+    return more ? this.#clock.now() : this.#clock.next();
+  }
+}

@@ -1,0 +1,70 @@
+/** The machine as the gateway sees it: sockets, and who is told of their events. `src/host` implements it; a test may stand in. */
+import type { IpAddress } from '../netstack/address.ts';
+
+/** The calls of `src/host/socket.ffi.ts`; octets, or -errno. Addresses are native (`addressOf`). */
+export interface HostSockets {
+  openSocket(family: number, type: number): number;
+  prepareStream(fd: number, notSentLowat: number): void;
+  prepareDatagram(fd: number, family: number): void;
+  connect(fd: number, address: IpAddress, port: number): number;
+  send(fd: number, address: number, len: number): number;
+  receive(fd: number, address: number, len: number, flags: number): number;
+  shutdownWrite(fd: number): number;
+  takeError(fd: number): number;
+  setPeekOffset(fd: number, offset: number): number;
+  closeSocket(fd: number): void;
+  closeWithReset(fd: number): void;
+}
+
+/** Who owns a descriptor that is waited for. */
+export interface Watched {
+  /** Set by the poller, for its own use. */
+  watchKey: number;
+  /** @param events bits of epoll(7), as they arrived (edge-triggered). */
+  hostEvent(events: number): void;
+}
+
+export interface Poller {
+  /** Edge-triggered for reading, writing and hangup, once per descriptor; never modified afterwards. */
+  watch(fd: number, owner: Watched): void;
+  /** The descriptor is about to be closed: no event reaches its owner any more. */
+  forget(owner: Watched): void;
+}
+
+export interface Host {
+  readonly sockets: HostSockets;
+  readonly poller: Poller;
+  /** Whether an address is one of this host's own. */
+  isHostAddress(address: IpAddress): boolean;
+  /** Native address of a slab. */
+  addressOf(bytes: Uint8Array): number;
+}
+
+/** errno values of the host's sockets, asm-generic/errno.h (x86_64 and arm64 agree). */
+export const Errno = {
+  EPERM: 1,
+  EINTR: 4,
+  EAGAIN: 11,
+  ENOMEM: 12,
+  EACCES: 13,
+  EINVAL: 22,
+  ENFILE: 23,
+  EMFILE: 24,
+  EPIPE: 32,
+  EMSGSIZE: 90,
+  EADDRNOTAVAIL: 99,
+  ENETDOWN: 100,
+  ENETUNREACH: 101,
+  ECONNRESET: 104,
+  ENOBUFS: 105,
+  ETIMEDOUT: 110,
+  ECONNREFUSED: 111,
+  EHOSTDOWN: 112,
+  EHOSTUNREACH: 113,
+  EINPROGRESS: 115,
+} as const;
+
+/** epoll(7) event bits. */
+export const Event = { In: 0x001, Out: 0x004, Err: 0x008, Hup: 0x010, RdHup: 0x2000 } as const;
+/** socket(2) and recv(2) constants that the gateway passes down. */
+export const Sock = { Inet: 2, Inet6: 10, Stream: 1, Datagram: 2, Peek: 0x02, Trunc: 0x20 } as const;

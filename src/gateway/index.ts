@@ -1,0 +1,23 @@
+/** The gateway as a library: the module, its configuration and the process that runs it. */
+export { type CompleteConfig, ConfigError, type GatewayConfig, parseConfig } from './config.ts';
+export {
+  type GatewayControl,
+  gatewayControl,
+  MessageChannel,
+  type MessageTransport,
+  type SentryControl,
+  sentryControl,
+} from './control.ts';
+export type { ControlChannel } from './flow-log.ts';
+export { Gateway, type GatewayOptions, type SteppedClock } from './gateway.ts';
+export type { Host, HostSockets, Poller, Watched } from './host.ts';
+export type {
+  Counters,
+  FlowClosed,
+  FlowMetadata,
+  FlowOpened,
+  FlowOwner,
+  FlowRefused,
+  MessageFromGateway,
+  MessageToGateway,
+} from './messages.ts';

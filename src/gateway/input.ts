@@ -1,0 +1,224 @@
+/**
+ * Frames from the guest, taken apart: Ethernet, ARP, IPv4 (RFC 791), IPv6 with extension headers (RFC 8200), checksums verified unless the
+ * link vouches for them. A frame from any address but the guest's own is dropped: what answers it caused could go nowhere else, and records would name the
+ * wrong sender.
+ */
+import { addressSum, pseudoSum } from '../lib/checksum.ts';
+import { IpAddress } from '../netstack/address.ts';
+import { IpProtocol } from '../netstack/ip/ip.ts';
+import { Csum, type Packet } from '../netstack/packet.ts';
+import * as ethernet from '../netstack/wire/ethernet.ts';
+import * as icmpv4 from '../netstack/wire/icmpv4.ts';
+import * as icmpv6 from '../netstack/wire/icmpv6.ts';
+import * as ipv4 from '../netstack/wire/ipv4.ts';
+import * as ipv6 from '../netstack/wire/ipv6.ts';
+import * as tcp from '../netstack/wire/tcp.ts';
+import * as udp from '../netstack/wire/udp.ts';
+import type { GatewayCounters } from './counters.ts';
+import { type FrameWriter, NEIGHBOR_HOPS } from './frames.ts';
+import type { ErrorWriter } from './icmp.ts';
+import { type GuestAddresses, learnGuestMac, type NeighborService } from './neighbor.ts';
+import type { Reachability } from './reach.ts';
+
+const MAX_EXTENSIONS = 8;
+
+export interface InputParts {
+  readonly settings: GuestAddresses;
+  readonly frames: FrameWriter;
+  readonly errors: ErrorWriter;
+  readonly counters: GatewayCounters;
+  readonly reach: Reachability;
+  readonly neighbors: NeighborService;
+  readonly tcp: { receive(packet: Packet): void };
+  readonly udp: { receive(packet: Packet): void };
+}
+
+export class FrameReader {
+  readonly #parts: InputParts;
+
+  constructor(parts: InputParts) {
+    this.#parts = parts;
+  }
+
+  /** `packet.at` .. `packet.end` is an Ethernet frame. Does not own it. */
+  receive(packet: Packet): void {
+    const { counters, frames, neighbors } = this.#parts;
+    const { bytes: b, at } = packet;
+    counters.framesFromGuest++;
+    counters.octetsFromGuest += packet.length;
+    if (ethernet.parse(b, at, packet.end) !== undefined) return counters.drop('frame-short');
+    const destination = at + ethernet.DESTINATION;
+    if (!ethernet.isGroup(b, at) && !ethernet.isAddress(b, destination, frames.linkAddress)) {
+      return counters.drop('frame-other-station');
+    }
+    learnGuestMac(frames, b, at);
+    packet.ethertype = ethernet.etherType(b, at);
+    packet.l3 = packet.pull(ethernet.HEADER_LEN);
+    switch (packet.ethertype) {
+      case ethernet.EtherType.Ipv4:
+        return this.#ipv4(packet);
+      case ethernet.EtherType.Ipv6:
+        return this.#ipv6(packet);
+      case ethernet.EtherType.Arp:
+        return neighbors.arp(packet);
+      default:
+        return counters.drop('frame-unknown-type');
+    }
+  }
+
+  #ipv4(packet: Packet): void {
+    const { counters, frames, settings } = this.#parts;
+    const { bytes: b, at } = packet;
+    if (ipv4.parse(b, at, packet.end) !== undefined) return counters.drop('ip-malformed');
+    const header = ipv4.headerLen(b, at);
+    if (!frames.verifyAt(at, header)) return counters.drop('ip-checksum');
+    packet.end = at + ipv4.totalLen(b, at);
+    packet.src0 = packet.src1 = packet.dst0 = packet.dst1 = 0;
+    packet.src2 = packet.dst2 = settings.guest4.w2;
+    packet.src3 = ipv4.source(b, at);
+    packet.dst3 = ipv4.destination(b, at);
+    if (packet.src3 !== settings.guest4.w3) return counters.drop('ip-source');
+    if (ipv4.isFragment(b, at)) return counters.drop('ip-fragment');
+    packet.protocol = ipv4.protocol(b, at);
+    packet.ttl = ipv4.ttl(b, at);
+    packet.pull(header);
+    this.#transport(packet);
+  }
+
+  #ipv6(packet: Packet): void {
+    const { counters, settings } = this.#parts;
+    const { bytes: b, at } = packet;
+    if (ipv6.parse(b, at, packet.end) !== undefined) return counters.drop('ip-malformed');
+    packet.end = at + ipv6.HEADER_LEN + ipv6.payloadLen(b, at);
+    const source = IpAddress.read6(b, at + ipv6.SOURCE);
+    const destination = IpAddress.read6(b, at + ipv6.DESTINATION);
+    // An IPv4-mapped address on the wire has no meaning (RFC 4291 2.5.5.2), and here it would pass for IPv4.
+    if (destination.isV4 || source.isV4) return counters.drop('ip-martian');
+    setAddresses(packet, source, destination);
+    packet.protocol = ipv6.nextHeader(b, at);
+    packet.ttl = ipv6.hopLimit(b, at);
+    packet.pull(ipv6.HEADER_LEN);
+    if (!this.#skipExtensions(packet)) return;
+    // Neighbor Discovery speaks from link-local addresses too.
+    const isGuest = source.equals(settings.guest6);
+    if (!isGuest && packet.protocol !== IpProtocol.IcmpV6) return counters.drop('ip-source');
+    this.#transport(packet);
+  }
+  /** Leaves `packet.at` behind the extension headers. False when the packet was dropped. */
+  #skipExtensions(packet: Packet): boolean {
+    const { counters } = this.#parts;
+    const { bytes: b } = packet;
+    const { NextHeader } = ipv6;
+    for (let n = 0; n <= MAX_EXTENSIONS; n++) {
+      switch (packet.protocol) {
+        case NextHeader.HopByHop:
+        case NextHeader.Routing:
+        case NextHeader.DestinationOptions: {
+          const len = packet.length < 8 ? 0 : ipv6.extensionLen(b, packet.at);
+          if (len === 0 || len > packet.length) {
+            counters.drop('ip-malformed');
+            return false;
+          }
+          packet.protocol = b[packet.at] as number;
+          packet.pull(len);
+          break;
+        }
+        case NextHeader.Fragment:
+          counters.drop('ip-fragment');
+          return false;
+        default:
+          return true;
+      }
+    }
+    counters.drop('ip-malformed');
+    return false;
+  }
+
+  /** `packet.at` stands on the transport header. */
+  #transport(packet: Packet): void {
+    const { counters } = this.#parts;
+    packet.l4 = packet.at;
+    switch (packet.protocol) {
+      case IpProtocol.Tcp:
+        return this.#tcp(packet);
+      case IpProtocol.Udp:
+        return this.#udp(packet);
+      case IpProtocol.Icmp:
+        return packet.ethertype === ethernet.EtherType.Ipv4 ? this.#icmp(packet) : counters.drop('ip-protocol');
+      case IpProtocol.IcmpV6:
+        return packet.ethertype === ethernet.EtherType.Ipv6 ? this.#icmpv6(packet) : counters.drop('ip-protocol');
+      default:
+        return counters.drop('ip-protocol');
+    }
+  }
+  #tcp(packet: Packet): void {
+    const { counters, tcp: translator } = this.#parts;
+    if (tcp.parse(packet.bytes, packet.at, packet.end) !== undefined) return counters.drop('tcp-malformed');
+    if (!this.#checksumHolds(packet)) return counters.drop('tcp-checksum');
+    const isPort = tcp.sourcePort(packet.bytes, packet.at) !== 0 && tcp.destinationPort(packet.bytes, packet.at) !== 0;
+    if (!isPort) return counters.drop('tcp-malformed');
+    translator.receive(packet);
+  }
+  #udp(packet: Packet): void {
+    const { counters, udp: flows } = this.#parts;
+    const { bytes: b, at } = packet;
+    if (udp.parse(b, at, packet.end) !== undefined) return counters.drop('udp-malformed');
+    packet.end = at + udp.length(b, at);
+    const isV4 = packet.ethertype === ethernet.EtherType.Ipv4;
+    const unsummed = packet.csum === Csum.Full && udp.checksum(b, at) === 0;
+    if (unsummed ? !isV4 : !this.#checksumHolds(packet)) return counters.drop('udp-checksum');
+    const isPort = udp.sourcePort(b, at) !== 0 && udp.destinationPort(b, at) !== 0;
+    if (!isPort) return counters.drop('udp-malformed');
+    flows.receive(packet);
+  }
+  #icmp(packet: Packet): void {
+    const { counters, errors, reach, frames } = this.#parts;
+    const { bytes: b, at } = packet;
+    if (icmpv4.parse(b, at, packet.end) !== undefined) return counters.drop('icmp-malformed');
+    if (!frames.verify(packet, 0)) return counters.drop('icmp-checksum');
+    const isEcho = icmpv4.type(b, at) === icmpv4.Type.Echo && icmpv4.code(b, at) === 0;
+    if (isEcho && reach.isOwn(IpAddress.v4(packet.dst3))) return errors.echoReply(packet);
+    counters.drop(isEcho ? 'icmp-echo-beyond' : 'icmp-other');
+  }
+  #icmpv6(packet: Packet): void {
+    const { counters, errors, reach, neighbors, settings, frames } = this.#parts;
+    const { bytes: b, at } = packet;
+    if (icmpv6.parse(b, at, packet.end) !== undefined) return counters.drop('icmp-malformed');
+    if (!frames.verify(packet, pseudoOf(packet))) return counters.drop('icmp-checksum');
+    const type = icmpv6.type(b, at);
+    if (type === icmpv6.Type.NeighborSolicitation) {
+      // RFC 4861 7.1.1: one that crossed a router is forged.
+      if (packet.ttl !== NEIGHBOR_HOPS) return counters.drop('ndp-malformed');
+      return neighbors.solicitation(packet);
+    }
+    const source = new IpAddress(packet.src0, packet.src1, packet.src2, packet.src3);
+    const destination = new IpAddress(packet.dst0, packet.dst1, packet.dst2, packet.dst3);
+    const isEcho = type === icmpv6.Type.Echo && source.equals(settings.guest6);
+    if (isEcho && reach.isOwn(destination)) return errors.echoReply(packet);
+    counters.drop(isEcho ? 'icmp-echo-beyond' : 'icmp-other');
+  }
+
+  #checksumHolds(packet: Packet): boolean {
+    // Csum.Partial: no octet crossed a wire, and the field holds a part of the sum.
+    return packet.csum !== Csum.Full || this.#parts.frames.verify(packet, pseudoOf(packet));
+  }
+}
+
+const pseudoOf = (packet: Packet): number =>
+  pseudoSum(
+    addressSum(packet.src0, packet.src1, packet.src2, packet.src3),
+    addressSum(packet.dst0, packet.dst1, packet.dst2, packet.dst3),
+    packet.protocol,
+    packet.length,
+  );
+
+function setAddresses(packet: Packet, source: IpAddress, destination: IpAddress): void {
+  packet.src0 = source.w0;
+  packet.src1 = source.w1;
+  packet.src2 = source.w2;
+  packet.src3 = source.w3;
+  packet.dst0 = destination.w0;
+  packet.dst1 = destination.w1;
+  packet.dst2 = destination.w2;
+  packet.dst3 = destination.w3;
+}

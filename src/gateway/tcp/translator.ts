@@ -1,0 +1,352 @@
+/**
+ * TCP from the guest to the host (RFC 9293 on the guest's side, a host socket on the other).
+ *
+ * A SYN starts a non-blocking connect, and is answered only when that succeeded: refused becomes RST, unreachable becomes ICMP, and a connect that the
+ * host gives up on stays silent, so that the guest sees its own time-out. After that the flow moves octets both ways, and each direction's
+ * end crosses by itself: FIN becomes shutdown(2), the host's end of stream becomes FIN, a reset becomes a reset.
+ *
+ * A turn: events and frames only set bits and mark flows dirty; `flush` then visits each dirty flow once, so that one acknowledgment answers all frames of
+ * the turn. A flow that used up its burst stays dirty.
+ */
+import type { Clock } from '../../lib/clock.ts';
+import { micros, millis, seconds, since } from '../../lib/clock.ts';
+import type { Random } from '../../lib/random.ts';
+import { SipHash24 } from '../../lib/siphash.ts';
+import { IpAddress } from '../../netstack/address.ts';
+import { FlowTable } from '../../netstack/flow-table.ts';
+import { IpProtocol } from '../../netstack/ip/ip.ts';
+import type { Packet } from '../../netstack/packet.ts';
+import * as wire from '../../netstack/wire/tcp.ts';
+import type { Settings } from '../config.ts';
+import type { GatewayCounters } from '../counters.ts';
+import type { FlowIdentity, FlowLog } from '../flow-log.ts';
+import { type FrameWriter, sumOf } from '../frames.ts';
+import { Errno, type Host, Sock } from '../host.ts';
+import { type ErrorWriter, refusalError } from '../icmp.ts';
+import type { Reachability } from '../reach.ts';
+import { PromiseBudget, type TcpContext } from './context.ts';
+import { CAP, Seen, TcpFlow, WINDOW_SCALE } from './flow.ts';
+import { flush, hostEvent } from './host-side.ts';
+import { readSynOptions, segmentArrived } from './receive.ts';
+import { armTimer, LINK_HIGH, offeredMss, pump, rewind, sendProbe, sendReset, sendSynAck } from './send.ts';
+import { PeekSource, QueueBudget, QueueSource } from './source.ts';
+
+/** send(2) stops at twice this much unsent data, so that what the guest was told is delivered is not megabytes ahead of the peer. */
+const NOT_SENT_LOWAT = 1 << 17;
+const PROMISE_LIMIT = 1 << 27;
+const QUEUE_LIMIT = 1 << 27;
+const SCRATCH_OCTETS = 1 << 16;
+const SYN_TRIES = 6;
+const DATA_TRIES = 8;
+const IDLE = seconds(7200);
+/** Without traffic after both ends of stream were seen. */
+const CLOSING_IDLE = seconds(60);
+
+export interface TranslatorParts {
+  readonly settings: Settings;
+  readonly frames: FrameWriter;
+  readonly errors: ErrorWriter;
+  readonly host: Host;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly counters: GatewayCounters;
+  readonly log: FlowLog;
+  readonly reach: Reachability;
+  /** Leave data in the socket buffers (SO_PEEK_OFF). */
+  readonly peek: boolean;
+}
+
+export class TcpTranslator implements TcpContext {
+  readonly frames: FrameWriter;
+  readonly host: Host;
+  readonly clock: Clock;
+  readonly counters: GatewayCounters;
+  readonly budget = new PromiseBudget(PROMISE_LIMIT);
+  readonly slab: number;
+  readonly scratch: { readonly bytes: Uint8Array; readonly address: number };
+  readonly #parts: TranslatorParts;
+  readonly #table: FlowTable<TcpFlow>;
+  readonly #queueBudget = new QueueBudget(QUEUE_LIMIT);
+  readonly #isnHash: SipHash24;
+  readonly #isnInput = new Uint8Array(36);
+  #dirty: TcpFlow[] = [];
+  #flushing: TcpFlow[] = [];
+  #blocked: TcpFlow[] = [];
+
+  constructor(parts: TranslatorParts) {
+    this.#parts = parts;
+    this.frames = parts.frames;
+    this.host = parts.host;
+    this.clock = parts.clock;
+    this.counters = parts.counters;
+    this.slab = parts.host.addressOf(parts.frames.pool.bytes);
+    const bytes = new Uint8Array(SCRATCH_OCTETS);
+    this.scratch = { bytes, address: parts.host.addressOf(bytes) };
+    this.#table = new FlowTable({ random: parts.random, limit: parts.settings.tcpFlows });
+    this.#isnHash = SipHash24.random(parts.random);
+  }
+
+  get size(): number {
+    return this.#table.size;
+  }
+
+  /** A segment from the guest, addresses and checksum checked; `packet.at` stands on its header. Does not own it. */
+  receive(packet: Packet): void {
+    const b = packet.bytes;
+    const { at } = packet;
+    const flow = this.#table.find(
+      packet.src0,
+      packet.src1,
+      packet.src2,
+      packet.src3,
+      wire.sourcePort(b, at),
+      packet.dst0,
+      packet.dst1,
+      packet.dst2,
+      packet.dst3,
+      wire.destinationPort(b, at),
+    );
+    const flags = wire.flags(b, at);
+    const isSyn = (flags & (wire.Flag.Syn | wire.Flag.Ack | wire.Flag.Rst | wire.Flag.Fin)) === wire.Flag.Syn;
+    if (flow !== undefined) {
+      // The guest gave up and tries again with a new sequence number.
+      if (!isSyn || !flow.has(Seen.Connecting) || wire.sequence(b, at) === flow.irs) {
+        segmentArrived(this, flow, packet);
+        return;
+      }
+      this.close(flow, 'abandoned by guest', true);
+    }
+    if (isSyn) this.#open(packet);
+    else if ((flags & wire.Flag.Rst) === 0) this.refuseSegment(packet);
+  }
+
+  #open(packet: Packet): void {
+    const b = packet.bytes;
+    const identity: FlowIdentity = {
+      protocol: 'tcp',
+      guestAddress: new IpAddress(packet.src0, packet.src1, packet.src2, packet.src3),
+      guestPort: wire.sourcePort(b, packet.at),
+      remoteAddress: new IpAddress(packet.dst0, packet.dst1, packet.dst2, packet.dst3),
+      remotePort: wire.destinationPort(b, packet.at),
+    };
+    const { log, reach, errors } = this.#parts;
+    const { host, port, refused } = reach.resolve(identity.remoteAddress, identity.remotePort);
+    if (refused !== undefined || host === undefined) {
+      log.refused(identity, refused ?? 'no-nameserver');
+      const error = refusalError(refused ?? 'host-closed');
+      if (error === 'port') this.refuseSegment(packet);
+      else if (error !== undefined) errors.unreachable(packet, error);
+      return;
+    }
+    if (this.#table.size >= this.#table.limit) return this.counters.drop('tcp-table-full');
+    const { sockets } = this.host;
+    const fd = sockets.openSocket(host.isV4 ? Sock.Inet : Sock.Inet6, Sock.Stream);
+    // The guest sends its SYN again, and may find room then.
+    if (fd < 0) return this.counters.drop('no-descriptor');
+    sockets.prepareStream(fd, NOT_SENT_LOWAT);
+    const flow = new TcpFlow(identity, log.nextId(), log.takeOwner(identity), fd, this.clock, this);
+    this.#start(flow, packet);
+    const result = sockets.connect(fd, host, port);
+    if (result < 0 && result !== -Errno.EINPROGRESS) return this.connectFailed(flow, -result);
+    // Watched only now: before connect(2) the socket reports a hangup.
+    this.host.poller.watch(fd, flow);
+  }
+  #start(flow: TcpFlow, packet: Packet): void {
+    const b = packet.bytes;
+    const { at } = packet;
+    flow.irs = wire.sequence(b, at);
+    flow.rcv = flow.acked = flow.edge = (flow.irs + 1) | 0;
+    flow.iss = this.#initialSequence(flow);
+    flow.una = flow.iss;
+    flow.nxt = flow.max = (flow.iss + 1) | 0;
+    const scaled = readSynOptions(flow, b, at, offeredMss(this.frames.link.mtu, flow.guestAddress.isV4));
+    flow.ownShift = scaled ? WINDOW_SCALE : 0;
+    flow.source = this.#parts.peek
+      ? new PeekSource(this.host.sockets, flow.fd, this.slab)
+      : new QueueSource(this.host.sockets, flow.fd, this.slab, this.#queueBudget, CAP);
+    this.#table.insert(flow.guestAddress, flow.guestPort, flow.remoteAddress, flow.remotePort, flow);
+    flow.idleness.set(this.clock.in(IDLE));
+    this.counters.tcpFlows++;
+    this.counters.tcpOpen++;
+    this.#parts.log.opened(flow);
+  }
+
+  /** RFC 6528: a keyed hash of the tuple, plus a clock of 4 us, so that a tuple used again begins above its predecessor. */
+  #initialSequence(flow: TcpFlow): number {
+    const input = this.#isnInput;
+    flow.guestAddress.write6(input, 0);
+    flow.remoteAddress.write6(input, 16);
+    wire.setPorts(input, 32, flow.guestPort, flow.remotePort);
+    return (this.#isnHash.hash(input, 0, input.length) + Math.floor(this.clock.now() / 4)) | 0;
+  }
+
+  connectFailed(flow: TcpFlow, error: number): void {
+    this.counters.event(error === Errno.ECONNREFUSED ? 'tcp-connect-refused' : 'tcp-connect-failed');
+    this.close(flow, `connect: ${connectReason(error)}`, false);
+    const { errors } = this.#parts;
+    const seq = flow.irs;
+    switch (error) {
+      case Errno.ECONNREFUSED:
+        return this.#resetSyn(flow);
+      case Errno.ENETUNREACH:
+      case Errno.ENETDOWN:
+        return errors.unreachableFlow(flow, IpProtocol.Tcp, 'net', seq);
+      case Errno.EHOSTUNREACH:
+      case Errno.EHOSTDOWN:
+        return errors.unreachableFlow(flow, IpProtocol.Tcp, 'host', seq);
+      case Errno.EACCES:
+      case Errno.EPERM:
+        return errors.unreachableFlow(flow, IpProtocol.Tcp, 'prohibited', seq);
+      case Errno.ETIMEDOUT:
+      case Errno.EADDRNOTAVAIL:
+        // Silence: the guest's own time-out, or its next try, decides.
+        return;
+      default:
+        return this.#resetSyn(flow);
+    }
+  }
+
+  /** RST to a SYN: sequence 0, acknowledging the SYN (RFC 9293 3.10.7.1). */
+  #resetSyn(flow: TcpFlow): void {
+    this.#reset(flow.guestAddress, flow.guestPort, flow.remoteAddress, flow.remotePort, 0, (flow.irs + 1) | 0, true);
+  }
+  refuseSegment(packet: Packet): void {
+    const b = packet.bytes;
+    const { at } = packet;
+    const flags = wire.flags(b, at);
+    const hasAck = (flags & wire.Flag.Ack) !== 0;
+    const len = packet.end - at - wire.headerLen(b, at) + (flags & wire.Flag.Fin) + ((flags & wire.Flag.Syn) >>> 1);
+    this.#reset(
+      new IpAddress(packet.src0, packet.src1, packet.src2, packet.src3),
+      wire.sourcePort(b, at),
+      new IpAddress(packet.dst0, packet.dst1, packet.dst2, packet.dst3),
+      wire.destinationPort(b, at),
+      hasAck ? wire.acknowledgment(b, at) : 0,
+      hasAck ? 0 : (wire.sequence(b, at) + len) | 0,
+      !hasAck,
+    );
+  }
+  #reset(
+    guest: IpAddress,
+    guestPort: number,
+    remote: IpAddress,
+    remotePort: number,
+    seq: number,
+    ack: number,
+    withAck: boolean,
+  ): void {
+    const packet = this.frames.pool.alloc(0);
+    if (packet === undefined) return this.counters.drop('no-buffer');
+    this.counters.event('tcp-resets-sent');
+    const at = packet.push(wire.HEADER_LEN);
+    wire.setPorts(packet.bytes, at, remotePort, guestPort);
+    wire.setNumbers(packet.bytes, at, seq, ack);
+    wire.setControl(packet.bytes, at, wire.HEADER_LEN, wire.Flag.Rst | (withAck ? wire.Flag.Ack : 0), 0);
+    this.frames.finishTransport(packet, wire.CHECKSUM, sumOf(guest) + sumOf(remote), IpProtocol.Tcp);
+    this.frames.sendIp(packet, remote, guest, IpProtocol.Tcp);
+  }
+
+  hostEvent(flow: TcpFlow, events: number): void {
+    hostEvent(this, flow, events);
+  }
+  markDirty(flow: TcpFlow): void {
+    if (flow.has(Seen.Dirty | Seen.Closed)) return;
+    flow.set(Seen.Dirty);
+    this.#dirty.push(flow);
+  }
+  block(flow: TcpFlow): void {
+    if (flow.has(Seen.LinkBlocked)) return;
+    flow.set(Seen.LinkBlocked);
+    this.#blocked.push(flow);
+  }
+
+  /** The end of a turn. True when flows have more to do at once. */
+  flush(): boolean {
+    if (this.#blocked.length > 0 && this.frames.link.queued < LINK_HIGH) this.#unblock();
+    const list = this.#dirty;
+    this.#dirty = this.#flushing;
+    this.#flushing = list;
+    for (const flow of list) {
+      flow.clear(Seen.Dirty);
+      if (!flush(this, flow)) this.markDirty(flow);
+    }
+    list.length = 0;
+    return this.#dirty.length > 0;
+  }
+  #unblock(): void {
+    const list = this.#blocked;
+    this.#blocked = [];
+    for (const flow of list) {
+      flow.clear(Seen.LinkBlocked);
+      this.markDirty(flow);
+    }
+  }
+  /** True while flows wait for the link or for packet buffers. */
+  get waiting(): boolean {
+    return this.#blocked.length > 0;
+  }
+
+  /** The retransmission timer of a flow. */
+  retransmit(flow: TcpFlow): void {
+    flow.retries++;
+    if (flow.has(Seen.SynReceived)) {
+      if (flow.retries > SYN_TRIES) return this.close(flow, 'no answer to SYN', true);
+      return sendSynAck(this, flow);
+    }
+    if (flow.retries > DATA_TRIES) {
+      sendReset(this, flow);
+      return this.close(flow, 'guest does not answer', true);
+    }
+    if (flow.has(Seen.Probing)) {
+      sendProbe(this, flow);
+      armTimer(this, flow);
+      return;
+    }
+    if (flow.una === flow.max) return this.markDirty(flow);
+    this.counters.event('tcp-timeouts');
+    rewind(this, flow);
+    if (flow.window === 0) sendProbe(this, flow);
+    armTimer(this, flow);
+    if (!pump(this, flow)) this.markDirty(flow);
+  }
+
+  idle(flow: TcpFlow): void {
+    const quiet = since(this.clock.now(), flow.lastActivity);
+    const closing = flow.has(Seen.HostEnded) && flow.has(Seen.GuestEnded);
+    if (closing && quiet >= CLOSING_IDLE) return this.close(flow, 'idle after both ends', true);
+    if (quiet >= IDLE && flow.has(Seen.Established) && !flow.retransmission.armed) {
+      flow.set(Seen.Probing);
+      sendProbe(this, flow);
+      armTimer(this, flow);
+    }
+    const most = closing ? CLOSING_IDLE : IDLE;
+    flow.idleness.set(this.clock.in(micros(Math.max(most - quiet, millis(1000)))));
+  }
+
+  close(flow: TcpFlow, reason: string, reset: boolean): void {
+    if (flow.has(Seen.Closed)) return;
+    flow.set(Seen.Closed);
+    flow.retransmission.cancel();
+    flow.idleness.cancel();
+    this.#table.delete(flow.guestAddress, flow.guestPort, flow.remoteAddress, flow.remotePort);
+    this.budget.used -= flow.promised;
+    flow.promised = 0;
+    flow.hold = undefined;
+    flow.source?.close();
+    flow.source = undefined;
+    this.host.poller.forget(flow);
+    if (reset) this.host.sockets.closeWithReset(flow.fd);
+    else this.host.sockets.closeSocket(flow.fd);
+    this.counters.tcpOpen--;
+    this.#parts.log.closed(flow, reason);
+  }
+
+  /** The link is gone: every host connection ends with RST. */
+  shutdown(): void {
+    for (const flow of Array.from(this.#table.values())) this.close(flow, 'link closed', true);
+  }
+}
+
+function connectReason(error: number): string {
+  return Object.entries(Errno).find(([, value]) => value === error)?.[0] ?? `errno ${error}`;
+}
