@@ -1,8 +1,8 @@
 /**
  * The name proxy: queries over UDP to the link's name server and to every address that the guest's resolv.conf names. One name is answered here (the host's);
  * all others go to the host's resolvers, one after the other, each with its time. Ids are rewritten with random ones and each query has a socket, and thus
- * a port, of its own, so that an answer cannot be guessed (RFC 5452). An answer that says "server failure", "refused" or "not implemented"
- * sends the query to the next resolver; the last one's answer is passed on. All silent: SERVFAIL.
+ * a port, of its own, so that an answer cannot be guessed (RFC 5452). An answer of SERVFAIL, REFUSED or NOTIMP sends the query to the next resolver;
+ * the last one's answer is passed on. All silent: SERVFAIL.
  *
  * Left out: a cache (the host's resolver has one), and TCP, which is translated as any other connection, to the host's first resolver.
  */

@@ -114,8 +114,11 @@ export interface TcpEndpoint {
 
   /** Octets to send: staged data is written behind the tail at offset `sendRing.length + staged`; see `commitSend`. */
   readonly sendRing: ByteRing;
-  /** Octets that may be staged now; 0 when the buffer is full (then Readiness.Out is down and rises when a third is free, as Linux). Reserves that room in the ring. */
-  sendSpace(): number;
+  /**
+   * Octets that may be staged now, no more than `wanted`; 0 when the buffer is full (then Readiness.Out is down and rises when a third is free, as Linux).
+   * Reserves that room in the ring, so say how much is wanted: without it the whole limit is reserved.
+   */
+  sendSpace(wanted?: number): number;
   /** `len` staged octets join the stream, attributed to `callId`. `more` (MSG_MORE) holds back a partial segment; `urgent` marks the last octet (MSG_OOB). */
   commitSend(len: number, callId: number, more: boolean, urgent: boolean): void;
 

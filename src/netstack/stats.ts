@@ -2,6 +2,8 @@
  * The stack's counters under the names of /proc/net/snmp, snmp6 and netstat (RFC 4293, 4022, 4113; Linux for the Ext groups), so that those files can be
  * printed from it. One object per stack; layers increment its fields directly. A counter that nothing here can move is not listed.
  */
+import { tcpCounters, tcpExtCounters } from './tcp/tcp-stats.ts';
+
 export class Stats {
   /** IPv4. */
   readonly Ip = ipCounters();
@@ -11,22 +13,9 @@ export class Stats {
   readonly Icmp6 = icmpCounters();
   readonly Udp = udpCounters();
   readonly Udp6 = udpCounters();
-  readonly Tcp = {
-    ActiveOpens: 0,
-    PassiveOpens: 0,
-    AttemptFails: 0,
-    EstabResets: 0,
-    CurrEstab: 0,
-    InSegs: 0,
-    OutSegs: 0,
-    RetransSegs: 0,
-    InErrs: 0,
-    OutRsts: 0,
-    InCsumErrors: 0,
-  };
+  readonly Tcp = tcpCounters();
   readonly IpExt = { InMcastPkts: 0, OutMcastPkts: 0, InBcastPkts: 0, OutBcastPkts: 0, InOctets: 0, OutOctets: 0 };
-  /** Names of TcpExt are added by the transport that counts them. */
-  readonly TcpExt: Record<string, number> = {};
+  readonly TcpExt = tcpExtCounters();
   /** What Linux has no name for: bounded tables and hostile input. */
   readonly Sandsock = {
     /** Frames too short, of an unknown ethertype, or for another station. */

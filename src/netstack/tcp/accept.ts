@@ -1,0 +1,81 @@
+/** LISTEN: RFC 9293 3.10.7.2, with Linux's bounds on what a stranger can make us remember. */
+
+import { IpAddress } from '../address.ts';
+import { Flag } from '../wire/tcp.ts';
+import { emitReset, emitSyn, refreshRoute } from './emit.ts';
+import { takeHandshakeOptions } from './handshake.ts';
+import { abort, finish, setState } from './lifecycle.ts';
+import { armRetransmit } from './output.ts';
+import type { Segment } from './segment.ts';
+import { add } from './seq.ts';
+import type { Tcb } from './tcb.ts';
+
+export function onListen(c: Tcb, s: Segment): void {
+  const { packet } = s;
+  const { ext } = c.context;
+  if (packet === undefined || s.has(Flag.Rst)) return;
+  const local = new IpAddress(packet.dst0, packet.dst1, packet.dst2, packet.dst3);
+  const remote = new IpAddress(packet.src0, packet.src1, packet.src2, packet.src3);
+  if (s.has(Flag.Ack)) {
+    emitReset(c.context, local, remote, s);
+    return;
+  }
+  // A SYN with FIN is nobody's honest opening (Linux drops it as well).
+  if (!s.has(Flag.Syn) || s.has(Flag.Fin)) return;
+  const { listener } = c;
+  if (listener === undefined || listener.isFull) {
+    ext.ListenOverflows++;
+    ext.ListenDrops++;
+    return;
+  }
+  if (listener.isHalfOpenFull) {
+    ext.TCPReqQFullDrop++;
+    ext.ListenDrops++;
+    return;
+  }
+  open(c, s, local, remote);
+}
+
+function open(c: Tcb, s: Segment, local: IpAddress, remote: IpAddress): void {
+  const { context } = c;
+  const child = context.child(c);
+  child.parent = c;
+  child.localAddress = local;
+  child.localPort = s.destinationPort;
+  child.remoteAddress = remote;
+  child.remotePort = s.sourcePort;
+  if (!refreshRoute(child) || !context.flows.insert(local, child.localPort, remote, child.remotePort, child)) {
+    context.ext.ListenDrops++;
+    return;
+  }
+  child.inFlowTable = true;
+  context.ports.share(child.binding, local, child.localPort);
+  c.listener?.halfOpen.add(child);
+  child.openedAt = context.clock.now();
+  child.irs = s.seq;
+  child.rcvNxt = add(s.seq, 1);
+  child.rcvAcked = child.rcvNxt;
+  child.iss = context.initialSequence(child);
+  child.tsOffset = context.timestampOffset(child);
+  child.sndUna = child.iss;
+  child.sndNxt = child.sndMax = child.sendHead = child.sndSmall = add(child.iss, 1);
+  setState(child, 'SYN-RECEIVED');
+  takeHandshakeOptions(child, s);
+  emitSyn(child, Flag.Syn | Flag.Ack);
+  armRetransmit(child);
+}
+
+/** The listener is closed: half-open connections are forgotten, those nobody accepted are reset. */
+export function stopListening(c: Tcb): void {
+  const { listener } = c;
+  if (listener === undefined) return;
+  c.context.removeListener(c);
+  c.listener = undefined;
+  for (const child of listener.halfOpen) finish(child);
+  for (let child = listener.shift(); child !== undefined; child = listener.shift()) {
+    child.parent = undefined;
+    child.orphan = true;
+    if (child.state === 'CLOSED') finish(child);
+    else abort(child);
+  }
+}

@@ -1,0 +1,420 @@
+/**
+ * The endpoint as the socket layer sees it (endpoint.ts): RFC 9293 3.10.1 to 3.10.6, the user's calls, with Linux's results. What arrives from the network is in input.ts.
+ */
+import { IpAddress } from '../address.ts';
+import type { TcpEndpoint } from '../endpoint.ts';
+import { Shutdown } from '../endpoint.ts';
+import type { Route } from '../ip/ip.ts';
+import type { NetError } from '../net-error.ts';
+import { Readiness } from '../readiness.ts';
+import { Flag } from '../wire/tcp.ts';
+import { stopListening } from './accept.ts';
+import { isWriteable } from './acknowledge.ts';
+import { advertise, emitSyn, routeOf, updateMss } from './emit.ts';
+import { armKeepAlive, stopKeepAlive } from './keep-alive.ts';
+import { abort, armFinWait2, finish, finishAndTell, leaveFlows, restartTimeWait, setState } from './lifecycle.ts';
+import { Listener } from './listener.ts';
+import { armRetransmit, output, sendAck } from './output.ts';
+import { takeUrgentOctet } from './receive.ts';
+import { rexmitFired } from './retransmit.ts';
+import { add, diff } from './seq.ts';
+import {
+  addMark,
+  endOfData,
+  RECEIVE_LIMIT_MAX,
+  RECEIVE_SHUT,
+  receiveHead,
+  receiveLimit,
+  SEND_SHUT,
+  sendLimit,
+  Tcb,
+} from './tcb.ts';
+
+const { In, Out, Err, Hup, Pri, RdNorm, WrNorm, RdHup } = Readiness;
+
+export class TcpConnection extends Tcb implements TcpEndpoint {
+  #quickAckWas = true;
+
+  readiness(): number {
+    if (this.state === 'LISTEN') return this.listener !== undefined && this.listener.readyCount > 0 ? In | RdNorm : 0;
+    let mask = 0;
+    if (this.shut === Shutdown.Both || this.state === 'CLOSED') mask |= Hup;
+    if ((this.shut & RECEIVE_SHUT) !== 0) mask |= In | RdNorm | RdHup;
+    if (this.state !== 'SYN-SENT' && this.state !== 'SYN-RECEIVED') {
+      if (this.receivable > 0) mask |= In | RdNorm;
+      if ((this.shut & SEND_SHUT) !== 0 || isWriteable(this, sendLimit(this))) mask |= Out | WrNorm;
+      else this.sendBlocked = true;
+      if (this.urgentOctet >= 0) mask |= Pri;
+    }
+    if (this.error !== undefined) mask |= Err;
+    return mask;
+  }
+  takeError(): NetError | undefined {
+    const { error } = this;
+    this.error = undefined;
+    return error;
+  }
+
+  get isBound(): boolean {
+    return this.binding.port !== 0;
+  }
+
+  bind(address: IpAddress, port: number): NetError | undefined {
+    if (this.state !== 'CLOSED' || this.isBound) return 'invalid';
+    if (!this.#accepts(address)) return 'invalid';
+    if (!this.context.ip.isBindable(address)) return 'address-not-available';
+    const refused = this.context.ports.bind(this.binding, address, port);
+    if (refused !== undefined) return refused;
+    this.localAddress = address;
+    this.localPort = this.binding.port;
+    this.addressBound = !address.isUnspecified;
+    this.portLocked = port !== 0;
+    return undefined;
+  }
+  /** An AF_INET socket speaks IPv4 only; an AF_INET6 one IPv6, and IPv4 unless IPV6_V6ONLY. */
+  #accepts(address: IpAddress): boolean {
+    if (this.family === 4) return address.isV4;
+    return !address.isV4 || !this.settings.v6Only;
+  }
+
+  listen(backlog: number): NetError | undefined {
+    if (this.state === 'LISTEN' && this.listener !== undefined) {
+      this.listener.backlog = backlog;
+      return undefined;
+    }
+    if (this.state !== 'CLOSED') return 'invalid';
+    if (!this.isBound) {
+      const any = this.family === 4 ? IpAddress.ANY4 : IpAddress.ANY6;
+      const refused = this.context.ports.bind(this.binding, any, 0);
+      if (refused !== undefined) return refused;
+      this.localAddress = any;
+      this.localPort = this.binding.port;
+    } else if (this.context.ports.conflicts(this.binding, this.localAddress, this.localPort)) return 'address-in-use';
+    this.#renew();
+    setState(this, 'LISTEN');
+    this.listener = new Listener<Tcb>(backlog);
+    this.context.addListener(this);
+    return undefined;
+  }
+
+  connect(address: IpAddress, port: number): NetError | undefined {
+    if (this.state !== 'CLOSED') return 'already-connected';
+    const route = this.#routeTo(address, port);
+    if (typeof route === 'string') return route;
+    const refused = this.#takeTuple(route, port);
+    if (refused !== undefined) return refused;
+    this.#renew();
+    const { context } = this;
+    context.begin();
+    context.tcp.ActiveOpens++;
+    this.openedAt = this.stalledSince = context.clock.now();
+    this.iss = context.initialSequence(this);
+    this.tsOffset = context.timestampOffset(this);
+    this.sndUna = this.iss;
+    this.sndNxt = this.sndMax = this.sendHead = this.sndSmall = add(this.iss, 1);
+    setState(this, 'SYN-SENT');
+    updateMss(this);
+    emitSyn(this, Flag.Syn);
+    armRetransmit(this);
+    context.end();
+    return undefined;
+  }
+
+  #routeTo(address: IpAddress, port: number): Route | NetError {
+    if (this.family === 4 && !address.isV4) return 'address-family';
+    if (!this.#accepts(address)) return 'network-unreachable';
+    if (!this.addressBound) this.localAddress = address.isV4 ? IpAddress.ANY4 : IpAddress.ANY6;
+    else if (this.localAddress.isV4 !== address.isV4) return 'network-unreachable';
+    this.remoteAddress = address;
+    this.remotePort = port;
+    const route = routeOf(this);
+    if (typeof route !== 'string' && (route.isBroadcast || route.remote.isMulticast)) return 'network-unreachable';
+    return route;
+  }
+  /** The 4-tuple becomes this connection's, with an ephemeral port if bind() named none. */
+  #takeTuple(route: Route, port: number): NetError | undefined {
+    const { context, binding } = this;
+    this.localAddress = route.local;
+    this.remoteAddress = route.remote;
+    this.remotePort = port;
+    this.route = route;
+    const isFree = (from: number): boolean => this.#isTupleFree(route, from, port);
+    if (!this.isBound) {
+      const chosen = context.ports.bindForConnect(binding, route.local, route.remote, port, isFree);
+      if (chosen === 0) return 'address-not-available';
+      this.localPort = chosen;
+      this.portLocked = false;
+    } else if (!isFree(this.localPort)) return 'address-not-available';
+    this.inFlowTable = context.flows.insert(route.local, this.localPort, route.remote, port, this);
+    if (this.inFlowTable) return undefined;
+    if (!this.portLocked) context.ports.release(binding);
+    return 'no-buffers';
+  }
+  /** A connection in TIME-WAIT on loopback gives way after a second, its timestamps keeping old segments out (RFC 6191; tcp_tw_reuse 2). */
+  #isTupleFree(route: Route, localPort: number, port: number): boolean {
+    const holder = this.context.flows.get(route.local, localPort, route.remote, port);
+    if (holder === undefined) return true;
+    if (holder.state !== 'TIME-WAIT' || !route.isLoopback || !holder.tsOn) return false;
+    if (this.context.clock.now() - holder.tsRecentAt <= 1e6) return false;
+    finish(holder);
+    return true;
+  }
+
+  acceptPeek(): TcpEndpoint | undefined {
+    return this.listener?.peek() as TcpConnection | undefined;
+  }
+  get acceptable(): number {
+    return this.listener?.readyCount ?? 0;
+  }
+  acceptCommit(): void {
+    const child = this.listener?.shift();
+    if (child !== undefined) child.parent = undefined;
+  }
+
+  sendSpace(wanted = Number.POSITIVE_INFINITY): number {
+    if (this.sendEnded) return 0;
+    const space = Math.min(wanted, sendLimit(this) - this.sendRing.length);
+    if (space <= 0) {
+      this.sendBlocked = true;
+      return 0;
+    }
+    this.sendRing.reserve(this.sendRing.length + space);
+    return space;
+  }
+  commitSend(len: number, callId: number, more: boolean, urgent: boolean): void {
+    if (len <= 0 || this.sendEnded) return;
+    this.context.begin();
+    addMark(this, endOfData(this), callId);
+    this.sendRing.append(len);
+    this.more = more;
+    if (urgent) {
+      this.sndUrgent = true;
+      this.sndUp = endOfData(this);
+    }
+    output(this);
+    this.context.end();
+  }
+  get sendEnded(): boolean {
+    return (this.shut & SEND_SHUT) !== 0;
+  }
+  get unacknowledged(): number {
+    return this.sendRing.length;
+  }
+  get unsent(): number {
+    return Math.max(0, diff(endOfData(this), this.sndMax));
+  }
+
+  get receivable(): number {
+    const { length } = this.receiveRing;
+    if (!this.rcvUrgent) return length;
+    // A read stops at urgent data (tcp(7)).
+    const mark = diff(this.rcvUp, receiveHead(this));
+    return mark > 0 && mark < length ? mark : length;
+  }
+  get receiveEnded(): boolean {
+    return (this.shut & RECEIVE_SHUT) !== 0;
+  }
+  consume(len: number): void {
+    if (len <= 0) return;
+    this.context.begin();
+    this.#leaveUrgent(len);
+    this.receiveRing.consume(len);
+    takeUrgentOctet(this);
+    this.#growReceiveLimit(len);
+    this.#offerWindow();
+    this.context.end();
+  }
+  /** Reading on past the mark forgets the urgent octet. */
+  #leaveUrgent(len: number): void {
+    if (!this.atUrgent) return;
+    this.atUrgent = false;
+    this.urgentOctet = -1;
+    if (this.rcvUrgent && diff(this.rcvUp, add(receiveHead(this), len)) < 0) this.rcvUrgent = false;
+  }
+  /** Receive-buffer moderation: a reader that takes more than half the buffer in a round trip gets one of twice that. */
+  #growReceiveLimit(len: number): void {
+    if (this.settings.receiveBufferLocked) return;
+    this.tuneOctets += len;
+    const now = this.context.clock.now();
+    if (now - this.tuneAt < Math.max(1000, this.roundTrip.smoothed)) return;
+    if (this.tuneOctets * 2 > this.receiveLimit) {
+      this.receiveLimit = Math.min(RECEIVE_LIMIT_MAX, this.tuneOctets * 2);
+    }
+    this.tuneOctets = 0;
+    this.tuneAt = now;
+  }
+  /** Tells the peer of a window that has become much larger (Linux tcp_cleanup_rbuf: no more than half was left, and now it is twice as much). */
+  #offerWindow(): void {
+    if (this.state !== 'ESTABLISHED' && this.state !== 'FIN-WAIT-1' && this.state !== 'FIN-WAIT-2') return;
+    const now = Math.max(0, diff(this.rcvAdv, this.rcvNxt));
+    const limit = receiveLimit(this);
+    if (now * 2 > limit) return;
+    const { rcvAdv } = this;
+    const next = advertise(this);
+    this.rcvAdv = rcvAdv;
+    if (next > 0 && next >= 2 * now) sendAck(this);
+  }
+  get atMark(): boolean {
+    return this.atUrgent;
+  }
+  takeUrgent(): void {
+    this.urgentOctet = -1;
+    this.urgentTaken = true;
+  }
+
+  shutdown(how: number): NetError | undefined {
+    const { state, context } = this;
+    if (state === 'LISTEN') {
+      // Linux: shutdown(SHUT_RD) ends listening; SHUT_WR alone does nothing.
+      if ((how & Shutdown.Read) === 0) return undefined;
+      context.begin();
+      stopListening(this);
+      setState(this, 'CLOSED');
+      context.notify(this, In | RdNorm | Hup);
+      context.end();
+      return undefined;
+    }
+    if (state === 'CLOSED') return 'not-connected';
+    context.begin();
+    if (state === 'SYN-SENT') {
+      // Linux: the attempt is given up.
+      finishAndTell(this);
+      context.end();
+      return undefined;
+    }
+    this.shut |= how;
+    if ((how & Shutdown.Write) !== 0) this.#sendFin();
+    context.notify(this, this.readiness());
+    context.end();
+    return undefined;
+  }
+
+  disconnect(): void {
+    this.context.begin();
+    if (this.state === 'LISTEN') {
+      stopListening(this);
+      setState(this, 'CLOSED');
+    } else if (this.state !== 'CLOSED') abort(this);
+    leaveFlows(this);
+    this.#renew();
+    this.shut = 0;
+    this.error = undefined;
+    this.receiveRing.consume(this.receiveRing.length);
+    this.receiveRing.shrink();
+    this.remoteAddress = this.family === 4 ? IpAddress.ANY4 : IpAddress.ANY6;
+    this.remotePort = 0;
+    this.#forgetImplicitBinding();
+    this.context.end();
+  }
+  #forgetImplicitBinding(): void {
+    if (!this.addressBound) this.localAddress = this.family === 4 ? IpAddress.ANY4 : IpAddress.ANY6;
+    if (this.portLocked) return;
+    this.context.ports.release(this.binding);
+    this.localPort = 0;
+  }
+
+  close(): void {
+    const { context, state } = this;
+    if (this.orphan) return;
+    context.begin();
+    this.observer = undefined;
+    this.orphan = true;
+    const unread = this.receiveRing.length > 0;
+    if (state === 'LISTEN') stopListening(this);
+    if (state === 'LISTEN' || state === 'CLOSED' || state === 'SYN-SENT') finish(this);
+    else if (state === 'TIME-WAIT') restartTimeWait(this);
+    else if (unread) {
+      // RFC 2525 2.17, RFC 9293 3.6 (MUST-... SHLD-3): the peer must learn that what it sent was not read.
+      context.ext.TCPAbortOnClose++;
+      abort(this);
+    } else if (this.settings.lingerSeconds === 0) {
+      context.ext.TCPAbortOnData++;
+      abort(this);
+    } else {
+      this.shut = RECEIVE_SHUT | SEND_SHUT;
+      this.#sendFin();
+      if (this.isFinWait2) armFinWait2(this);
+    }
+    stopKeepAlive(this);
+    this.receiveRing.consume(this.receiveRing.length);
+    this.receiveRing.shrink();
+    context.end();
+  }
+  private get isFinWait2(): boolean {
+    return this.state === 'FIN-WAIT-2';
+  }
+  abort(): void {
+    this.context.begin();
+    if (this.state === 'LISTEN') {
+      stopListening(this);
+      setState(this, 'CLOSED');
+    } else if (this.state !== 'CLOSED') {
+      abort(this);
+      this.context.notify(this, In | Out | Hup | RdNorm | WrNorm | RdHup);
+    }
+    this.context.end();
+  }
+
+  /** 3.10.4: the FIN goes behind what is queued. */
+  #sendFin(): void {
+    if (this.finQueued) return;
+    if (this.state === 'ESTABLISHED' || this.state === 'SYN-RECEIVED') {
+      this.finQueued = true;
+      if (this.state === 'ESTABLISHED') setState(this, 'FIN-WAIT-1');
+    } else if (this.state === 'CLOSE-WAIT') {
+      this.finQueued = true;
+      setState(this, 'LAST-ACK');
+    } else return;
+    this.more = false;
+    output(this);
+  }
+
+  optionsChanged(): void {
+    const { settings, context } = this;
+    context.begin();
+    this.outputOptions.ttl = settings.ttl;
+    this.outputOptions.tos = settings.tos;
+    if (this.route !== undefined) updateMss(this);
+    if (settings.keepAlive) {
+      if (this.keepAlarm?.armed !== true) armKeepAlive(this);
+    } else stopKeepAlive(this);
+    if (settings.quickAck !== this.#quickAckWas) this.#quickAckChanged(settings.quickAck);
+    if (!settings.cork && !this.more) this.pushOut = settings.noDelay || this.corkAlarm?.armed === true;
+    output(this);
+    context.end();
+  }
+  /** tcp(7): leaves or enters quick ACK mode; not lasting, the traffic decides from here on. */
+  #quickAckChanged(on: boolean): void {
+    this.#quickAckWas = on;
+    this.pingPong = !on;
+    if (on && this.ackAlarm.armed) sendAck(this);
+  }
+
+  /** Variables of a connection that starts (again). */
+  #renew(): void {
+    this.shut = 0;
+    this.error = this.softError = undefined;
+    this.finQueued = this.finReceived = this.more = this.pushOut = this.sendBlocked = false;
+    this.sackOn = this.tsOn = this.scaleOn = this.retriedSyn = this.handshakeDone = false;
+    this.sndShift = this.rcvShift = this.retries = this.dupAcks = this.keepProbes = 0;
+    this.sndWnd = this.maxSndWnd = this.rcvNxt = this.rcvAdv = this.lastSendAt = this.lastReceiveAt = 0;
+    this.sndUrgent = this.rcvUrgent = this.atUrgent = this.urgentTaken = this.pingPong = false;
+    this.urgentOctet = -1;
+    this.peerMss = 65_535;
+    this.tsRecent = 0;
+    this.quickAcks = this.ackOctets = 0;
+    this.roundTrip.reset();
+  }
+
+  protected override rexmitFired(): void {
+    this.context.begin();
+    rexmitFired(this);
+    this.context.end();
+  }
+  protected override ackFired(): void {
+    this.context.begin();
+    this.context.ext.DelayedACKs++;
+    if (this.state !== 'CLOSED') sendAck(this);
+    this.context.end();
+  }
+}

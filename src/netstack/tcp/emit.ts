@@ -1,0 +1,245 @@
+/**
+ * Writing segments: header, options, checksum, attribution. RFC 9293 3.1; 3.9.1 (MSS option), RFC 7323 (window scale, timestamps), RFC 2018 (SACK blocks).
+ * What to send is decided in output.ts.
+ */
+import { putU16, putU32 } from '../../lib/bytes.ts';
+import type { IpAddress } from '../address.ts';
+import { IpProtocol, type Route } from '../ip/ip.ts';
+import { LinkCapability } from '../link/link.ts';
+import type { NetError } from '../net-error.ts';
+import { Gso, type Packet } from '../packet.ts';
+import { ChecksumOffset, finishChecksum } from '../transport-checksum.ts';
+import * as wire from '../wire/tcp.ts';
+import { Flag, HEADER_LEN, Option, OptionLen } from '../wire/tcp.ts';
+import type { Segment } from './segment.ts';
+import { MAX_SACK_BLOCKS, TIMESTAMP_OCTETS, TIMESTAMP_WORD } from './segment.ts';
+import { diff } from './seq.ts';
+import { callAt, receiveLimit, segmentPayload, type Tcb, type TcpContext, windowShift } from './tcb.ts';
+
+/** Octets of IP total length, and of our frames, whatever the MTU says. */
+const MAX_IP = 65_535;
+const TWO_NOPS = (Option.NoOperation << 8) | Option.NoOperation;
+const DEFAULT_OPTIONS = { ttl: 0, tos: 0, dontFragment: true };
+const headerOf = (isV4: boolean): number => (isV4 ? 20 : 40);
+
+/** The way to the peer, from the local address if that is known. */
+export const routeOf = (c: Tcb): Route | NetError =>
+  c.context.ip.route(c.remoteAddress, c.localAddress, c.settings.boundInterface, IpProtocol.Tcp, c.remotePort);
+
+/** Finds the route, and with it the MSS; false (and a soft error) when there is none now. */
+export function refreshRoute(c: Tcb): boolean {
+  const { route } = c;
+  if (route !== undefined && route.generation === c.context.ip.generation) return true;
+  const found = routeOf(c);
+  if (typeof found === 'string') {
+    c.softError = found;
+    return false;
+  }
+  c.route = found;
+  updateMss(c);
+  return true;
+}
+
+/** RFC 9293 3.7.1: what the peer takes, the path carries, and TCP_MAXSEG allows. */
+export function updateMss(c: Tcb): void {
+  let mss = Math.min(c.peerMss, localMss(c));
+  if (c.settings.maxSegment > 0) mss = Math.min(mss, c.settings.maxSegment);
+  c.mss = Math.max(mss, 64);
+}
+/** The MSS to announce: from the MTU of the way to the peer. */
+function localMss(c: Tcb): number {
+  const mtu = c.route?.mtu ?? 576;
+  return Math.min(mtu, MAX_IP) - headerOf(c.remoteAddress.isV4) - HEADER_LEN;
+}
+
+/** Octets of payload in the largest packet for this connection's link: many segments where the link segments them, else one. */
+export function packetPayload(c: Tcb): number {
+  const payload = segmentPayload(c);
+  const isV4 = c.remoteAddress.isV4;
+  const offload = isV4 ? LinkCapability.Tso4 : LinkCapability.Tso6;
+  if (c.route === undefined || (c.route.capabilities & offload) === 0) return payload;
+  const room = MAX_IP - headerOf(isV4) - wire.MAX_HEADER_LEN;
+  return Math.max(payload, room - (room % payload));
+}
+
+/** RFC 7323 4.2: milliseconds, from a random start. */
+export const timestampNow = (c: Tcb): number => (Math.floor(c.context.clock.now() / 1000) + c.tsOffset) | 0;
+
+/**
+ * Window to advertise (octets), and the right edge with it. RFC 9293 3.8.6.2.2: it never shrinks, and grows only by a worthwhile step.
+ */
+export function advertise(c: Tcb): number {
+  const limit = receiveLimit(c);
+  const current = Math.max(0, diff(c.rcvAdv, c.rcvNxt));
+  const free = limit - c.receiveRing.length;
+  let window = current;
+  if (free > current && free - current >= Math.min(limit >> 1, c.mss)) window = free;
+  // The header cannot say every number: round down, but never below what was promised.
+  const unit = 1 << c.rcvShift;
+  const down = window & -unit;
+  window = down < current ? (current + unit - 1) & -unit : down;
+  window = Math.min(window, 65_535 << c.rcvShift);
+  const { ext } = c.context;
+  if (window === 0 && current !== 0) ext.TCPToZeroWindowAdv++;
+  else if (window !== 0 && current === 0 && free >= limit) ext.TCPFromZeroWindowAdv++;
+  c.rcvAdv = (c.rcvNxt + window) | 0;
+  return window;
+}
+
+/**
+ * Sends one segment of an established (or closing) connection: `len` octets of the send ring from `seq`, and `flags`.
+ * @returns false if no buffer or no route was to be had: the segment counts as lost.
+ */
+export function emitSegment(c: Tcb, seq: number, len: number, flags: number): boolean {
+  const { context } = c;
+  if (!refreshRoute(c) || c.route === undefined) return false;
+  const packet = context.pool.alloc(len);
+  if (packet === undefined) return false;
+  if (len > 0) fill(c, packet, seq, len);
+  const isReset = (flags & Flag.Rst) !== 0;
+  const blocks = isReset ? 0 : sackBlocks(c);
+  const options = (c.tsOn ? TIMESTAMP_OCTETS : 0) + (blocks > 0 ? 4 + 8 * blocks : 0);
+  const window = isReset ? 0 : advertise(c) >>> c.rcvShift;
+  const at = begin(c, packet, seq, flags, options, window);
+  const b = packet.bytes;
+  if (c.tsOn) putTimestamp(c, b, at + HEADER_LEN);
+  if (blocks > 0) putSack(c, b, at + HEADER_LEN + (c.tsOn ? TIMESTAMP_OCTETS : 0), blocks);
+  if (c.sndUrgent) putUrgent(c, b, at, seq);
+  if ((flags & Flag.Ack) !== 0) acknowledged(c);
+  return deliver(context, packet, c.route, c);
+}
+
+/** The payload, its segmentation and whose call it is. */
+function fill(c: Tcb, packet: Packet, seq: number, len: number): void {
+  c.sendRing.read(diff(seq, c.sendHead), packet.bytes, packet.at, len);
+  packet.end = packet.at + len;
+  packet.callId = callAt(c, seq);
+  const payload = segmentPayload(c);
+  if (len <= payload) return;
+  packet.gsoType = c.remoteAddress.isV4 ? Gso.TcpV4 : Gso.TcpV6;
+  packet.gsoSize = payload;
+  c.context.tcp.OutSegs += Math.ceil(len / payload) - 1;
+}
+
+/** SYN or SYN-ACK with the options of the handshake (RFC 9293 3.7.1, RFC 7323 1.3: echo nothing that the peer did not offer). */
+export function emitSyn(c: Tcb, flags: number): boolean {
+  const { context } = c;
+  if (!refreshRoute(c) || c.route === undefined) return false;
+  const packet = context.pool.alloc(0);
+  if (packet === undefined) return false;
+  const offers = c.state === 'SYN-SENT';
+  const timestamps = offers || c.tsOn;
+  const sack = offers || c.sackOn;
+  const scale = offers || c.scaleOn;
+  let options: number = OptionLen.MaxSegment;
+  if (timestamps) options += TIMESTAMP_OCTETS;
+  else if (sack) options += 4;
+  if (scale) options += 4;
+  // RFC 7323 2.2: the window of a SYN is never scaled.
+  const window = Math.min(receiveLimit(c), 65_535);
+  const at = begin(c, packet, c.iss, flags, options, window);
+  c.rcvAdv = (c.rcvNxt + window) | 0;
+  putSynOptions(c, packet.bytes, at + HEADER_LEN, timestamps, sack, scale);
+  if ((flags & Flag.Ack) !== 0) acknowledged(c);
+  return deliver(context, packet, c.route, c);
+}
+function putSynOptions(c: Tcb, b: Uint8Array, at: number, timestamps: boolean, sack: boolean, scale: boolean): void {
+  const { maxSegment } = c.settings;
+  let o = at;
+  b[o] = Option.MaxSegment;
+  b[o + 1] = OptionLen.MaxSegment;
+  putU16(b, o + 2, maxSegment > 0 ? Math.min(maxSegment, localMss(c)) : localMss(c));
+  o += OptionLen.MaxSegment;
+  if (timestamps) {
+    putTimestamp(c, b, o);
+    if (sack) putU16(b, o, (Option.SackPermitted << 8) | OptionLen.SackPermitted);
+    o += TIMESTAMP_OCTETS;
+  } else if (sack) {
+    putU32(b, o, (TWO_NOPS << 16) | (Option.SackPermitted << 8) | OptionLen.SackPermitted);
+    o += 4;
+  }
+  if (!scale) return;
+  b[o] = Option.NoOperation;
+  b[o + 1] = Option.WindowScale;
+  b[o + 2] = OptionLen.WindowScale;
+  b[o + 3] = windowShift(c);
+}
+
+/** Answers a segment that belongs to no connection (RFC 9293 3.10.7.1): never a RST to a RST, nor to a broadcast. */
+export function emitReset(context: TcpContext, local: IpAddress, remote: IpAddress, s: Segment): void {
+  if (s.has(Flag.Rst) || remote.isMulticast || remote.isLimitedBroadcast || remote.isUnspecified) return;
+  const route = context.ip.route(remote, local, 0);
+  if (typeof route === 'string' || route.isBroadcast) return;
+  const packet = context.pool.alloc(0);
+  if (packet === undefined) return;
+  const at = packet.push(HEADER_LEN);
+  const hasAck = s.has(Flag.Ack);
+  wire.setPorts(packet.bytes, at, s.destinationPort, s.sourcePort);
+  wire.setNumbers(packet.bytes, at, hasAck ? s.ack : 0, hasAck ? 0 : s.end);
+  wire.setControl(packet.bytes, at, HEADER_LEN, hasAck ? Flag.Rst : Flag.Rst | Flag.Ack, 0);
+  packet.l4 = at;
+  context.tcp.OutRsts++;
+  deliver(context, packet, route, undefined);
+}
+
+/** The fixed header in front of the payload. Returns where it begins. */
+function begin(c: Tcb, packet: Packet, seq: number, flags: number, options: number, window: number): number {
+  const header = HEADER_LEN + options;
+  const at = packet.push(header);
+  const b = packet.bytes;
+  wire.setPorts(b, at, c.localPort, c.remotePort);
+  wire.setNumbers(b, at, seq, (flags & Flag.Ack) !== 0 ? c.rcvNxt : 0);
+  wire.setControl(b, at, header, flags, Math.min(window, 65_535));
+  packet.l4 = at;
+  packet.socketId = c.id;
+  return at;
+}
+
+function deliver(context: TcpContext, packet: Packet, route: Route, c: Tcb | undefined): boolean {
+  packet.protocol = IpProtocol.Tcp;
+  packet.time = context.clock.now();
+  finishChecksum(packet, route, IpProtocol.Tcp, ChecksumOffset.Tcp);
+  context.tcp.OutSegs++;
+  const failed = context.ip.output(packet, route, IpProtocol.Tcp, c === undefined ? DEFAULT_OPTIONS : c.outputOptions);
+  if (failed !== undefined && c !== undefined) c.softError = failed;
+  return failed === undefined;
+}
+
+function putTimestamp(c: Tcb, b: Uint8Array, at: number): void {
+  putU32(b, at, TIMESTAMP_WORD);
+  putU32(b, at + 4, timestampNow(c));
+  putU32(b, at + 8, c.tsRecent);
+}
+function putUrgent(c: Tcb, b: Uint8Array, at: number, seq: number): void {
+  const ahead = diff(c.sndUp, seq);
+  if (ahead <= 0) return;
+  // Linux and BSD: the pointer names the octet after the urgent one. 65,535 says "further on" (RFC 9293 3.8.5).
+  b[at + wire.FLAGS] = (b[at + wire.FLAGS] as number) | Flag.Urg;
+  wire.setUrgentPointer(b, at, Math.min(ahead, 0xffff));
+}
+
+function sackBlocks(c: Tcb): number {
+  if (!c.sackOn || c.outOfOrder.count === 0) return 0;
+  return Math.min(c.outOfOrder.count, c.tsOn ? MAX_SACK_BLOCKS - 1 : MAX_SACK_BLOCKS);
+}
+/** RFC 2018 4: the range that changed last goes first. */
+function putSack(c: Tcb, b: Uint8Array, at: number, blocks: number): void {
+  const { outOfOrder } = c;
+  putU32(b, at, (TWO_NOPS << 16) | (Option.Sack << 8) | (2 + 8 * blocks));
+  let o = at + 4;
+  let range = outOfOrder.latest;
+  for (let i = 0; i < blocks; i++, o += 8) {
+    putU32(b, o, outOfOrder.start(range));
+    putU32(b, o + 4, outOfOrder.end(range));
+    range = range === 0 ? outOfOrder.count - 1 : range - 1;
+  }
+}
+
+/** An ACK of everything received is on its way: nothing is owed any more. */
+function acknowledged(c: Tcb): void {
+  c.rcvAcked = c.rcvNxt;
+  c.ackNow = false;
+  c.ackOctets = 0;
+  if (c.quickAcks > 0) c.quickAcks--;
+  if (c.ackAlarm.armed) c.ackAlarm.cancel();
+}

@@ -1,0 +1,47 @@
+/** What both ways into ESTABLISHED share: the options of a SYN, and the first values of the variables. */
+import { Readiness } from '../readiness.ts';
+import { updateMss } from './emit.ts';
+import { armKeepAlive } from './keep-alive.ts';
+import { setState } from './lifecycle.ts';
+import { stopRexmit } from './output.ts';
+import type { Segment } from './segment.ts';
+import { segmentPayload, type Tcb, windowShift } from './tcb.ts';
+
+/** From SYN-SENT or SYN-RECEIVED: the handshake is complete. */
+export function establish(c: Tcb, window: number, s: Segment): void {
+  const now = c.context.clock.now();
+  setState(c, 'ESTABLISHED');
+  stopRexmit(c);
+  c.retries = 0;
+  c.roundTrip.timing = false;
+  c.sndWnd = window;
+  c.maxSndWnd = Math.max(c.maxSndWnd, c.sndWnd);
+  c.sndWl1 = s.seq;
+  c.sndWl2 = s.ack;
+  c.stalledSince = c.heardAt = now;
+  c.congestion.start(segmentPayload(c));
+  if (c.retriedSyn) c.congestion.cwnd = segmentPayload(c);
+  c.tuneAt = now;
+  if (c.settings.keepAlive) armKeepAlive(c);
+  c.context.notify(c, Readiness.Out | Readiness.WrNorm);
+}
+
+/** RFC 7323 1.3, 2.2, 3.2; RFC 2018 2; RFC 9293 3.7.1 (536 or 1220 where the peer says nothing). */
+export function takeHandshakeOptions(c: Tcb, s: Segment): void {
+  c.peerMss = s.mss > 0 ? s.mss : c.remoteAddress.isV4 ? 536 : 1220;
+  updateMss(c);
+  c.receiveMss = Math.min(c.mss, 536);
+  c.sackOn = s.sackPermitted;
+  c.tsOn = s.hasTimestamp;
+  if (s.hasTimestamp) rememberTimestamp(c, s);
+  c.scaleOn = s.windowScale >= 0;
+  c.sndShift = Math.max(0, s.windowScale);
+  c.rcvShift = c.scaleOn ? windowShift(c) : 0;
+  c.sndWnd = c.maxSndWnd = s.window;
+}
+
+/** RFC 7323 4.3. */
+export function rememberTimestamp(c: Tcb, s: Segment): void {
+  c.tsRecent = s.tsVal;
+  c.tsRecentAt = c.context.clock.now();
+}

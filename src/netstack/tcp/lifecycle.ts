@@ -1,0 +1,127 @@
+/**
+ * Changes of state, and the ends of a connection: RFC 9293 3.6 (closing), 3.10.5 (abort), 3.10.8 (timeouts). Every way out passes `finish`, which stops all
+ * alarms and gives up the 4-tuple, so nothing of a dead connection can act again.
+ */
+import { after as laterBy, micros } from '../../lib/clock.ts';
+import type { TcpState } from '../endpoint.ts';
+import type { NetError } from '../net-error.ts';
+import { Readiness } from '../readiness.ts';
+import { Flag } from '../wire/tcp.ts';
+import { emitSegment } from './emit.ts';
+import { TIME_WAIT } from './limits.ts';
+import { stopRexmit } from './output.ts';
+import { Pending, RECEIVE_SHUT, SEND_SHUT, type Tcb } from './tcb.ts';
+
+const { In, Out, Err, Hup, RdNorm, WrNorm, RdHup } = Readiness;
+const ALL = In | Out | Err | Hup | RdNorm | WrNorm | RdHup;
+/** RFC 4022 tcpCurrEstab. */
+const COUNTED: ReadonlySet<TcpState> = new Set<TcpState>(['ESTABLISHED', 'CLOSE-WAIT']);
+
+export function setState(c: Tcb, next: TcpState): void {
+  c.context.tcp.CurrEstab += Number(COUNTED.has(next)) - Number(COUNTED.has(c.state));
+  c.state = next;
+}
+
+/** The connection is gone: to CLOSED, with both directions shut. What was received stays readable. */
+export function finish(c: Tcb): void {
+  const { context } = c;
+  if (c.state === 'TIME-WAIT') context.leaveTimeWait(c);
+  if (c.state === 'SYN-SENT' || c.state === 'SYN-RECEIVED') context.tcp.AttemptFails++;
+  setState(c, 'CLOSED');
+  c.shut = RECEIVE_SHUT | SEND_SHUT;
+  stopRexmit(c);
+  c.ackAlarm.cancel();
+  c.keepAlarm?.cancel();
+  c.corkAlarm?.cancel();
+  c.stateAlarm?.cancel();
+  c.statePending = Pending.None;
+  c.ackNow = c.ackWithheld = false;
+  leaveFlows(c);
+  c.sendRing.consume(c.sendRing.length);
+  c.sendRing.shrink();
+  c.outOfOrder.clear();
+  c.scoreboard.clear();
+  c.markCount = 0;
+  // Linux: a port that bind() did not name is free from now on.
+  if (c.orphan || !c.portLocked) context.ports.release(c.binding);
+  const { parent } = c;
+  if (parent !== undefined) parent.listener?.halfOpen.delete(c);
+}
+/** As `finish`, telling the observer. */
+export function finishAndTell(c: Tcb): void {
+  finish(c);
+  c.context.notify(c, c.error === undefined ? ALL & ~Err : ALL);
+}
+
+export function leaveFlows(c: Tcb): void {
+  if (!c.inFlowTable) return;
+  c.context.flows.delete(c.localAddress, c.localPort, c.remoteAddress, c.remotePort);
+  c.inFlowTable = false;
+}
+
+/** Ends the connection with `error` pending. */
+export function fail(c: Tcb, error: NetError): void {
+  if (c.state === 'ESTABLISHED' || c.state === 'CLOSE-WAIT') c.context.tcp.EstabResets++;
+  c.error = error;
+  finishAndTell(c);
+}
+/** Gave up: no answer in all the time allowed. */
+export function timeOut(c: Tcb): void {
+  c.context.ext.TCPAbortOnTimeout++;
+  fail(c, c.softError ?? 'timed-out');
+}
+
+/** RST to the peer (RFC 9293 3.10.5 ABORT); the states before it knows us need none. */
+export function sendReset(c: Tcb): void {
+  if (c.state === 'CLOSED' || c.state === 'LISTEN' || c.state === 'SYN-SENT' || c.state === 'TIME-WAIT') return;
+  c.context.tcp.OutRsts++;
+  emitSegment(c, c.sndMax, 0, Flag.Rst | Flag.Ack);
+}
+/** RST, and gone; nobody is told. */
+export function abort(c: Tcb): void {
+  sendReset(c);
+  if (c.state === 'ESTABLISHED' || c.state === 'CLOSE-WAIT') c.context.tcp.EstabResets++;
+  finish(c);
+}
+
+/** RFC 9293 3.6.1: 2 MSL (Linux: 60 s). The endpoint keeps what its reader has not read; all else goes. */
+export function enterTimeWait(c: Tcb): void {
+  const { context } = c;
+  setState(c, 'TIME-WAIT');
+  stopRexmit(c);
+  c.keepAlarm?.cancel();
+  c.corkAlarm?.cancel();
+  c.shut = RECEIVE_SHUT | SEND_SHUT;
+  c.sendRing.shrink();
+  c.outOfOrder.clear();
+  c.scoreboard.clear();
+  if (!context.enterTimeWait(c)) {
+    context.ext.TCPTimeWaitOverflow++;
+    if (c.ackNow) emitSegment(c, c.sndMax, 0, Flag.Ack);
+    finish(c);
+  } else restartTimeWait(c);
+  context.notify(c, In | Out | Hup | RdNorm | WrNorm | RdHup);
+}
+export function restartTimeWait(c: Tcb): void {
+  armState(c, Pending.TimeWait, TIME_WAIT);
+}
+/** An orphan waits for the peer's FIN no longer than this. */
+export function armFinWait2(c: Tcb): void {
+  const { linger2Seconds } = c.settings;
+  if (linger2Seconds < 0) {
+    c.context.ext.TCPAbortOnLinger++;
+    abort(c);
+    return;
+  }
+  armState(c, Pending.FinWait2, Math.min(linger2Seconds === 0 ? TIME_WAIT : linger2Seconds * 1e6, 2 * TIME_WAIT));
+}
+
+function armState(c: Tcb, pending: number, delay: number): void {
+  const { clock } = c.context;
+  c.stateAlarm ??= clock.alarm(() => {
+    if (c.statePending === Pending.TimeWait) c.context.ext.TW++;
+    finish(c);
+  });
+  c.statePending = pending;
+  c.stateAlarm.set(laterBy(clock.now(), micros(delay)));
+}

@@ -1,0 +1,138 @@
+/**
+ * Taking data: RFC 9293 3.10.7.4 sixth to eighth step, 3.8.6.3 and RFC 5681 4.2 (when to acknowledge), RFC 2018 (what is reported while a hole is open).
+ *
+ * Octets go straight from the packet to their place in the receive ring; those that arrive early lie behind its tail, and a list says which ranges are
+ * there. ACKs: at once for anything out of order and for the second full segment; at once too for the first segments of a stream (Linux's quick ACKs), which would else hold a
+ * peer in slow start; after 40 ms for the rest. Segments that a link delivers merged (GSO) are acknowledged every 128 KiB or at the end of the turn.
+ *
+ * Urgent data (RFC 9293 3.8.5, RFC 6093): one octet, out of band unless SO_OOBINLINE, the last one announced wins. When the reader reaches its place
+ * it leaves the ring. As Linux, the pointer is taken to name the octet after the urgent one.
+ */
+import { Readiness } from '../readiness.ts';
+import { Flag } from '../wire/tcp.ts';
+import { delayAck, outOfWindowAck } from './acknowledge.ts';
+import { ACK_EVERY, DELAYED_ACK, QUICK_ACKS } from './limits.ts';
+import type { Segment } from './segment.ts';
+import { add, after, before, diff } from './seq.ts';
+import { RECEIVE_SHUT, receiveHead, type Tcb } from './tcb.ts';
+
+/** Takes the segment's octets. Returns true if its FIN is now next in sequence. */
+export function receive(c: Tcb, s: Segment): boolean {
+  if (s.has(Flag.Urg)) announceUrgent(c, s);
+  let fin = s.has(Flag.Fin);
+  let { len } = s;
+  let { seq } = s;
+  if (s.has(Flag.Syn)) seq = add(seq, 1);
+  const room = diff(c.rcvAdv, seq);
+  if (len > room) {
+    c.context.ext.TCPZeroWindowDrop += room <= 0 ? 1 : 0;
+    len = Math.max(0, room);
+    fin = false;
+    c.ackNow = true;
+  }
+  const skip = diff(c.rcvNxt, seq);
+  if (skip > 0 && s.len > 0 && skip >= len && !fin) {
+    // An old segment: our ACK got lost.
+    c.ackNow = true;
+    return false;
+  }
+  const at = s.dataAt + Math.max(0, skip);
+  const from = skip > 0 ? c.rcvNxt : seq;
+  const fresh = Math.max(0, len - Math.max(0, skip));
+  if (fresh > 0 && !store(c, s, from, at, fresh)) return false;
+  if (fin) noteFin(c, add(seq, len));
+  return c.outOfOrder.hasFin && c.outOfOrder.finSeq === c.rcvNxt;
+}
+
+function noteFin(c: Tcb, finSeq: number): void {
+  if (before(finSeq, c.rcvNxt)) return;
+  c.outOfOrder.hasFin = true;
+  c.outOfOrder.finSeq = finSeq;
+  c.ackNow = true;
+}
+
+/** Writes octets to their place. False if they were refused. */
+function store(c: Tcb, s: Segment, seq: number, at: number, len: number): boolean {
+  const { packet } = s;
+  const { outOfOrder, receiveRing, context } = c;
+  if (packet === undefined) return false;
+  const ahead = diff(seq, c.rcvNxt);
+  const end = add(seq, len);
+  if (ahead > 0) {
+    c.ackNow = true;
+    if (outOfOrder.covers(seq, end) || !outOfOrder.add(seq, end)) {
+      context.ext.TCPOFODrop++;
+      return false;
+    }
+    context.ext.TCPOFOQueue++;
+  }
+  const offset = receiveRing.length + ahead;
+  receiveRing.reserve(offset + len);
+  receiveRing.write(offset, packet.bytes, at, len);
+  if (ahead > 0) return true;
+  inOrder(c, s, end, len);
+  return true;
+}
+
+function inOrder(c: Tcb, s: Segment, end: number, len: number): void {
+  const { outOfOrder } = c;
+  // RFC 5681 4.2: what fills a hole, wholly or in part, is acknowledged at once.
+  if (outOfOrder.count > 0) c.ackNow = true;
+  const reached = outOfOrder.count > 0 ? outOfOrder.advance(end) : end;
+  c.receiveRing.append(diff(reached, c.rcvNxt));
+  c.rcvNxt = reached;
+  takeUrgentOctet(c);
+  scheduleAck(c, s, len);
+  c.context.notify(c, Readiness.In | Readiness.RdNorm);
+}
+
+function scheduleAck(c: Tcb, s: Segment, len: number): void {
+  const now = c.context.clock.now();
+  if (c.lastReceiveAt === 0) c.quickAcks = QUICK_ACKS;
+  c.lastReceiveAt = now;
+  c.ackOctets += len;
+  if (c.ackNow) return;
+  const merged = s.count > 1 || len > 16_384;
+  const quick = (c.quickAcks > 0 || c.settings.quickAck) && !c.pingPong;
+  if (merged ? c.ackOctets >= ACK_EVERY : quick || c.ackOctets > c.receiveMss) c.ackNow = true;
+  else if (merged && !c.ackWithheld) {
+    c.ackWithheld = true;
+    c.context.acknowledgeLater(c);
+  } else delayAck(c, DELAYED_ACK);
+  // The size of the peer's full segments, as far as seen (Linux rcv_mss): a second one of these is acknowledged at once.
+  if (!merged && len > c.receiveMss) c.receiveMss = Math.min(len, c.mss);
+}
+
+/** Step six. Only a pointer beyond what was read or announced before is news. */
+function announceUrgent(c: Tcb, s: Segment): void {
+  const up = add(s.seq, s.urgentPointer - 1);
+  if (s.urgentPointer === 0 || (c.shut & RECEIVE_SHUT) !== 0) return;
+  if (before(up, receiveHead(c)) || (c.rcvUrgent && !after(up, c.rcvUp))) return;
+  c.rcvUrgent = true;
+  c.rcvUp = up;
+  c.urgentOctet = -1;
+  c.atUrgent = c.urgentTaken = false;
+}
+/** Once the urgent octet is here it can be read out of band; when it is next to be read, it leaves the stream. */
+export function takeUrgentOctet(c: Tcb): void {
+  if (!c.rcvUrgent) return;
+  const offset = diff(c.rcvUp, receiveHead(c));
+  if (offset < 0 || offset >= c.receiveRing.length) return;
+  if (c.urgentOctet < 0 && !c.urgentTaken) {
+    c.urgentOctet = c.receiveRing.bytes[c.receiveRing.index(offset)] as number;
+    c.context.notify(c, Readiness.Pri);
+  }
+  if (offset > 0) return;
+  c.atUrgent = true;
+  if (!c.settings.oobInline) {
+    c.receiveRing.consume(1);
+    c.rcvUrgent = false;
+  }
+}
+
+/** First step of 3.10.7.4: whether the segment touches the window. As Linux, both edges count, so that ACKs still work when the window is zero. */
+export function inWindow(c: Tcb, s: Segment): boolean {
+  if (!before(s.end, c.rcvNxt) && !after(s.seq, c.rcvAdv)) return true;
+  if (!s.has(Flag.Rst)) outOfWindowAck(c, s.len > 0);
+  return false;
+}

@@ -1,0 +1,136 @@
+/**
+ * The retransmission alarm, in its two exclusive meanings: RFC 6298 5.4 to 5.7 (retransmission, with RFC 5681 3.1 for the window), and RFC 9293 3.8.6.1 (zero-window
+ * probes, which never give up while they are answered). Giving up follows Linux: tcp_retries2, tcp_orphan_retries, tcp_syn_retries with its linear
+ * phase, tcp_synack_retries, and TCP_USER_TIMEOUT (RFC 5482 without the option on the wire).
+ */
+import type { TcpState } from '../endpoint.ts';
+import { Flag } from '../wire/tcp.ts';
+import { emitSegment, emitSyn, packetPayload } from './emit.ts';
+import { finish, sendReset, timeOut } from './lifecycle.ts';
+import { ORPHAN_RETRIES, RETRIES, SYN_ACK_RETRIES, SYN_LINEAR } from './limits.ts';
+import { armPersist, armRetransmit, output, resendHead, stopRexmit } from './output.ts';
+import { add, diff } from './seq.ts';
+import { Rexmit, segmentPayload, type Tcb } from './tcb.ts';
+
+export function rexmitFired(c: Tcb): void {
+  const kind = c.rexmit;
+  c.rexmit = Rexmit.None;
+  if (kind === Rexmit.Persist) probe(c);
+  else if (kind === Rexmit.Retransmit) onTimeout[c.state](c);
+}
+
+const none = (): void => {};
+const onTimeout: { readonly [S in TcpState]: (c: Tcb) => void } = {
+  CLOSED: none,
+  LISTEN: none,
+  'SYN-SENT': resendSyn,
+  'SYN-RECEIVED': resendSynAck,
+  ESTABLISHED: resendData,
+  'FIN-WAIT-1': resendData,
+  'FIN-WAIT-2': none,
+  'CLOSE-WAIT': resendData,
+  CLOSING: resendData,
+  'LAST-ACK': resendData,
+  'TIME-WAIT': none,
+};
+
+/** TCP_USER_TIMEOUT has passed without an acknowledgment. */
+const userTimeoutPassed = (c: Tcb): boolean =>
+  c.settings.userTimeoutMs > 0 && c.context.clock.now() - c.stalledSince >= c.settings.userTimeoutMs * 1000;
+
+function resendSyn(c: Tcb): void {
+  if (c.retries >= c.settings.synRetries + SYN_LINEAR || userTimeoutPassed(c)) {
+    timeOut(c);
+    return;
+  }
+  c.retries++;
+  c.retriedSyn = true;
+  if (c.retries > SYN_LINEAR) c.roundTrip.backoff++;
+  c.context.ext.TCPSynRetrans++;
+  c.context.tcp.RetransSegs++;
+  emitSyn(c, Flag.Syn);
+  armRetransmit(c);
+}
+
+function resendSynAck(c: Tcb): void {
+  const { parent } = c;
+  if (c.retries >= SYN_ACK_RETRIES) {
+    if (parent === undefined) timeOut(c);
+    else finish(c);
+    return;
+  }
+  c.retries++;
+  c.roundTrip.backoff++;
+  // The peer has answered already; while TCP_DEFER_ACCEPT waits for its data there is nothing to repeat.
+  const waits =
+    c.handshakeDone &&
+    parent !== undefined &&
+    parent.settings.deferAcceptSeconds > 0 &&
+    c.context.clock.now() - c.openedAt < parent.settings.deferAcceptSeconds * 1e6;
+  if (!waits) {
+    c.retriedSyn = true;
+    c.context.ext.TCPSynRetrans++;
+    c.context.tcp.RetransSegs++;
+    emitSyn(c, Flag.Syn | Flag.Ack);
+  }
+  armRetransmit(c);
+}
+
+function resendData(c: Tcb): void {
+  if (c.sndMax === c.sndUna) {
+    output(c);
+    return;
+  }
+  if (c.retries >= (c.orphan ? ORPHAN_RETRIES : RETRIES) || (c.retries > 0 && userTimeoutPassed(c))) {
+    timeOut(c);
+    return;
+  }
+  const { congestion, scoreboard, roundTrip } = c;
+  congestion.timedOut(diff(c.sndMax, c.sndUna), segmentPayload(c), c.retries === 0, c.sndMax);
+  c.retries++;
+  c.dupAcks = 0;
+  // RFC 2018 8: the receiver may have dropped what it reported.
+  scoreboard.clear();
+  roundTrip.timing = false;
+  roundTrip.backoff++;
+  c.context.ext.TCPTimeouts++;
+  c.sndNxt = c.sndUna;
+  if (resendHead(c)) c.sndNxt = add(c.sndUna, Math.min(segmentPayload(c), diff(c.sndMax, c.sndUna)));
+  armRetransmit(c);
+}
+
+/** The window has been too small for one timeout. */
+function probe(c: Tcb): void {
+  const window = diff(add(c.sndUna, c.sndWnd), c.sndNxt);
+  const waiting = diff(add(c.sendHead, c.sendRing.length), c.sndNxt);
+  if (waiting < 0 || (waiting === 0 && !c.finQueued)) {
+    stopRexmit(c);
+    return;
+  }
+  if (c.retries >= (c.orphan ? ORPHAN_RETRIES : RETRIES) || (c.retries > 0 && userTimeoutPassed(c))) {
+    if (c.orphan) sendReset(c);
+    timeOut(c);
+    return;
+  }
+  c.retries++;
+  c.context.ext.TCPWinProbe++;
+  if (window > 0) {
+    // RFC 9293 3.8.6.2.1: the override timeout: what fits goes, however little.
+    const len = Math.min(waiting, window, packetPayload(c));
+    forceOut(c, len);
+    return;
+  }
+  emitSegment(c, add(c.sndUna, -1), 0, Flag.Ack);
+  c.roundTrip.backoff++;
+  c.rexmit = Rexmit.Persist;
+  armPersist(c);
+}
+
+function forceOut(c: Tcb, len: number): void {
+  const was = c.maxSndWnd;
+  // A window that never was larger than twice this makes the piece worth sending.
+  c.maxSndWnd = Math.min(c.maxSndWnd, len * 2);
+  c.pushOut = true;
+  output(c);
+  c.maxSndWnd = was;
+}

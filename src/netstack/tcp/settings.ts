@@ -1,0 +1,30 @@
+/** What a new endpoint has: the values that getsockopt(2) reports on Linux. */
+import type { TcpSettings } from '../endpoint.ts';
+
+export const defaultTcpSettings = (): TcpSettings => ({
+  ttl: 0,
+  tos: 0,
+  v6Only: false,
+  reuseAddress: false,
+  reusePort: false,
+  boundInterface: 0,
+  noDelay: false,
+  cork: false,
+  keepAlive: false,
+  keepIdleSeconds: 7200,
+  keepIntervalSeconds: 75,
+  keepCount: 9,
+  userTimeoutMs: 0,
+  maxSegment: 0,
+  synRetries: 6,
+  lingerSeconds: -1,
+  linger2Seconds: 60,
+  quickAck: true,
+  deferAcceptSeconds: 0,
+  windowClamp: 0,
+  sendBuffer: 16_384,
+  receiveBuffer: 131_072,
+  sendBufferLocked: false,
+  receiveBufferLocked: false,
+  oobInline: false,
+});
