@@ -2,9 +2,11 @@
  * Frames toward the guest: a packet whose payload or transport header is in place gets its IP and Ethernet headers and goes to the link. Where the
  * link takes it, the transport checksum is left partial: the field holds the folded pseudo-header sum.
  */
-import { putU16, putU32 } from '../lib/bytes.ts';
+import { putU16 } from '../lib/bytes.ts';
 import { addressSum, finishSum, foldSum, type InternetChecksum, pseudoSum } from '../lib/checksum.ts';
 import type { IpAddress } from '../netstack/address.ts';
+import { fragment } from '../netstack/ip/fragment.ts';
+import { DEFAULT_TTL, type HeaderFields, pushHeader } from '../netstack/ip/header.ts';
 import { IpProtocol } from '../netstack/ip/ip.ts';
 import { LinkCapability, type LinkEndpoint } from '../netstack/link/link.ts';
 import { Csum, type Packet, type PacketPool } from '../netstack/packet.ts';
@@ -14,9 +16,10 @@ import * as ipv6 from '../netstack/wire/ipv6.ts';
 import * as udp from '../netstack/wire/udp.ts';
 import type { GatewayCounters } from './counters.ts';
 
-const DEFAULT_HOPS = 64;
+const HEADER: HeaderFields = { ttl: DEFAULT_TTL, tos: 0, dontFragment: false };
 /** RFC 4861 6.1.1 and 7.1.1: the receiver checks it, so that nothing from beyond the link passes. */
 export const NEIGHBOR_HOPS = 255;
+export const NEIGHBOR_HEADER: HeaderFields = { ttl: NEIGHBOR_HOPS, tos: 0, dontFragment: false };
 
 export const sumOf = (a: IpAddress): number => addressSum(a.w0, a.w1, a.w2, a.w3);
 
@@ -87,26 +90,9 @@ export class FrameWriter {
   }
 
   /** Sends a packet that stands on its transport header. Owns it. False when the link refused it. */
-  sendIp(packet: Packet, src: IpAddress, dst: IpAddress, protocol: number, hops = DEFAULT_HOPS): boolean {
-    const len = packet.length;
-    if (src.isV4) this.#pushIpv4(packet, src, dst, protocol, len);
-    else this.#pushIpv6(packet, src, dst, protocol, hops, len);
-    return this.sendEthernet(packet, src.isV4 ? ethernet.EtherType.Ipv4 : ethernet.EtherType.Ipv6);
-  }
-  #pushIpv4(packet: Packet, src: IpAddress, dst: IpAddress, protocol: number, len: number): void {
-    const at = packet.push(ipv4.HEADER_LEN);
-    const b = packet.bytes;
-    ipv4.emit(b, at, len + ipv4.HEADER_LEN, protocol);
-    putU32(b, at + ipv4.SOURCE, src.w3);
-    putU32(b, at + ipv4.DESTINATION, dst.w3);
-    ipv4.setChecksum(b, at, finishSum(this.#checksum.sum(at, ipv4.HEADER_LEN)));
-  }
-  #pushIpv6(packet: Packet, src: IpAddress, dst: IpAddress, protocol: number, hops: number, len: number): void {
-    const at = packet.push(ipv6.HEADER_LEN);
-    const b = packet.bytes;
-    ipv6.emit(b, at, len, protocol, 0, hops);
-    src.write6(b, at + ipv6.SOURCE);
-    dst.write6(b, at + ipv6.DESTINATION);
+  sendIp(packet: Packet, src: IpAddress, dst: IpAddress, protocol: number, fields: HeaderFields = HEADER): boolean {
+    pushHeader(packet, src, dst, protocol, fields, 0);
+    return this.sendEthernet(packet, packet.ethertype);
   }
   /** Sends a packet that stands on its network header. Owns it. */
   sendEthernet(packet: Packet, type: number): boolean {
@@ -137,39 +123,13 @@ export class FrameWriter {
     }
     putU16(packet.bytes, at + udp.CHECKSUM, pseudoSum(addresses, 0, IpProtocol.Udp, len));
     udp.setChecksum(packet.bytes, at, finishSum(this.#checksum.sum(at, len)));
-    this.#sendFragments(packet, src, dst, IpProtocol.Udp);
+    this.#fragmentId = (this.#fragmentId + 1) | 0;
+    pushHeader(packet, src, dst, IpProtocol.Udp, HEADER, 0);
+    const count = fragment(packet, this.link.mtu, this.#fragmentId, this.#sendPiece);
+    if (count === 0) this.#counters.drop('no-buffer');
     packet.release();
   }
-
-  /** RFC 791 3.2, RFC 8200 4.5: every fragment but the last holds a multiple of 8 octets. */
-  #sendFragments(whole: Packet, src: IpAddress, dst: IpAddress, protocol: number): void {
-    const headers = src.isV4 ? ipv4.HEADER_LEN : ipv6.HEADER_LEN + ipv6.FRAGMENT_HEADER_LEN;
-    const most = (this.link.mtu - headers) & ~7;
-    const id = (this.#fragmentId = (this.#fragmentId + 1) | 0);
-    for (let offset = 0; offset < whole.length; offset += most) {
-      const len = Math.min(most, whole.length - offset);
-      const more = offset + len < whole.length;
-      const packet = this.pool.alloc(len);
-      if (packet === undefined) {
-        this.#counters.drop('no-buffer');
-        return;
-      }
-      packet.bytes.copyWithin(packet.at, whole.at + offset, whole.at + offset + len);
-      packet.end = packet.at + len;
-      if (src.isV4) {
-        this.#pushIpv4(packet, src, dst, protocol, len);
-        putU16(packet.bytes, packet.at + ipv4.ID, id & 0xffff);
-        ipv4.setFragment(packet.bytes, packet.at, offset, more);
-        ipv4.setChecksum(packet.bytes, packet.at, 0);
-        const sum = this.#checksum.sum(packet.at, ipv4.HEADER_LEN);
-        ipv4.setChecksum(packet.bytes, packet.at, finishSum(sum));
-        this.sendEthernet(packet, ethernet.EtherType.Ipv4);
-      } else {
-        const at = packet.push(ipv6.FRAGMENT_HEADER_LEN);
-        ipv6.emitFragment(packet.bytes, at, protocol, offset | (more ? 1 : 0), id);
-        this.#pushIpv6(packet, src, dst, ipv6.NextHeader.Fragment, DEFAULT_HOPS, packet.length);
-        this.sendEthernet(packet, ethernet.EtherType.Ipv6);
-      }
-    }
-  }
+  readonly #sendPiece = (piece: Packet): void => {
+    this.sendEthernet(piece, piece.ethertype);
+  };
 }

@@ -1,12 +1,18 @@
 /**
- * Frames from the guest, taken apart: Ethernet, ARP, IPv4 (RFC 791), IPv6 with extension headers (RFC 8200), checksums verified unless the
+ * Frames from the guest, taken apart: Ethernet, ARP, IPv4 (RFC 791), IPv6 with extension headers (RFC 8200), fragments put together, checksums verified unless the
  * link vouches for them. A frame from any address but the guest's own is dropped: what answers it caused could go nowhere else, and records would name the
  * wrong sender.
  */
+
 import { addressSum, pseudoSum } from '../lib/checksum.ts';
+import type { Clock } from '../lib/clock.ts';
+import { seconds } from '../lib/clock.ts';
 import { IpAddress } from '../netstack/address.ts';
+import { destinationOf, noteAddresses, pushHeader, sourceOf } from '../netstack/ip/header.ts';
 import { IpProtocol } from '../netstack/ip/ip.ts';
+import { type FragmentInfo, Reassembler } from '../netstack/ip/reassembly.ts';
 import { Csum, type Packet } from '../netstack/packet.ts';
+import { Stats } from '../netstack/stats.ts';
 import * as ethernet from '../netstack/wire/ethernet.ts';
 import * as icmpv4 from '../netstack/wire/icmpv4.ts';
 import * as icmpv6 from '../netstack/wire/icmpv6.ts';
@@ -27,6 +33,7 @@ export interface InputParts {
   readonly frames: FrameWriter;
   readonly errors: ErrorWriter;
   readonly counters: GatewayCounters;
+  readonly clock: Clock;
   readonly reach: Reachability;
   readonly neighbors: NeighborService;
   readonly tcp: { receive(packet: Packet): void };
@@ -35,9 +42,16 @@ export interface InputParts {
 
 export class FrameReader {
   readonly #parts: InputParts;
+  readonly #reassembly4: Reassembler;
+  readonly #reassembly6: Reassembler;
 
   constructor(parts: InputParts) {
     this.#parts = parts;
+    const { clock } = parts;
+    const stats = new Stats();
+    const timedOut = (): void => parts.counters.event('ip-reassembly-timeouts');
+    this.#reassembly4 = new Reassembler({ clock, lifetime: seconds(30), counters: stats.Ip, timedOut });
+    this.#reassembly6 = new Reassembler({ clock, lifetime: seconds(60), counters: stats.Ip6, timedOut });
   }
 
   /** `packet.at` .. `packet.end` is an Ethernet frame. Does not own it. */
@@ -78,11 +92,17 @@ export class FrameReader {
     packet.src3 = ipv4.source(b, at);
     packet.dst3 = ipv4.destination(b, at);
     if (packet.src3 !== settings.guest4.w3) return counters.drop('ip-source');
-    if (ipv4.isFragment(b, at)) return counters.drop('ip-fragment');
     packet.protocol = ipv4.protocol(b, at);
     packet.ttl = ipv4.ttl(b, at);
+    packet.tos = ipv4.tos(b, at);
     packet.pull(header);
-    this.#transport(packet);
+    if (!ipv4.isFragment(b, at)) return this.#transport(packet);
+    this.#reassemble(this.#reassembly4, packet, {
+      id: ipv4.id(b, at),
+      offset: ipv4.fragmentOffset(b, at),
+      more: ipv4.moreFragments(b, at),
+      protocol: packet.protocol,
+    });
   }
 
   #ipv6(packet: Packet): void {
@@ -94,15 +114,54 @@ export class FrameReader {
     const destination = IpAddress.read6(b, at + ipv6.DESTINATION);
     // An IPv4-mapped address on the wire has no meaning (RFC 4291 2.5.5.2), and here it would pass for IPv4.
     if (destination.isV4 || source.isV4) return counters.drop('ip-martian');
-    setAddresses(packet, source, destination);
+    noteAddresses(packet, source, destination);
     packet.protocol = ipv6.nextHeader(b, at);
     packet.ttl = ipv6.hopLimit(b, at);
+    packet.tos = ipv6.trafficClass(b, at);
     packet.pull(ipv6.HEADER_LEN);
     if (!this.#skipExtensions(packet)) return;
     // Neighbor Discovery speaks from link-local addresses too.
     const isGuest = source.equals(settings.guest6);
     if (!isGuest && packet.protocol !== IpProtocol.IcmpV6) return counters.drop('ip-source');
-    this.#transport(packet);
+    if (packet.protocol === ipv6.NextHeader.Fragment) this.#fragment6(packet);
+    else this.#transport(packet);
+  }
+  #fragment6(packet: Packet): void {
+    const { bytes: b, at } = packet;
+    if (packet.length < ipv6.FRAGMENT_HEADER_LEN) return this.#parts.counters.drop('ip-malformed');
+    packet.protocol = b[at] as number;
+    packet.pull(ipv6.FRAGMENT_HEADER_LEN);
+    const info: FragmentInfo = {
+      id: ipv6.fragmentId(b, at),
+      offset: ipv6.fragmentOffset(b, at),
+      more: ipv6.moreFragments(b, at),
+      protocol: packet.protocol,
+    };
+    // RFC 6946: an atomic fragment is a whole packet.
+    if (info.offset === 0 && !info.more) this.#afterFragment(packet);
+    else this.#reassemble(this.#reassembly6, packet, info);
+  }
+  #reassemble(reassembler: Reassembler, packet: Packet, info: FragmentInfo): void {
+    const { counters, frames } = this.#parts;
+    const payload = reassembler.add(packet, info);
+    if (payload === 'waiting') return;
+    if (payload === 'dropped') return counters.drop('ip-fragment');
+    const whole = frames.pool.alloc(payload.length);
+    if (whole === undefined) return counters.drop('no-buffer');
+    whole.bytes.set(payload, whole.at);
+    whole.end = whole.at + payload.length;
+    const { ttl, tos, protocol } = packet;
+    // The header that an error about the datagram will quote.
+    pushHeader(whole, sourceOf(packet), destinationOf(packet), protocol, { ttl, tos, dontFragment: false }, info.id);
+    whole.at = whole.l4;
+    counters.event('ip-reassembled');
+    this.#afterFragment(whole);
+    whole.release();
+  }
+  /** A datagram that was in fragments may not be one again. */
+  #afterFragment(packet: Packet): void {
+    const isV6 = packet.ethertype === ethernet.EtherType.Ipv6;
+    if (!isV6 || this.#skipExtensions(packet)) this.#transport(packet);
   }
   /** Leaves `packet.at` behind the extension headers. False when the packet was dropped. */
   #skipExtensions(packet: Packet): boolean {
@@ -123,9 +182,6 @@ export class FrameReader {
           packet.pull(len);
           break;
         }
-        case NextHeader.Fragment:
-          counters.drop('ip-fragment');
-          return false;
         default:
           return true;
       }
@@ -211,14 +267,3 @@ const pseudoOf = (packet: Packet): number =>
     packet.protocol,
     packet.length,
   );
-
-function setAddresses(packet: Packet, source: IpAddress, destination: IpAddress): void {
-  packet.src0 = source.w0;
-  packet.src1 = source.w1;
-  packet.src2 = source.w2;
-  packet.src3 = source.w3;
-  packet.dst0 = destination.w0;
-  packet.dst1 = destination.w1;
-  packet.dst2 = destination.w2;
-  packet.dst3 = destination.w3;
-}

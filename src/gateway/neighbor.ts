@@ -14,7 +14,7 @@ import * as arp from '../netstack/wire/arp.ts';
 import * as ethernet from '../netstack/wire/ethernet.ts';
 import * as icmpv6 from '../netstack/wire/icmpv6.ts';
 import type { GatewayCounters } from './counters.ts';
-import { type FrameWriter, NEIGHBOR_HOPS, sumOf } from './frames.ts';
+import { type FrameWriter, NEIGHBOR_HEADER, sumOf } from './frames.ts';
 import type { Reachability } from './reach.ts';
 
 const ALL_NODES = IpAddress.of('ff02::1');
@@ -89,7 +89,7 @@ export class NeighborService {
     const pseudo = pseudoSum(sumOf(target) + sumOf(to), 0, IpProtocol.IcmpV6, reply.length);
     this.#frames.finishIcmp(reply, icmpv6.CHECKSUM, pseudo);
     this.#counters.event('ndp-advertisements');
-    this.#frames.sendIp(reply, target, to, IpProtocol.IcmpV6, NEIGHBOR_HOPS);
+    this.#frames.sendIp(reply, target, to, IpProtocol.IcmpV6, NEIGHBOR_HEADER);
   }
 }
 

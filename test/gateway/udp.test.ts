@@ -1,5 +1,5 @@
 import test from 'ava';
-import { u16 } from '../../src/lib/bytes.ts';
+import { putU16, putU32, u16 } from '../../src/lib/bytes.ts';
 import { seconds } from '../../src/lib/clock.ts';
 import { IpAddress } from '../../src/netstack/address.ts';
 import { closedPort, pattern, udpServer } from './servers.ts';
@@ -10,7 +10,9 @@ import {
   GUEST4,
   GUEST6,
   icmpOf,
+  ipFrame,
   ipOf,
+  sealed,
   text,
   textOf,
   udpFrame,
@@ -163,4 +165,48 @@ test('a bad checksum is dropped, none is fine on IPv4 and not on IPv6', async (t
   world.inject(none6);
   await world.until('one datagram', () => reached === 1);
   t.is(world.counts()['udp-checksum'], 2);
+});
+
+test('fragments of the guest are put together, in any order, of both families', async (t) => {
+  const got: string[] = [];
+  const sent = pattern(3000);
+  const record = (message: Buffer): void => void got.push(message.equals(sent) ? 'whole' : 'spoiled');
+  const servers = [await udpServer(record), await udpServer(record, '::1')];
+  const world = new World({ hostPorts: servers.map((server) => server.port) });
+  t.teardown(() => {
+    world.close();
+    for (const server of servers) server.close();
+  });
+  const whole4 = udpFrame(at(GUEST4, 5000), at(GATEWAY4, servers[0]?.port ?? 0), sent).slice(34);
+  const piece4 = (from: number, to: number): Uint8Array => {
+    const b = ipFrame(GUEST4, GATEWAY4, 17, whole4.slice(from, to));
+    putU16(b, 18, 77);
+    putU16(b, 20, (from >>> 3) | (to < whole4.length ? 0x2000 : 0));
+    putU16(b, 24, 0);
+    const header = sealed(GUEST4, GATEWAY4, 1, b.slice(14, 34), 10);
+    b.set(header, 14);
+    return b;
+  };
+  const whole6 = udpFrame(at(GUEST6, 5000), at(GATEWAY6, servers[1]?.port ?? 0), sent).slice(54);
+  const piece6 = (from: number, to: number): Uint8Array => {
+    const b = new Uint8Array(8 + to - from);
+    b[0] = 17;
+    putU16(b, 2, from | (to < whole6.length ? 1 : 0));
+    putU32(b, 4, 99);
+    b.set(whole6.subarray(from, to), 8);
+    return ipFrame(GUEST6, GATEWAY6, 44, b);
+  };
+  world.inject(piece4(1400, 2800));
+  world.inject(piece4(2800, whole4.length));
+  world.inject(piece4(0, 1400));
+  await world.until('the IPv4 datagram', () => got.length === 1);
+  world.inject(piece6(1400, 2800));
+  world.inject(piece6(0, 1400));
+  world.inject(piece6(2800, whole6.length));
+  await world.until('the IPv6 datagram', () => got.length === 2);
+  t.deepEqual(got, ['whole', 'whole']);
+  t.is(world.counts()['ip-reassembled'], 2);
+  world.inject(piece6(0, 1399));
+  t.is(world.counts()['ip-fragment'], 1);
+  t.deepEqual(world.pool.available, { large: 64, small: 256 });
 });

@@ -11,11 +11,11 @@
 import type { Clock } from '../../lib/clock.ts';
 import { micros, millis, seconds, since } from '../../lib/clock.ts';
 import type { Random } from '../../lib/random.ts';
-import { SipHash24 } from '../../lib/siphash.ts';
 import { IpAddress } from '../../netstack/address.ts';
 import { FlowTable } from '../../netstack/flow-table.ts';
 import { IpProtocol } from '../../netstack/ip/ip.ts';
 import type { Packet } from '../../netstack/packet.ts';
+import { InitialSequence } from '../../netstack/tcp/initial-sequence.ts';
 import * as wire from '../../netstack/wire/tcp.ts';
 import type { Settings } from '../config.ts';
 import type { GatewayCounters } from '../counters.ts';
@@ -67,8 +67,7 @@ export class TcpTranslator implements TcpContext {
   readonly #parts: TranslatorParts;
   readonly #table: FlowTable<TcpFlow>;
   readonly #queueBudget = new QueueBudget(QUEUE_LIMIT);
-  readonly #isnHash: SipHash24;
-  readonly #isnInput = new Uint8Array(36);
+  readonly #isn: InitialSequence;
   #dirty: TcpFlow[] = [];
   #flushing: TcpFlow[] = [];
   #blocked: TcpFlow[] = [];
@@ -83,7 +82,7 @@ export class TcpTranslator implements TcpContext {
     const bytes = new Uint8Array(SCRATCH_OCTETS);
     this.scratch = { bytes, address: parts.host.addressOf(bytes) };
     this.#table = new FlowTable({ random: parts.random, limit: parts.settings.tcpFlows });
-    this.#isnHash = SipHash24.random(parts.random);
+    this.#isn = new InitialSequence(parts.clock, parts.random);
   }
 
   get size(): number {
@@ -156,7 +155,7 @@ export class TcpTranslator implements TcpContext {
     const { at } = packet;
     flow.irs = wire.sequence(b, at);
     flow.rcv = flow.acked = flow.edge = (flow.irs + 1) | 0;
-    flow.iss = this.#initialSequence(flow);
+    flow.iss = this.#isn.next(flow.remoteAddress, flow.remotePort, flow.guestAddress, flow.guestPort);
     flow.una = flow.iss;
     flow.nxt = flow.max = (flow.iss + 1) | 0;
     const scaled = readSynOptions(flow, b, at, offeredMss(this.frames.link.mtu, flow.guestAddress.isV4));
@@ -169,15 +168,6 @@ export class TcpTranslator implements TcpContext {
     this.counters.tcpFlows++;
     this.counters.tcpOpen++;
     this.#parts.log.opened(flow);
-  }
-
-  /** RFC 6528: a keyed hash of the tuple, plus a clock of 4 us, so that a tuple used again begins above its predecessor. */
-  #initialSequence(flow: TcpFlow): number {
-    const input = this.#isnInput;
-    flow.guestAddress.write6(input, 0);
-    flow.remoteAddress.write6(input, 16);
-    wire.setPorts(input, 32, flow.guestPort, flow.remotePort);
-    return (this.#isnHash.hash(input, 0, input.length) + Math.floor(this.clock.now() / 4)) | 0;
   }
 
   connectFailed(flow: TcpFlow, error: number): void {
