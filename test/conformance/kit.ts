@@ -10,6 +10,7 @@ import {
   asSockaddr,
   asText,
   EPOLL_EVENT_OCTETS,
+  EVERY_EVENT,
 } from './show.ts';
 
 /** A sockaddr in the body's memory. */
@@ -274,10 +275,6 @@ export class Kit {
     return this.sys.alloc(max * EPOLL_EVENT_OCTETS, 'events', asEpollEvents);
   }
 }
-
-/** All bits of poll(2) that a caller may ask for. */
-export const EVERY_EVENT =
-  c.POLLIN | c.POLLPRI | c.POLLOUT | c.POLLRDNORM | c.POLLRDBAND | c.POLLWRNORM | c.POLLWRBAND | c.POLLRDHUP;
 
 /** epoll_data with a number in it. */
 export function u64Octets(value: number): Uint8Array {

@@ -22,6 +22,9 @@ export const FIXED_OCTETS = 4 * PAGE;
 export const DATA_OCTETS = HEAP_OCTETS + EDGE_COUNT * EDGE_STRIDE + FIXED_OCTETS;
 export const DATA_END = DATA_BASE + DATA_OCTETS;
 
+/** What memory holds before anyone writes it, so that a written zero is seen. */
+export const FILL = 0xee;
+
 /** An address with no mapping around it. */
 export const NOWHERE = 0x3fff_0000;
 

@@ -1,5 +1,7 @@
 /** `npm run conformance`: every body on the host kernel and on the emulator, as a table. */
 import { Command } from 'commander';
+import type { Driver } from './driver.ts';
+import { EmulatorDriver } from './emulator/driver.ts';
 import { HostDriver } from './host/driver.ts';
 import { differences, summary, tables, verdict } from './report.ts';
 import { compare, type Outcome, runBody } from './runner.ts';
@@ -10,6 +12,8 @@ interface Options {
   readonly body?: string;
   readonly json?: true;
   readonly transcripts?: true;
+  readonly hostOnly?: true;
+  readonly emulatorOnly?: true;
   readonly repeat: string;
 }
 
@@ -17,6 +21,8 @@ const program = new Command('conformance')
   .description('Runs each conformance body on the host kernel and on the emulator and compares the transcripts.')
   .option('--group <name>', 'only the bodies of this group')
   .option('--body <text>', 'only the bodies whose name contains this')
+  .option('--host-only', 'only on the host kernel')
+  .option('--emulator-only', 'only on the emulator')
   .option('--transcripts', 'print the transcripts')
   .option('--repeat <count>', 'run this often, and fail if a transcript changes from run to run', '1')
   .option('--json', 'print outcomes as JSON')
@@ -29,11 +35,13 @@ const chosen = bodies.filter(
 const print = (text: string): void => void process.stdout.write(`${text}\n`);
 
 function runAll(): Outcome[] {
-  const linux = new HostDriver();
+  const linux: Driver | undefined = options.emulatorOnly === true ? undefined : new HostDriver();
+  const ours: Driver | undefined = options.hostOnly === true ? undefined : new EmulatorDriver();
   try {
-    return chosen.map((body) => runBody(body, linux, undefined));
+    return chosen.map((body) => runBody(body, linux, ours));
   } finally {
-    linux.close();
+    linux?.close();
+    ours?.close();
   }
 }
 

@@ -27,11 +27,21 @@ export function compare(linux: readonly string[], ours: readonly string[]): Diff
   return undefined;
 }
 
+/** A fault of ours is a difference, not the end of the run. */
+function guarded(body: Body, driver: Driver): string[] {
+  const session = new Session(driver);
+  try {
+    return session.run(body);
+  } catch (error) {
+    return [...session.transcript, `fault: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`];
+  }
+}
+
 export function runBody(body: Body, linux: Driver | undefined, ours: Driver | undefined): Outcome {
   const from = (linux ?? ours)?.now() ?? 0;
   const onLinux = linux === undefined ? undefined : new Session(linux).run(body);
   const ms = ((linux ?? ours)?.now() ?? 0) - from;
-  const onOurs = ours === undefined ? undefined : new Session(ours).run(body);
+  const onOurs = ours === undefined ? undefined : guarded(body, ours);
   const difference = onLinux !== undefined && onOurs !== undefined ? compare(onLinux, onOurs) : undefined;
   return { name: body.name, group: body.group, linux: onLinux, ours: onOurs, difference, ms };
 }

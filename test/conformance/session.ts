@@ -8,6 +8,7 @@ import {
   EDGE_COUNT,
   EDGE_STRIDE,
   EDGE_USABLE,
+  FILL,
   FIXED_BASE,
   FIXED_OCTETS,
   HEAP_OCTETS,
@@ -27,7 +28,6 @@ interface Allocation {
   readonly show: Show | undefined;
 }
 
-const FILL = 0xee;
 const ALIGN = 16;
 const SHOWN_OCTETS = 64;
 

@@ -1,5 +1,6 @@
 /** How out-buffers appear in a transcript. */
-import type { Names, Show } from './body.ts';
+import type { Show } from './body.ts';
+import { FILL } from './layout.ts';
 import * as c from './linux.ts';
 import { showTimestamp } from './normalise.ts';
 
@@ -23,16 +24,26 @@ export const asSockaddr: Show = (b, names) => {
 export const asI32: Show = (b) => String(c.i32.get(b, 0));
 export const asI64: Show = (b) => String(c.i64.get(b, 0));
 /** Octets as characters, where they are such. */
-export const asText: Show = (b) => JSON.stringify(Buffer.from(b).toString('latin1'));
+export const asText: Show = (b) => {
+  let end = b.length;
+  while (end > 0 && b[end - 1] === FILL) end--;
+  const text = JSON.stringify(Buffer.from(b.subarray(0, end)).toString('latin1'));
+  return end < b.length ? `${text} and ${b.length - end} untouched` : text;
+};
 
+/** An array of `struct pollfd`: descriptor, what was asked if not everything, and what came. */
 export const asPollfds: Show = (b) => {
   const out: string[] = [];
   for (let at = 0; at + 8 <= b.length; at += 8) {
     const { fd, events, revents } = c.pollfd.get(b, at);
-    out.push(`{${fd} 0x${(events & 0xffff).toString(16)} -> ${eventNames(revents & 0xffff)}}`);
+    const asked = (events & 0xffff) === EVERY_EVENT ? 'all' : eventNames(events & 0xffff);
+    out.push(`{${fd} ${asked} -> ${eventNames(revents & 0xffff)}}`);
   }
   return out.join(' ');
 };
+/** All bits of poll(2) that a caller may ask for. */
+export const EVERY_EVENT =
+  c.POLLIN | c.POLLPRI | c.POLLOUT | c.POLLRDNORM | c.POLLRDBAND | c.POLLWRNORM | c.POLLWRBAND | c.POLLRDHUP;
 export const EPOLL_EVENT_OCTETS = 12;
 /** `struct epoll_event` with the descriptor in its data. */
 export const asEpollEvents: Show = (b) => {
@@ -106,5 +117,3 @@ function payload(b: Uint8Array, level: number, type: number): string {
   }
   return hex(b);
 }
-
-export type { Names };

@@ -1,8 +1,9 @@
 /** poll(2), select(2): every state of a socket as its events, and the arguments. */
 import { conformance } from '../body.ts';
-import { EVERY_EVENT, kit } from '../kit.ts';
+import { kit } from '../kit.ts';
 import { NOWHERE } from '../layout.ts';
 import * as c from '../linux.ts';
+import { EVERY_EVENT } from '../show.ts';
 
 const group = 'poll';
 

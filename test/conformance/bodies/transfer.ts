@@ -219,8 +219,10 @@ conformance('UDP over IPv6 of the greatest length', { group: udp }, (sys) => {
   const { fd, port } = a.udpBound('::1');
   const name = a.name('::1', port);
   const big = a.octets(pattern(65_600), 'big');
-  for (const len of [65_487, 65_488, 65_507, 65_527, 65_528]) a.task.call('sendto', fd, big, len, 0, name.at, name.len);
-  for (let i = 0; i < 4; i++) a.recv(fd, 65_600, c.MSG_DONTWAIT);
+  for (const len of [65_487, 65_488, 65_507, 65_527, 65_528]) {
+    a.task.call('sendto', fd, big, len, 0, name.at, name.len);
+    a.recv(fd, 65_600, c.MSG_DONTWAIT);
+  }
 });
 
 conformance('a UDP socket learns of a closed port at its next call', { group: udp }, (sys) => {
@@ -306,8 +308,11 @@ conformance('UDP receive buffers drop what does not fit', { group: udp }, (sys) 
   for (let i = 0; i < 5; i++) a.task.call('sendto', fd, out, 1000, 0, name.at, name.len);
   let got = 0;
   const room = sys.alloc(1000, 'in');
-  while (a.task.call('recvfrom', fd, room, 1000, c.MSG_DONTWAIT, 0, 0) > 0) got++;
-  sys.record('at least one arrived, not all', got > 0 && got < 5);
+  // How many fit depends on what a buffer costs the system beyond its octets.
+  sys.quietly(() => {
+    while (a.task.call('recvfrom', fd, room, 1000, c.MSG_DONTWAIT, 0, 0) > 0) got++;
+  });
+  sys.record('some arrived, not all', got > 0 && got < 5);
 });
 
 conformance('read and write are recv and send without flags', { group: rw }, (sys) => {

@@ -1,0 +1,189 @@
+/**
+ * The emulator as a driver: dispatcher, socket layer and stack in this process, on virtual time. Each body gets a new stack with only a loopback interface.
+ *
+ * After each call the loop turns until nothing moves; time stands still meanwhile. It passes only when a body waits (`finish`, `sleep`), and then from
+ * alarm to alarm.
+ */
+import { after, type Instant, instant, millis, TimerHeap } from '../../../src/lib/clock.ts';
+import { SeededRandom } from '../../../src/lib/random.ts';
+import { PacketPool } from '../../../src/netstack/packet.ts';
+import { Stack } from '../../../src/netstack/stack.ts';
+import { TcpLayer } from '../../../src/netstack/tcp/tcp-layer.ts';
+import { EmulatedFdTable } from '../../../src/socket/emulated-fd-table.ts';
+import { SocketFactory } from '../../../src/socket/factory.ts';
+import { OpenFile } from '../../../src/socket/file.ts';
+import { ArenaMemory, Protection } from '../../../src/syscalls/arena-memory.ts';
+import { type EmulatedTask, Emulator } from '../../../src/syscalls/emulator.ts';
+import type { Arg } from '../body.ts';
+import type { Driver, DriverTask } from '../driver.ts';
+import {
+  DATA_BASE,
+  DATA_OCTETS,
+  EDGE_BASE,
+  EDGE_COUNT,
+  EDGE_STRIDE,
+  EDGE_USABLE,
+  FIXED_BASE,
+  FIXED_OCTETS,
+} from '../layout.ts';
+import type { SyscallName } from '../linux.ts';
+
+/** What descriptors 0 to 2 are: something that is no socket. */
+class Placeholder extends OpenFile {
+  poll(): number {
+    return 0;
+  }
+  protected released(): void {
+    // Nothing stands behind it.
+  }
+}
+
+const SEED = 20_261_120;
+/** 2026-01-01: virtual time needs a date for SO_TIMESTAMP. */
+const EPOCH_US = 1_767_225_600_000_000;
+/** Virtual time after which a call that has not returned never will. */
+const PATIENCE = millis(3_600_000);
+/** Turns of the loop at one instant; more means that it never comes to rest. */
+const TURNS = 100_000;
+
+/** A handler threw, the loop did not come to rest, or buffers were lost: a bug of ours, whatever the transcript says. */
+export class EmulatorFault extends Error {
+  override readonly name = 'EmulatorFault';
+}
+
+class Adapter implements DriverTask {
+  readonly task: EmulatedTask;
+  readonly #emulator: Emulator;
+
+  constructor(emulator: Emulator, task: EmulatedTask) {
+    this.#emulator = emulator;
+    this.task = task;
+  }
+  begin(call: SyscallName, args: readonly Arg[]): void {
+    this.#emulator.begin(this.task, call, ...args);
+  }
+  get idle(): boolean {
+    return this.task.idle;
+  }
+  get result(): number {
+    return this.task.result ?? 0;
+  }
+}
+
+interface World {
+  readonly clock: TimerHeap;
+  readonly stack: Stack;
+  readonly emulator: Emulator;
+  /** Of the first process. */
+  readonly files: EmulatedFdTable;
+  readonly tasks: Adapter[];
+}
+
+export class EmulatorDriver implements Driver {
+  readonly name = 'sandsock';
+  readonly memory = new Uint8Array(DATA_OCTETS);
+  readonly #arena = new ArenaMemory();
+  readonly #pool = new PacketPool();
+  readonly #buffers = this.#pool.available;
+  #world: World | undefined = undefined;
+
+  constructor() {
+    this.#arena.map(DATA_BASE, this.memory);
+    for (let i = 0; i < EDGE_COUNT; i++) {
+      const hole = EDGE_BASE + i * EDGE_STRIDE + EDGE_USABLE;
+      this.#arena.protect(hole, EDGE_STRIDE - EDGE_USABLE, Protection.None);
+    }
+    this.#arena.protect(FIXED_BASE, FIXED_OCTETS, Protection.Read);
+  }
+
+  reset(): void {
+    this.end();
+    // Not 0: an instant before the first is asked for by what lasts a while already.
+    const clock = new TimerHeap(instant(1e9));
+    const random = new SeededRandom(SEED);
+    const stack = new Stack({ clock, random, pool: this.#pool, tcp: (env) => new TcpLayer(env) });
+    const sockets = new SocketFactory(stack, (at) => EPOCH_US + at);
+    const files = new EmulatedFdTable();
+    for (let fd = 0; fd < 3; fd++) files.install(new Placeholder(0), false);
+    this.#world = { clock, stack, emulator: new Emulator({ clock, sockets }), files, tasks: [] };
+  }
+  get #running(): World {
+    if (this.#world === undefined) throw new Error('reset comes first');
+    return this.#world;
+  }
+
+  thread(): DriverTask {
+    const { tasks, files } = this.#running;
+    return this.#add(tasks.length === 0 ? files : files.share());
+  }
+  process(): DriverTask {
+    return this.#add(this.#running.files.fork());
+  }
+  #add(files: EmulatedFdTable): Adapter {
+    const { emulator, tasks } = this.#running;
+    const task = new Adapter(emulator, emulator.task({ memory: this.#arena, files }));
+    tasks.push(task);
+    return task;
+  }
+
+  settle(): void {
+    const { clock, stack, emulator } = this.#running;
+    for (let turn = 0; turn < TURNS; turn++) {
+      stack.step(clock.now());
+      emulator.dispatcher.run();
+      const isDue = (clock.next() ?? Infinity) <= clock.now();
+      if (!isDue && !emulator.dispatcher.hasWork && stack.loopback.queued === 0) return;
+    }
+    throw new EmulatorFault('the emulator does not come to rest');
+  }
+  /** Goes to the next alarm, if there is one by `end`. */
+  #nextAlarm(end: Instant): boolean {
+    const { clock, stack } = this.#running;
+    const next = clock.next();
+    if (next === undefined || next > end) return false;
+    stack.step(next);
+    this.settle();
+    return true;
+  }
+  waitFor(task: DriverTask): boolean {
+    const { clock } = this.#running;
+    const end = after(clock.now(), PATIENCE);
+    this.settle();
+    while (!task.idle) if (!this.#nextAlarm(end)) return false;
+    return true;
+  }
+  sleep(ms: number): void {
+    const { clock, stack } = this.#running;
+    const end = after(clock.now(), millis(ms));
+    this.settle();
+    while (this.#nextAlarm(end));
+    stack.step(end);
+    this.settle();
+  }
+  now(): number {
+    return (this.#world?.clock.now() ?? 0) / 1000;
+  }
+  interrupt(task: DriverTask, restart: boolean): void {
+    this.#running.emulator.interrupt((task as Adapter).task, restart);
+  }
+  sigpipes(): number {
+    return this.#running.tasks.reduce((sum, { task }) => sum + task.sigpipes, 0);
+  }
+
+  end(): void {
+    const world = this.#world;
+    if (world === undefined) return;
+    this.#world = undefined;
+    for (const { task } of world.tasks) world.emulator.exit(task);
+    const crash = world.emulator.crashes[0];
+    if (crash !== undefined) throw new EmulatorFault(`${crash.call} threw`, { cause: crash.error });
+  }
+  close(): void {
+    this.end();
+  }
+  /** Packet buffers that no finished body has given back. */
+  get lostBuffers(): number {
+    const { large, small } = this.#pool.available;
+    return this.#buffers.large - large + this.#buffers.small - small;
+  }
+}
