@@ -16,6 +16,7 @@ import type { LinkEndpoint } from './link/link.ts';
 import { LoopbackLink } from './link/loopback.ts';
 import { PacketPool } from './packet.ts';
 import { Stats } from './stats.ts';
+import { TcpLayer } from './tcp/tcp-layer.ts';
 import { UdpLayer } from './udp/udp-layer.ts';
 
 /** What a transport is built on. */
@@ -35,7 +36,7 @@ export interface StackOptions {
   readonly random: Random;
   /** Made with the default sizes when not given. */
   readonly pool?: PacketPool;
-  /** Makes the TCP; without it `createTcp` is refused. */
+  /** Makes the TCP, where other limits than the default ones are wanted, or another TCP. */
   readonly tcp?: (env: TransportEnvironment) => TcpTransport;
 }
 
@@ -64,7 +65,7 @@ export class Stack implements Netstack {
   /** The link of an interface is gone; the interface is down and its routes are removed. */
   onLinkClosed: ((iface: NetInterface, reason: string) => void) | undefined = undefined;
   readonly #udp: UdpLayer;
-  readonly #tcp: TcpTransport | undefined;
+  readonly #tcp: TcpTransport;
   #lastSocketId = 0;
 
   constructor(options: StackOptions) {
@@ -80,8 +81,8 @@ export class Stack implements Netstack {
     const env: TransportEnvironment = { clock, random, pool, stats, ip: this.ip, nextSocketId: () => this.#nextId() };
     this.#udp = new UdpLayer(env);
     this.ip.register(IpProtocol.Udp, this.#udp);
-    this.#tcp = options.tcp?.(env);
-    if (this.#tcp !== undefined) this.ip.register(IpProtocol.Tcp, this.#tcp);
+    this.#tcp = options.tcp?.(env) ?? new TcpLayer(env);
+    this.ip.register(IpProtocol.Tcp, this.#tcp);
   }
 
   get interfaces(): readonly NetInterface[] {
@@ -109,9 +110,7 @@ export class Stack implements Netstack {
     this.ip.addRoute(route);
   }
 
-  /** @throws TypeError when the stack was made without TCP. */
   createTcp(family: Family): TcpEndpoint {
-    if (this.#tcp === undefined) throw new TypeError('this stack was made without TCP: give StackOptions.tcp');
     return this.#tcp.createEndpoint(family);
   }
   createUdp(family: Family): UdpEndpoint {
@@ -132,11 +131,11 @@ export class Stack implements Netstack {
   step(now: Instant = this.clock.now()): Instant | undefined {
     this.clock.step(now);
     let budget = LOOPBACK_BUDGET - this.loopback.drain(LOOPBACK_BUDGET);
-    this.#tcp?.flush?.();
+    this.#tcp.flush?.();
     // What the flush sent to ourselves, and its answers.
     while (this.loopback.queued > 0 && budget > 0) {
       budget -= this.loopback.drain(budget);
-      this.#tcp?.flush?.();
+      this.#tcp.flush?.();
     }
     return this.loopback.queued > 0 ? this.clock.now() : this.clock.next();
   }
