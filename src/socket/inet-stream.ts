@@ -197,7 +197,7 @@ export class InetStreamSocket extends InetSocket {
     if (refusal !== 0) return refusal;
     const { iov } = message;
     if (iov.remaining === 0) return 0;
-    const space = this.endpoint.sendSpace() - this.#stagedOctets;
+    const space = this.endpoint.sendSpace(this.#stagedOctets + iov.remaining) - this.#stagedOctets;
     if (space <= 0) return -Errno.EAGAIN;
     const wanted = Math.min(space, iov.remaining);
     const taken = this.#stage(message, wanted);
@@ -344,7 +344,7 @@ export class InetStreamSocket extends InetSocket {
     const events = this.poll();
     const { endpoint } = this;
     if (this.#staged === 'send') {
-      return endpoint.sendEnded || endpoint.sendSpace() > amount ? events : events & ~(POLLOUT | POLLWRNORM);
+      return endpoint.sendEnded || endpoint.sendSpace(amount + 1) > amount ? events : events & ~(POLLOUT | POLLWRNORM);
     }
     if (this.#staged !== 'receive') return events;
     const left = endpoint.receivable - amount;

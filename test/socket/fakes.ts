@@ -175,9 +175,10 @@ export class FakeTcp implements TcpEndpoint {
   acceptCommit(): void {
     this.queue.shift();
   }
-  sendSpace(): number {
-    this.sendRing.reserve(this.sendRing.length + this.space);
-    return Math.max(0, this.space - this.sendRing.length);
+  sendSpace(wanted = Infinity): number {
+    const space = Math.max(0, Math.min(wanted, this.space - this.sendRing.length));
+    this.sendRing.reserve(this.sendRing.length + space);
+    return space;
   }
   commitSend(len: number, callId: number, more: boolean, isUrgent: boolean): void {
     this.calls.push(`commitSend ${len} ${callId} ${more} ${isUrgent}`);

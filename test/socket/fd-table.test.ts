@@ -172,7 +172,7 @@ test('against a model: numbers, references and what is left', (t) => {
       }
       t.deepEqual(
         [...table],
-        [...model.keys()].sort((x, y) => x - y),
+        [...model.keys()].toSorted((x, y) => x - y),
       );
       for (const [fd, file] of model) {
         t.is(table.get(fd), file);

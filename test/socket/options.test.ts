@@ -31,6 +31,12 @@ const get = (s: InetSocket, level: number, option: number): number => {
 const ranges = (s: InetSocket, level: number, option: number, values: number[]): [number, number][] =>
   values.map((value) => [set(s, level, option, value), get(s, level, option)]);
 
+const address = (text: string): Uint8Array => {
+  const out = new Uint8Array(4);
+  IpAddress.of(text).write4(out, 0);
+  return out;
+};
+
 const stream = (domain: number = AF_INET) => make(domain, SOCK_STREAM);
 const datagram = (domain: number = AF_INET) => make(domain, SOCK_DGRAM);
 
@@ -128,11 +134,11 @@ test('SO_SNDBUF and SO_RCVBUF double, with floor and cap; the forced ones want C
   t.is(get(socket, SOL_SOCKET, S.SO_RCVBUF), 131_072);
   t.deepEqual(
     ranges(socket, SOL_SOCKET, S.SO_SNDBUF, values).map(([, v]) => v),
-    [425_984, 4608, 4608, 6000, 425_984],
+    [8_388_608, 4608, 4608, 6000, 2_000_000],
   );
   t.deepEqual(
     ranges(socket, SOL_SOCKET, S.SO_RCVBUF, values).map(([, v]) => v),
-    [425_984, 2304, 2304, 6000, 425_984],
+    [8_388_608, 2304, 2304, 6000, 2_000_000],
   );
   t.true(tcp.settings.sendBufferLocked && tcp.settings.receiveBufferLocked);
   t.is(set(socket, SOL_SOCKET, S.SO_RCVBUFFORCE, 5_000_000), -EPERM);
@@ -507,11 +513,6 @@ test('multicast options: TTL, loop and interface, of datagram sockets', (t) => {
     [0, 1],
   ]);
   const put = (value: Uint8Array): number => socket.setOption(SOL_IP, IN.IP_MULTICAST_IF, value, USER);
-  const address = (text: string): Uint8Array => {
-    const out = new Uint8Array(4);
-    IpAddress.of(text).write4(out, 0);
-    return out;
-  };
   t.is(put(address('10.0.2.15')), 0);
   t.is(udp.settings.multicastInterface, 2);
   const out = new Uint8Array(12);

@@ -40,8 +40,8 @@ import type { Credentials } from '../credentials.ts';
 import { flag, int, type OptionRow, writeOctets } from './row.ts';
 import type { OptionTarget, TimestampKind } from './target.ts';
 
-/** net.core.wmem_max and rmem_max, as a kernel has them that nobody tuned. */
-const BUFFER_MAX = 212_992;
+/** net.core.wmem_max and rmem_max: 4 MiB by default since Linux 6.18. */
+const BUFFER_MAX = 4_194_304;
 /** SOCK_MIN_SNDBUF and SOCK_MIN_RCVBUF of a 64-bit kernel, measured on Linux 6.18. */
 const SEND_FLOOR = 4608;
 const RECEIVE_FLOOR = 2304;
