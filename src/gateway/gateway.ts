@@ -73,7 +73,7 @@ export class Gateway implements LinkReceiver {
     this.udp = new UdpFlows({ ...parts, nameServer: this.dns });
     const neighbors = new NeighborService(frames, counters, reach, settings);
     this.#input = new FrameReader({ ...parts, neighbors, tcp: this.tcp, udp: this.udp });
-    link.attach(this);
+    link.attach(this, pool);
   }
 
   receive(packet: Packet): void {
