@@ -3,7 +3,7 @@
 import { HostRandom } from '../../src/host/clock.ts';
 import type { TimerHeap } from '../../src/lib/clock.ts';
 import type { Random } from '../../src/lib/random.ts';
-import { IpAddress } from '../../src/netstack/address.ts';
+import type { IpAddress } from '../../src/netstack/address.ts';
 import { Shutdown, type TcpEndpoint, type UdpEndpoint } from '../../src/netstack/endpoint.ts';
 import type { LinkEndpoint } from '../../src/netstack/link/link.ts';
 import type { NetError } from '../../src/netstack/net-error.ts';
