@@ -29,8 +29,11 @@ export interface LoggedFlow extends FlowIdentity {
 
 export interface ControlChannel {
   /** Reads what waits, handing announcements to `FlowLog.announce`. */
-  poll(): void;
+  poll(): unknown;
   send(message: MessageFromGateway): void;
+  /** Messages received that were none, and messages that found no room. */
+  readonly malformed: number;
+  readonly lost: number;
 }
 
 const keyOf = (protocol: string, guest: string, guestPort: number, remote: string, remotePort: number): string =>

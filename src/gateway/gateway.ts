@@ -51,6 +51,7 @@ export class Gateway implements LinkReceiver {
   closed: string | undefined = undefined;
   readonly #clock: SteppedClock;
   readonly #link: LinkEndpoint;
+  readonly #pool: PacketPool;
   readonly #input: FrameReader;
   readonly #control: ControlChannel;
 
@@ -66,6 +67,7 @@ export class Gateway implements LinkReceiver {
     const peek = settings.source === 'auto' ? options.hasPeekOffset : settings.source === 'peek';
     this.#clock = clock;
     this.#link = link;
+    this.#pool = pool;
     this.#control = control;
     this.log = log;
     this.tcp = new TcpTranslator({ ...parts, peek });
@@ -88,13 +90,21 @@ export class Gateway implements LinkReceiver {
     this.dns.shutdown();
   }
 
+  /** True when no buffer is free to receive a large frame. */
+  get isStarved(): boolean {
+    return this.#pool.available.large === 0;
+  }
   /** A message of the control channel, checked. The configuration is the driver's to read. */
   message(m: MessageToGateway): void {
     if (m.type === 'flow') this.log.announce(m);
     else if (m.type === 'stats') this.#control.send(this.stats());
   }
   stats(): Counters {
-    return this.counters.message();
+    const counters = this.counters.message();
+    const { malformed, lost } = this.#control;
+    if (malformed > 0) counters.events['control-malformed'] = malformed;
+    if (lost > 0) counters.events['control-lost'] = lost;
+    return counters;
   }
 
   /** The beginning of a turn: the clock, and the timers that are due. Before the turn's events, or their timers would start in the past. */

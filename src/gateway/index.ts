@@ -21,3 +21,5 @@ export type {
   MessageFromGateway,
   MessageToGateway,
 } from './messages.ts';
+export { localHost } from './process.ts';
+export { type GatewayExit, type GatewayProcess, GatewayStartError, spawnGateway } from './spawn.ts';

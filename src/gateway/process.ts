@@ -1,13 +1,31 @@
-/** The gateway on this machine: its interfaces joined to `src/host`. Apart from main.ts, so that a program can run one in its own loop. */
+/**
+ * The gateway on this machine: its interfaces joined to `src/host`, and the loop of its process. The loop blocks in epoll_wait, whose one edge-triggered
+ * descriptor watches the link, the control channel and every host socket; Node's own loop never runs (measured: 3-12 % faster round trips than
+ * under uv, and no promise or timer to wake it). A turn: wait, clock, events, control before frames, frames, flush.
+ */
 import { networkInterfaces } from 'node:os';
-import type { EventPoller } from '../host/event-poller.ts';
+import { HostRandom, monotonic } from '../host/clock.ts';
+import { EventPoller } from '../host/event-poller.ts';
+import { SocketFrameIo } from '../host/fd-frame-io.ffi.ts';
 import { addressOf } from '../host/libc.ffi.ts';
+import { MessageSocket } from '../host/message-socket.ts';
 import * as sockets from '../host/socket.ffi.ts';
+import { type Instant, TimerHeap } from '../lib/clock.ts';
 import { IpAddress } from '../netstack/address.ts';
-import type { Host } from './host.ts';
+import { FramedLink } from '../netstack/link/framed.ts';
+import { PacketPool } from '../netstack/packet.ts';
+import { ConfigError, parseConfig, resolveConfig } from './config.ts';
+import { type GatewayControl, gatewayControl } from './control.ts';
+import { Gateway } from './gateway.ts';
+import { Event, type Host, type Watched } from './host.ts';
+import { MESSAGE_LIMIT, type MessageToGateway } from './messages.ts';
 
 /** Documentation addresses (RFC 5737, RFC 3849): nobody has them. */
 const FOREIGN = [IpAddress.of('192.0.2.1'), IpAddress.of('2001:db8::1')];
+/** Frames a turn. */
+const LINK_BUDGET = 64;
+/** epoll_wait takes an int of milliseconds; a day is as good as for ever. */
+const LONGEST_WAIT_MS = 86_400_000;
 
 const isListed = (wanted: IpAddress): boolean =>
   Object.values(networkInterfaces()).some((all) =>
@@ -20,3 +38,128 @@ export function localHost(poller: EventPoller): Host {
   return { sockets, poller, isHostAddress: (address) => local.has(address), addressOf };
 }
 export const hasPeekOffset = sockets.probePeekOffset;
+/** The process dies with the thread that started it, should the link's end ever fail to tell. */
+export const { dieWithParent } = sockets;
+
+/** Remembers the events of one descriptor until the loop gets to it. */
+class Ready implements Watched {
+  watchKey = -1;
+  readable = true;
+  writable = false;
+  hostEvent(events: number): void {
+    if ((events & ~Event.Out) !== 0) this.readable = true;
+    if ((events & Event.Out) !== 0) this.writable = true;
+  }
+}
+
+/** Milliseconds until `next`, rounded up: waking early would spin. */
+function waitFor(next: Instant | undefined): number {
+  if (next === undefined) return -1;
+  return Math.min(Math.max(Math.ceil((next - monotonic()) / 1000), 0), LONGEST_WAIT_MS);
+}
+
+/** Reads the configuration, the first message; what comes with it is kept. Undefined when the other side is gone. */
+function awaitConfig(control: GatewayControl, poller: EventPoller, early: MessageToGateway[]): unknown {
+  control.receiver = (message) => early.push(message);
+  for (;;) {
+    while (control.poll());
+    const first = early.shift();
+    if (first?.type === 'config') return first.config;
+    if (first !== undefined) throw new ConfigError(`the first message must be the configuration, not "${first.type}"`);
+    if (control.malformed > 0) throw new ConfigError('the first message is not a configuration');
+    if (control.closed) return undefined;
+    poller.wait(-1);
+  }
+}
+
+/** Serves until the link or the control channel closes. @throws ConfigError */
+export function serve(linkFd: number, controlFd: number): void {
+  const poller = new EventPoller();
+  const control = gatewayControl(new MessageSocket(controlFd, MESSAGE_LIMIT));
+  const controlReady = new Ready();
+  poller.watch(controlFd, controlReady);
+  const early: MessageToGateway[] = [];
+  let given: unknown;
+  try {
+    given = awaitConfig(control, poller, early);
+    if (given === undefined) return;
+    const gateway = assemble(given, linkFd, poller, control);
+    gateway.run(early, controlReady);
+  } catch (error) {
+    control.send({ type: 'failed', message: error instanceof Error ? error.message : String(error) });
+    throw error;
+  }
+}
+
+function assemble(given: unknown, linkFd: number, poller: EventPoller, control: GatewayControl): Loop {
+  const config = parseConfig(given);
+  const pool = new PacketPool();
+  const link = new FramedLink({
+    io: new SocketFrameIo(linkFd, pool),
+    pool,
+    linkAddress: resolveConfig(config).gatewayMac,
+    mtu: config.mtu,
+  });
+  const gateway = new Gateway({
+    config,
+    link,
+    pool,
+    host: localHost(poller),
+    clock: new TimerHeap(monotonic()),
+    random: new HostRandom(),
+    control,
+    hasPeekOffset: hasPeekOffset(),
+  });
+  const linkReady = new Ready();
+  poller.watch(linkFd, linkReady);
+  return new Loop(gateway, link, linkReady, poller, control);
+}
+
+class Loop {
+  readonly #gateway: Gateway;
+  readonly #link: FramedLink;
+  readonly #linkReady: Ready;
+  readonly #poller: EventPoller;
+  readonly #control: GatewayControl;
+
+  constructor(gateway: Gateway, link: FramedLink, linkReady: Ready, poller: EventPoller, control: GatewayControl) {
+    this.#gateway = gateway;
+    this.#link = link;
+    this.#linkReady = linkReady;
+    this.#poller = poller;
+    this.#control = control;
+  }
+
+  run(early: readonly MessageToGateway[], controlReady: Ready): void {
+    const gateway = this.#gateway;
+    const control = this.#control;
+    control.receiver = (message) => gateway.message(message);
+    for (const message of early) gateway.message(message);
+    control.send({ type: 'ready', pid: process.pid });
+    let timeout = 0;
+    while (gateway.closed === undefined) {
+      const count = this.#poller.wait(timeout);
+      gateway.begin(monotonic());
+      this.#poller.dispatch(count);
+      if (controlReady.writable) control.flush();
+      controlReady.writable = false;
+      if (controlReady.readable) controlReady.readable = control.poll();
+      if (control.closed) gateway.linkClosed('control channel closed');
+      const busy = this.#frames();
+      const next = gateway.step();
+      timeout = busy || controlReady.readable ? 0 : waitFor(next);
+    }
+    control.send(gateway.stats());
+  }
+  /** True when frames may still wait. */
+  #frames(): boolean {
+    const ready = this.#linkReady;
+    if (ready.writable) this.#link.writable();
+    ready.writable = false;
+    if (!ready.readable) return false;
+    const busy = this.#link.poll(LINK_BUDGET) === LINK_BUDGET;
+    // Without a buffer to read to nothing was read, and no event will tell again: it is tried in every turn.
+    ready.readable = busy || this.#gateway.isStarved;
+    return busy;
+  }
+}

@@ -1,17 +1,15 @@
 /**
- * Host sockets for the gateway, and the SEQPACKET pairs that carry the link and its control channel: socket(7), tcp(7), udp(7), unix(7).
+ * Host sockets for the gateway: socket(7), tcp(7), udp(7), ipv6(7).
  * Every socket is non-blocking and close-on-exec. Data calls take a native address (see `addressOf`) and answer octets or -errno, so that
  * nothing is thrown and nothing allocated per packet; calls that set a socket up throw HostError, since they fail only by our mistake.
  */
 import type { IpAddress } from '../netstack/address.ts';
-import { arena, close, errno, must, native } from './libc.ffi.ts';
+import { arena, close, errno, native } from './libc.ffi.ts';
 
-export const AF_UNIX = 1;
 export const AF_INET = 2;
 export const AF_INET6 = 10;
 export const SOCK_STREAM = 1;
 export const SOCK_DGRAM = 2;
-const SOCK_SEQPACKET = 5;
 const SOCK_NONBLOCK_CLOEXEC = 0o2004000;
 
 export const MSG_PEEK = 0x02;
@@ -23,10 +21,8 @@ export const SHUT_WR = 1;
 
 const SOL_SOCKET = 1;
 const SO_ERROR = 4;
-const SO_SNDBUF = 7;
 const SO_OOBINLINE = 10;
 const SO_LINGER = 13;
-const SO_SNDBUFFORCE = 32;
 const SO_PEEK_OFF = 42;
 const IPPROTO_TCP = 6;
 const TCP_NODELAY = 1;
@@ -45,9 +41,6 @@ const EADDRNOTAVAIL = 99;
 
 const cSocket = native<(family: number, type: number, protocol: number) => number>(
   'int socket(int family, int type, int protocol)',
-);
-const cSocketpair = native<(family: number, type: number, protocol: number, pair: number) => number>(
-  'int socketpair(int family, int type, int protocol, uintptr_t pair)',
 );
 const cConnect = native<(fd: number, address: number, len: number) => number>(
   'int connect(int fd, uintptr_t address, unsigned int len)',
@@ -192,21 +185,6 @@ export class LocalAddresses {
   has(address: IpAddress): boolean {
     return this.#usable.get(address.isV4) === true ? canBind(address) : this.#listed(address);
   }
-}
-
-/** A connected pair of SEQPACKET sockets with the largest send buffers that this process may have. @throws HostError */
-export function seqpacketPair(sendBuffer: number): readonly [number, number] {
-  must(
-    cSocketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK_CLOEXEC, 0, scratch.address + VALUE_AT),
-    'socketpair',
-    'AF_UNIX, SOCK_SEQPACKET',
-  );
-  const pair = [words[VALUE_AT >> 2] as number, words[(VALUE_AT >> 2) + 1] as number] as const;
-  for (const fd of pair) {
-    // Without CAP_NET_ADMIN the kernel caps the size at net.core.wmem_max and does not fail.
-    if (setInt(fd, SOL_SOCKET, SO_SNDBUFFORCE, sendBuffer) < 0) setInt(fd, SOL_SOCKET, SO_SNDBUF, sendBuffer);
-  }
-  return pair;
 }
 
 /** This process dies with the thread that started it. */

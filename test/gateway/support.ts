@@ -94,7 +94,7 @@ export class World {
       host: localHost(this.poller),
       clock: this.clock,
       random: new HostRandom(),
-      control: { poll: () => undefined, send: (message) => this.messages.push(message) },
+      control: { malformed: 0, lost: 0, poll: () => undefined, send: (message) => this.messages.push(message) },
       hasPeekOffset: hasPeekOffset(),
     });
   }

@@ -43,7 +43,7 @@ class World {
       host: localHost(this.poller),
       clock: this.clock,
       random,
-      control: { poll: () => undefined, send: () => undefined },
+      control: { malformed: 0, lost: 0, poll: () => undefined, send: () => undefined },
       hasPeekOffset: hasPeekOffset(),
     });
     this.guest = new Guest(this.clock, this.pool, wrap(this.pair.a));

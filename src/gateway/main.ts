@@ -1,0 +1,22 @@
+/**
+ * The gateway's process. Descriptor 3 is the link: a SEQPACKET socket that carries Ethernet frames behind a virtio_net_hdr. Descriptor 4 is the control
+ * channel, whose first message is the configuration. The process ends when either closes: with its sentry, however that dies.
+ */
+import { dieWithParent, serve } from './process.ts';
+
+const LINK_FD = 3;
+const CONTROL_FD = 4;
+const EXIT_FAILED = 125;
+
+dieWithParent();
+try {
+  serve(LINK_FD, CONTROL_FD);
+  process.exitCode = 0;
+} catch (error) {
+  process.stderr.write(
+    `sandsock gateway: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
+  );
+  process.exitCode = EXIT_FAILED;
+}
+// Nothing that Node holds open may keep the process.
+process.exit();

@@ -1,0 +1,65 @@
+/**
+ * Starts the gateway's process. Link and control channel are SEQPACKET pairs; our ends are close-on-exec, so that no other child, and least of all a guest,
+ * keeps the gateway alive or speaks to it. The child gets a session of its own: Ctrl-C is for the guest.
+ */
+import { spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { seqpacketPair } from '../host/fd-frame-io.ffi.ts';
+import { close } from '../host/libc.ffi.ts';
+import { MessageSocket } from '../host/message-socket.ts';
+import { type GatewayConfig, parseConfig } from './config.ts';
+import { type SentryControl, sentryControl } from './control.ts';
+import { MESSAGE_LIMIT } from './messages.ts';
+
+export interface GatewayExit {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+export interface GatewayProcess {
+  readonly pid: number;
+  /** Our end of the link, non-blocking. Closing it ends the gateway. */
+  readonly linkFd: number;
+  /** Our end of the control channel: to be watched for reading; `control` reads it. */
+  readonly controlFd: number;
+  readonly control: SentryControl;
+  readonly exited: Promise<GatewayExit>;
+}
+
+/** The gateway could not be started. */
+export class GatewayStartError extends Error {
+  override readonly name = 'GatewayStartError';
+  readonly code = 'ERR_GATEWAY_START';
+}
+
+/**
+ * The link may be used at once: frames wait in it until the gateway is up. `{ type: 'ready' }` on the control channel tells when it is.
+ * @throws ConfigError, GatewayStartError, HostError
+ */
+export function spawnGateway(config: GatewayConfig): GatewayProcess {
+  const complete = parseConfig(config);
+  const link = seqpacketPair();
+  const channel = seqpacketPair();
+  const main = fileURLToPath(new URL('./main.js', import.meta.url));
+  const child = spawn(process.execPath, [main], {
+    stdio: ['ignore', 'ignore', 'inherit', link.fds[1], channel.fds[1]],
+    detached: true,
+  });
+  const exited = new Promise<GatewayExit>((resolve, reject) => {
+    child.once('exit', (code, signal) => resolve({ code, signal }));
+    child.once('error', (cause) =>
+      reject(new GatewayStartError('the gateway process could not be started', { cause })),
+    );
+  });
+  close(link.fds[1]);
+  close(channel.fds[1]);
+  if (child.pid === undefined) {
+    // The promise carries the reason; here it is only kept from counting as unhandled.
+    exited.catch(() => undefined);
+    close(link.fds[0]);
+    close(channel.fds[0]);
+    throw new GatewayStartError(`the gateway process could not be started: is ${process.execPath} executable?`);
+  }
+  const control = sentryControl(new MessageSocket(channel.fds[0], MESSAGE_LIMIT));
+  control.send({ type: 'config', config: complete });
+  return { pid: child.pid, linkFd: link.fds[0], controlFd: channel.fds[0], control, exited };
+}
