@@ -125,8 +125,10 @@ export interface TcpEndpoint {
   /** Octets received in order begin at offset 0 of this ring; `receivable` of them may be read. */
   readonly receiveRing: ByteRing;
   readonly receivable: number;
-  /** True when the peer's FIN follows the receivable octets, or shutdown(Read) was called. */
+  /** True when the peer's FIN follows the receivable octets, shutdown(Read) was called, or the connection is gone. */
   readonly receiveEnded: boolean;
+  /** True when it is the peer's FIN: the end of the stream then comes before any error. */
+  readonly finReceived: boolean;
   /** The guest got `len` octets: they leave the ring and the window may open. */
   consume(len: number): void;
   /** True after shutdown(Write) or close. */
@@ -134,16 +136,18 @@ export interface TcpEndpoint {
   /** Octets not yet acknowledged, sent or not (SIOCOUTQ), and those among them not yet sent (SIOCOUTQNSD). */
   readonly unacknowledged: number;
   readonly unsent: number;
-  /** Effective MSS of the connection (TCP_MAXSEG once connected). */
+  /** Octets of payload and options in a full segment. */
   readonly mss: number;
+  /** Octets of payload alone (TCP_MAXSEG once connected). */
+  readonly segmentPayload: number;
   /** Urgent octet waiting out of band, or -1; `atMark` as SIOCATMARK. */
   readonly urgentOctet: number;
   readonly atMark: boolean;
   takeUrgent(): void;
 
-  /** @param how a value of Shutdown. 'not-connected' as Linux. */
+  /** @param how a value of Shutdown. 'not-connected' as Linux, where it takes effect nevertheless; in SYN-SENT and (for reading) LISTEN as `disconnect`. */
   shutdown(how: number): NetError | undefined;
-  /** connect(AF_UNSPEC): back to CLOSED with RST as RFC 9293 ABORT; a bound port stays. */
+  /** connect(AF_UNSPEC): back to CLOSED with RST as RFC 9293 ABORT; a bound port stays. What was connected or about to be has 'connection-reset' pending. */
   disconnect(): void;
   /** Last reference gone: FIN, or RST if octets were unread or lingerSeconds is 0; the connection finishes without an observer. */
   close(): void;

@@ -173,7 +173,8 @@ export class Choices implements SendChoices {
       this.interfaceIndex = interfaceIndex;
     } else if (!source.isV4 && source.isLinkLocal) return -Errno.EINVAL;
     if (source.isUnspecified) return 0;
-    if (!stack.isLocal(source)) return -Errno.EINVAL;
+    // IPv4 finds out when it looks for a route, IPv6 at once (ip6_datagram_send_ctl).
+    if (!stack.isLocal(source)) return source.isV4 ? -Errno.ENETUNREACH : -Errno.EINVAL;
     this.source = source;
     return 0;
   }

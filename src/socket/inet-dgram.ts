@@ -7,7 +7,7 @@
 import { Errno } from '../abi/errno.ts';
 import { IPPROTO_UDP } from '../abi/in.ts';
 import { SIOCINQ, SIOCOUTQ } from '../abi/ioctl.ts';
-import { POLLERR, POLLIN, POLLRDNORM } from '../abi/poll.ts';
+import { POLLERR, POLLIN, POLLOUT, POLLRDNORM, POLLWRBAND } from '../abi/poll.ts';
 import {
   AF_INET,
   AF_INET6,
@@ -21,7 +21,7 @@ import {
   SOCK_DGRAM,
 } from '../abi/socket.ts';
 import { instant } from '../lib/clock.ts';
-import type { IpAddress } from '../netstack/address.ts';
+import { IpAddress } from '../netstack/address.ts';
 import type { Datagram, UdpEndpoint } from '../netstack/endpoint.ts';
 import { Packet } from '../netstack/packet.ts';
 import type { Committable } from './committable.ts';
@@ -36,6 +36,9 @@ import { OptionState } from './options/target.ts';
 const LENGTH_MAX = 0xffff;
 
 type Staged = 'nothing' | 'send' | 'receive' | 'error';
+
+/** datagram_poll: room to write is room for out-of-band data as well. */
+const withBand = (events: number): number => ((events & POLLOUT) === 0 ? events : events | POLLWRBAND);
 
 const NO_ACCEPT: Committable = { commit: () => undefined, rollback: () => undefined, eventsAfter: () => 0 };
 
@@ -124,6 +127,13 @@ export class InetDatagramSocket extends InetSocket {
   #prepare(message: Message): Packet | number {
     const { endpoint, peerName: to } = this;
     const len = message.iov.remaining;
+    // inet_send_prepare: a port first, whatever comes of the message.
+    if (
+      !endpoint.isBound &&
+      endpoint.bind(this.domain === AF_INET ? IpAddress.ANY4 : IpAddress.ANY6, 0) !== undefined
+    ) {
+      return -Errno.EAGAIN;
+    }
     // IPv4 looks at length and flags before the name, IPv6 only once the message turns out to leave by IPv4.
     const early = this.domain === AF_INET ? earlyRefusal(message, len) : 0;
     if (early !== 0) return early;
@@ -253,6 +263,12 @@ export class InetDatagramSocket extends InetSocket {
     this.#lost = 0;
     for (const packet of this.#packets) packet.release();
     this.#packets.length = 0;
+  }
+  override poll(): number {
+    return withBand(super.poll());
+  }
+  override endpointChanged(events: number): void {
+    super.endpointChanged(withBand(events));
   }
   override eventsAfter(amount: number): number {
     const events = this.poll();

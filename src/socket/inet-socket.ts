@@ -71,7 +71,10 @@ export abstract class InetSocket extends Socket implements OptionTarget, NameCon
       if (!this.stack.interfaces.some((i) => i.index === to.scopeId)) return -Errno.ENODEV;
       endpoint.settings.boundInterface = to.scopeId;
     }
-    return resultOf(endpoint.bind(to.address, to.port));
+    const refused = endpoint.bind(to.address, to.port);
+    // An IPv6 address was named, so IPv4 is out (__inet6_bind).
+    if (refused === undefined && !to.address.isV4 && !to.address.isUnspecified) endpoint.settings.v6Only = true;
+    return resultOf(refused);
   }
   /** The checks that come before the port is looked at; IPv4 looks at the address first, IPv6 last (__inet_bind, __inet6_bind). */
   #bindRefusal(credentials: Credentials): number {

@@ -22,7 +22,7 @@ import {
   SOCK_STREAM,
   SOMAXCONN,
 } from '../abi/socket.ts';
-import { Shutdown, type TcpEndpoint } from '../netstack/endpoint.ts';
+import type { TcpEndpoint, TcpState } from '../netstack/endpoint.ts';
 import type { Committable } from './committable.ts';
 import { checkSocketControl } from './control.ts';
 import { resultOf } from './errors.ts';
@@ -33,7 +33,7 @@ import { OptionState } from './options/target.ts';
 import type { Socket } from './socket.ts';
 
 /** enum socket_state (include/uapi/linux/net.h). */
-type Association = 'unconnected' | 'connecting' | 'connected';
+type Association = 'unconnected' | 'connecting' | 'connected' | 'disconnecting';
 
 /** What a commit is about. */
 type Staged = 'nothing' | 'send' | 'receive' | 'urgent';
@@ -50,8 +50,6 @@ export class InetStreamSocket extends InetSocket {
   protected readonly endpoint: TcpEndpoint;
   readonly acceptCommittable: Committable;
   #association: Association = 'unconnected';
-  /** shutdown(SHUT_RD) was called: end of file without a FIN. */
-  #readShut = false;
   /** Waits in a listener's queue: the endpoint is still the listener's to close. */
   #queued = false;
   /** Listening: the socket made for the oldest connection, to which the queue holds a reference. */
@@ -90,7 +88,7 @@ export class InetStreamSocket extends InetSocket {
   }
   protected override get hasPeer(): boolean {
     const { remotePort, state } = this.endpoint;
-    return remotePort !== 0 && state !== 'CLOSED' && state !== 'LISTEN' && state !== 'SYN-SENT';
+    return remotePort !== 0 && !isClosed(state) && state !== 'LISTEN' && state !== 'SYN-SENT';
   }
 
   // Connections
@@ -106,6 +104,7 @@ export class InetStreamSocket extends InetSocket {
     if (len < 2) return -Errno.EINVAL;
     if (this.asksToDisconnect(name, len)) return this.#disconnect();
     if (this.#association === 'connected') return -Errno.EISCONN;
+    if (this.#association === 'disconnecting') return -Errno.EINVAL;
     if (this.#association === 'connecting') {
       const result = this.connectResult();
       return result === -Errno.EINPROGRESS ? -Errno.EALREADY : result;
@@ -117,14 +116,13 @@ export class InetStreamSocket extends InetSocket {
     const refused = this.endpoint.connect(this.peerName.address, this.peerName.port);
     if (refused !== undefined) return resultOf(refused);
     this.#association = 'connecting';
-    this.#readShut = false;
     return -Errno.EINPROGRESS;
   }
   override connectResult(): number {
     if (this.#association === 'connected') return 0;
     const { state } = this.endpoint;
     if (state === 'SYN-SENT' || state === 'SYN-RECEIVED') return -Errno.EINPROGRESS;
-    if (state === 'CLOSED') {
+    if (isClosed(state)) {
       // The failure is told once; the socket is then as fresh, and may connect again.
       const errno = this.takeErrno() || Errno.ECONNABORTED;
       this.#disconnect();
@@ -137,7 +135,6 @@ export class InetStreamSocket extends InetSocket {
     this.#dropCandidate();
     this.endpoint.disconnect();
     this.#association = 'unconnected';
-    this.#readShut = false;
     return 0;
   }
 
@@ -175,16 +172,18 @@ export class InetStreamSocket extends InetSocket {
 
   override shutdown(how: number): number {
     const { endpoint } = this;
+    const { state } = endpoint;
+    if (this.#association === 'connecting') {
+      const isOpen = !isClosed(state) && state !== 'SYN-SENT' && state !== 'SYN-RECEIVED';
+      this.#association = isOpen ? 'connected' : 'disconnecting';
+    }
     const error = endpoint.shutdown(how + 1);
-    if (error !== undefined) return resultOf(error);
-    if (((how + 1) & Shutdown.Read) !== 0) this.#readShut = true;
     // A listener that stops listening and an attempt given up leave a fresh socket (inet_shutdown).
-    if (endpoint.state === 'CLOSED' && this.#association !== 'connected') {
+    if (state === 'SYN-SENT' || (state === 'LISTEN' && endpoint.state !== 'LISTEN')) {
       this.#dropCandidate();
       this.#association = 'unconnected';
-      this.#readShut = false;
     }
-    return 0;
+    return resultOf(error);
   }
 
   // Octets out
@@ -264,11 +263,11 @@ export class InetStreamSocket extends InetSocket {
   /** Nothing to read: end of file, error, or wait; in the order of tcp_recvmsg_locked. */
   #receiveNothing(taken: number): number {
     const { endpoint } = this;
-    if (endpoint.receiveEnded && !this.#readShut) return 0;
+    if (endpoint.finReceived) return 0;
     // An error belongs to the next call if this one has octets already.
     if (this.hasError) return taken > 0 ? 0 : -this.takeErrno();
     if (endpoint.receiveEnded) return 0;
-    if (endpoint.state === 'CLOSED') return this.#association === 'unconnected' ? -Errno.ENOTCONN : 0;
+    if (isClosed(endpoint.state)) return -Errno.ENOTCONN;
     return -Errno.EAGAIN;
   }
   /** SO_RCVLOWAT: a call that may wait does so until that much is there, or all it wants. */
@@ -392,3 +391,5 @@ export class InetStreamSocket extends InetSocket {
 }
 
 const urgent = new Uint8Array(1);
+/** A connection in TIME-WAIT is no longer the socket's: to its user the socket is closed (tcp_time_wait). */
+const isClosed = (state: TcpState): boolean => state === 'CLOSED' || state === 'TIME-WAIT';

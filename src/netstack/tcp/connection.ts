@@ -12,7 +12,7 @@ import { stopListening } from './accept.ts';
 import { isWriteable } from './acknowledge.ts';
 import { advertise, emitSyn, routeOf, updateMss } from './emit.ts';
 import { armKeepAlive, stopKeepAlive } from './keep-alive.ts';
-import { abort, armFinWait2, finish, finishAndTell, leaveFlows, restartTimeWait, setState } from './lifecycle.ts';
+import { abort, armFinWait2, finish, leaveFlows, restartTimeWait, setState } from './lifecycle.ts';
 import { Listener } from './listener.ts';
 import { armRetransmit, output, sendAck } from './output.ts';
 import { takeUrgentOctet } from './receive.ts';
@@ -26,6 +26,7 @@ import {
   receiveHead,
   receiveLimit,
   SEND_SHUT,
+  segmentPayload,
   sendLimit,
   Tcb,
 } from './tcb.ts';
@@ -84,10 +85,10 @@ export class TcpConnection extends Tcb implements TcpEndpoint {
     }
     if (this.state !== 'CLOSED') return 'invalid';
     if (!this.isBound) {
-      const any = this.family === 4 ? IpAddress.ANY4 : IpAddress.ANY6;
-      const refused = this.context.ports.bind(this.binding, any, 0);
+      // An address that bind() chose outlives a port it did not (after shutdown(Read) of a listener).
+      if (!this.addressBound) this.localAddress = this.family === 4 ? IpAddress.ANY4 : IpAddress.ANY6;
+      const refused = this.context.ports.bind(this.binding, this.localAddress, 0);
       if (refused !== undefined) return refused;
-      this.localAddress = any;
       this.localPort = this.binding.port;
     } else if (this.context.ports.conflicts(this.binding, this.localAddress, this.localPort)) return 'address-in-use';
     this.#renew();
@@ -211,6 +212,9 @@ export class TcpConnection extends Tcb implements TcpEndpoint {
     const mark = diff(this.rcvUp, receiveHead(this));
     return mark > 0 && mark < length ? mark : length;
   }
+  get segmentPayload(): number {
+    return segmentPayload(this);
+  }
   get receiveEnded(): boolean {
     return (this.shut & RECEIVE_SHUT) !== 0;
   }
@@ -264,33 +268,25 @@ export class TcpConnection extends Tcb implements TcpEndpoint {
 
   shutdown(how: number): NetError | undefined {
     const { state, context } = this;
-    if (state === 'LISTEN') {
-      // Linux: shutdown(SHUT_RD) ends listening; SHUT_WR alone does nothing.
-      if ((how & Shutdown.Read) === 0) return undefined;
-      context.begin();
-      stopListening(this);
-      setState(this, 'CLOSED');
-      context.notify(this, In | RdNorm | Hup);
-      context.end();
-      return undefined;
-    }
-    if (state === 'CLOSED') return 'not-connected';
+    // inet_shutdown: reading from a listener and an attempt under way are given up; writing to a listener is nothing.
+    const givesUp = state === 'SYN-SENT' || (state === 'LISTEN' && (how & Shutdown.Read) !== 0);
+    if (state === 'LISTEN' && !givesUp) return undefined;
     context.begin();
-    if (state === 'SYN-SENT') {
-      // Linux: the attempt is given up.
-      finishAndTell(this);
-      context.end();
-      return undefined;
+    if (givesUp) this.disconnect();
+    else {
+      this.shut |= how;
+      if ((how & Shutdown.Write) !== 0) this.#sendFin();
     }
-    this.shut |= how;
-    if ((how & Shutdown.Write) !== 0) this.#sendFin();
     context.notify(this, this.readiness());
     context.end();
-    return undefined;
+    // What waits in TIME-WAIT is closed to its user.
+    return state === 'CLOSED' || state === 'TIME-WAIT' ? 'not-connected' : undefined;
   }
 
   disconnect(): void {
     this.context.begin();
+    const { state } = this;
+    const isReset = state !== 'CLOSED' && state !== 'LISTEN' && state !== 'TIME-WAIT';
     if (this.state === 'LISTEN') {
       stopListening(this);
       setState(this, 'CLOSED');
@@ -298,7 +294,8 @@ export class TcpConnection extends Tcb implements TcpEndpoint {
     leaveFlows(this);
     this.#renew();
     this.shut = 0;
-    this.error = undefined;
+    // tcp_disconnect leaves it for whoever asks next.
+    if (isReset) this.error = 'connection-reset';
     this.receiveRing.consume(this.receiveRing.length);
     this.receiveRing.shrink();
     this.remoteAddress = this.family === 4 ? IpAddress.ANY4 : IpAddress.ANY6;
@@ -309,8 +306,8 @@ export class TcpConnection extends Tcb implements TcpEndpoint {
   #forgetImplicitBinding(): void {
     if (!this.addressBound) this.localAddress = this.family === 4 ? IpAddress.ANY4 : IpAddress.ANY6;
     if (this.portLocked) return;
+    // The name keeps the port for getsockname(2), although it is free (inet_put_port leaves inet_sport).
     this.context.ports.release(this.binding);
-    this.localPort = 0;
   }
 
   close(): void {
@@ -392,7 +389,6 @@ export class TcpConnection extends Tcb implements TcpEndpoint {
 
   /** Variables of a connection that starts (again). */
   #renew(): void {
-    this.shut = 0;
     this.error = this.softError = undefined;
     this.finQueued = this.finReceived = this.more = this.pushOut = this.sendBlocked = false;
     this.sackOn = this.tsOn = this.scaleOn = this.retriedSyn = this.handshakeDone = false;

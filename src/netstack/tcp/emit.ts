@@ -42,9 +42,7 @@ export function refreshRoute(c: Tcb): boolean {
 
 /** RFC 9293 3.7.1: what the peer takes, the path carries, and TCP_MAXSEG allows. */
 export function updateMss(c: Tcb): void {
-  let mss = Math.min(c.peerMss, localMss(c));
-  if (c.settings.maxSegment > 0) mss = Math.min(mss, c.settings.maxSegment);
-  c.mss = Math.max(mss, 64);
+  c.mss = Math.max(Math.min(c.peerMss, localMss(c)), 64);
 }
 /** The MSS to announce: from the MTU of the way to the peer. */
 function localMss(c: Tcb): number {

@@ -29,6 +29,8 @@ export function establish(c: Tcb, window: number, s: Segment): void {
 /** RFC 7323 1.3, 2.2, 3.2; RFC 2018 2; RFC 9293 3.7.1 (536 or 1220 where the peer says nothing). */
 export function takeHandshakeOptions(c: Tcb, s: Segment): void {
   c.peerMss = s.mss > 0 ? s.mss : c.remoteAddress.isV4 ? 536 : 1220;
+  // TCP_MAXSEG counts for the handshake; set later it changes nothing (tcp_parse_options, mss_clamp).
+  if (c.settings.maxSegment > 0) c.peerMss = Math.min(c.peerMss, c.settings.maxSegment);
   updateMss(c);
   c.receiveMss = Math.min(c.mss, 536);
   c.sackOn = s.sackPermitted;

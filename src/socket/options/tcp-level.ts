@@ -27,7 +27,6 @@ import {
   TCP_SYN_RECV,
   TCP_SYN_SENT,
   TCP_SYNCNT,
-  TCP_TIME_WAIT,
   TCP_USER_TIMEOUT,
   TCP_WINDOW_CLAMP,
 } from '../../abi/transport.ts';
@@ -67,7 +66,8 @@ const STATE: Readonly<Record<TcpState, number>> = {
   'CLOSE-WAIT': TCP_CLOSE_WAIT,
   CLOSING: TCP_CLOSING,
   'LAST-ACK': TCP_LAST_ACK,
-  'TIME-WAIT': TCP_TIME_WAIT,
+  // The connection that waits is no longer the socket's (tcp_time_wait).
+  'TIME-WAIT': TCP_CLOSE,
 };
 
 /**
@@ -142,9 +142,9 @@ function encodeInfo(endpoint: TcpEndpoint): Uint8Array {
     tcpInfo.fields[field].put(out, tcpInfo.offset[field], value);
   put('state', STATE[endpoint.state]);
   if (unconnected(endpoint)) return out;
-  put('snd_mss', endpoint.mss);
+  put('snd_mss', endpoint.segmentPayload);
   put('notsent_bytes', endpoint.unsent);
-  put('unacked', Math.ceil(endpoint.unacknowledged / Math.max(endpoint.mss, 1)));
+  put('unacked', Math.ceil(endpoint.unacknowledged / Math.max(endpoint.segmentPayload, 1)));
   put('pmtu', endpoint.mss + (endpoint.remoteAddress.isV4 ? 40 : 60));
   return out;
 }
@@ -169,7 +169,7 @@ export const TCP_LEVEL: readonly OptionRow[] = [
   setting(
     TCP_MAXSEG,
     'TCP_MAXSEG',
-    (s, endpoint) => (unconnected(endpoint) ? s.maxSegment || MSS_UNKNOWN : endpoint.mss),
+    (s, endpoint) => (unconnected(endpoint) ? s.maxSegment || MSS_UNKNOWN : endpoint.segmentPayload),
     (s, value) => {
       if (value !== 0 && value < MSS_MIN) return -Errno.EINVAL;
       s.maxSegment = value;

@@ -1,5 +1,6 @@
 /** getsockopt(2), setsockopt(2): how values are copied. What they mean is the socket's. */
 import { Errno, errnoName } from '../../abi/errno.ts';
+import { SOL_IPV6 } from '../../abi/socket.ts';
 import { i32 } from '../../abi/struct.ts';
 import { levelName, optionName } from '../names.ts';
 import type { CallContext } from '../task.ts';
@@ -48,8 +49,9 @@ export function getsockopt(
   if (typeof socket === 'number') return socket;
   if (copyIn(ctx, lengthAt, ctx.scratch, INT) !== 0) return -Errno.EFAULT;
   const room = i32.get(ctx.scratch, 0);
-  if (room < 0) return -Errno.EINVAL;
-  const value = new Uint8Array(Math.min(room, MAX_VALUE));
+  // SOL_IPV6 takes the length as unsigned (do_ipv6_getsockopt).
+  if (room < 0 && level !== SOL_IPV6) return -Errno.EINVAL;
+  const value = new Uint8Array(Math.min(room >>> 0, MAX_VALUE));
   const written = socket.getOption(level, option, value);
   report(ctx, 'getsockopt', level, option, written);
   if (written < 0) return written;
