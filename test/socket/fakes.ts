@@ -96,10 +96,12 @@ export class FakeTcp implements TcpEndpoint {
   readonly receiveRing = new ByteRing();
   space = 65_536;
   receiveEnded = false;
+  finReceived = false;
   sendEnded = false;
   unacknowledged = 0;
   unsent = 0;
   mss = 1460;
+  segmentPayload = 1448;
   urgentOctet = -1;
   atMark = false;
   queue: FakeTcp[] = [];

@@ -394,7 +394,7 @@ test('SOL_TCP: ranges and read-backs as measured', (t) => {
   t.true(tcp.settings.quickAck && tcp.settings.cork && tcp.settings.noDelay);
   t.is(tcp.settings.userTimeoutMs, 30_000);
   tcp.state = 'ESTABLISHED';
-  t.is(get(socket, SOL_TCP, T.TCP_MAXSEG), 1460, 'once connected: the effective one');
+  t.is(get(socket, SOL_TCP, T.TCP_MAXSEG), 1448, 'once connected: the effective one');
   t.is(set(socket, SOL_TCP, T.TCP_WINDOW_CLAMP, 0), -EINVAL);
   t.is(set(socket, SOL_TCP, T.TCP_FASTOPEN, 5), -EOPNOTSUPP);
   t.is(set(socket, SOL_TCP, T.TCP_MD5SIG, 1), -ENOPROTOOPT);
@@ -420,7 +420,7 @@ test('TCP_INFO tells the state, and of a connection what is known', (t) => {
   tcp.unsent = 99;
   t.is(socket.getOption(SOL_TCP, T.TCP_INFO, out), tcpInfo.size);
   const info = tcpInfo.decode(out);
-  t.deepEqual([info.state, info.snd_mss, info.notsent_bytes], [T.TCP_CLOSE_WAIT, 1460, 99]);
+  t.deepEqual([info.state, info.snd_mss, info.notsent_bytes], [T.TCP_CLOSE_WAIT, 1448, 99]);
   t.is(socket.getOption(SOL_TCP, T.TCP_INFO, out.subarray(0, 10)), 10);
 });
 
