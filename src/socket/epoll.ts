@@ -27,7 +27,7 @@ import { O_RDWR } from '../abi/fcntl.ts';
 import { POLLIN, POLLNVAL, POLLRDNORM } from '../abi/poll.ts';
 import type { Committable } from './committable.ts';
 import { OpenFile } from './file.ts';
-import { Waiter } from './wait-queue.ts';
+import { Waiter, WaitQueue } from './wait-queue.ts';
 
 /** Bits that choose behaviour and are no event (EP_PRIVATE_BITS). */
 const PRIVATE = EPOLLWAKEUP | EPOLLONESHOT | EPOLLET | EPOLLEXCLUSIVE;
@@ -98,7 +98,7 @@ export class EpollFile extends OpenFile implements Committable {
   };
 
   constructor(statusFlags = 0) {
-    super(O_RDWR | statusFlags);
+    super(O_RDWR | statusFlags, new WaitQueue(true));
   }
 
   /** epoll_ctl(2): `events` is the unsigned word of struct epoll_event, ignored by EPOLL_CTL_DEL like the data. */

@@ -9,11 +9,12 @@ export abstract class OpenFile {
   /** O_NONBLOCK, O_ASYNC, O_APPEND and the access mode, as F_GETFL shows them. Under the runner O_NONBLOCK is refreshed from the kernel's file at each call. */
   statusFlags: number;
   /** Waiters for this file's poll events. */
-  readonly waiters = new WaitQueue();
+  readonly waiters: WaitQueue;
   #references = 0;
 
-  constructor(statusFlags: number) {
+  constructor(statusFlags: number, waiters: WaitQueue = new WaitQueue()) {
     this.statusFlags = statusFlags;
+    this.waiters = waiters;
   }
   /** Poll events (poll(2) bits) that hold now. */
   abstract poll(): number;

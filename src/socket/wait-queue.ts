@@ -28,16 +28,33 @@ const ALWAYS = 0x0008 | 0x0010 | 0x0020;
 export class WaitQueue {
   #head: Waiter | undefined = undefined;
   #tail: Waiter | undefined = undefined;
+  readonly #newestFirst: boolean;
+
+  /** @param newestFirst who came last is woken first, as the waiters of epoll_wait(2) are (__add_wait_queue_exclusive). */
+  constructor(newestFirst = false) {
+    this.#newestFirst = newestFirst;
+  }
 
   add(waiter: Waiter, mask: number): void {
     waiter.leave();
     waiter.mask = mask | ALWAYS;
     waiter.queue = this;
+    if (this.#newestFirst) this.#prepend(waiter);
+    else this.#append(waiter);
+  }
+  #append(waiter: Waiter): void {
     waiter.previous = this.#tail;
     waiter.next = undefined;
     if (this.#tail === undefined) this.#head = waiter;
     else this.#tail.next = waiter;
     this.#tail = waiter;
+  }
+  #prepend(waiter: Waiter): void {
+    waiter.previous = undefined;
+    waiter.next = this.#head;
+    if (this.#head === undefined) this.#tail = waiter;
+    else this.#head.previous = waiter;
+    this.#head = waiter;
   }
   remove(waiter: Waiter): void {
     if (waiter.queue !== this) return;
@@ -47,7 +64,7 @@ export class WaitQueue {
     else waiter.next.previous = waiter.previous;
     waiter.queue = waiter.previous = waiter.next = undefined;
   }
-  /** Tells every waiter that cares for one of `events`, oldest first. */
+  /** Tells every waiter that cares for one of `events`, in order. */
   wake(events: number): void {
     let waiter = this.#head;
     while (waiter !== undefined) {

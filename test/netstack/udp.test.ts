@@ -452,3 +452,32 @@ test('a service of loopback behind the link, unless a socket is bound here', (t)
   t.is(receive(local), `here from 127.0.0.1:${client.localPort}`);
   t.is(seen.length, 1);
 });
+
+test('several datagrams prepared before any is transmitted keep their own destination and choices', (t) => {
+  const w = world();
+  const x = bound(w.b, 4, '10.0.0.2', 1000);
+  const y = bound(w.b, 4, '10.0.0.2', 2000);
+  const client = w.a.createUdp(4);
+  const prepare = (data: string, port: number, ttl: number): ReturnType<UdpEndpoint['prepare']> => {
+    const packet = client.prepare(ip('10.0.0.2'), port, data.length, { ttl });
+    if (typeof packet !== 'string') packet.bytes.set(text(data), packet.at);
+    return packet;
+  };
+  const packets = [prepare('one', 1000, 11), prepare('two', 2000, 22), prepare('three', 1000, 33)];
+  for (const packet of packets) if (typeof packet !== 'string') client.transmit(packet, 1);
+  w.settle();
+  t.deepEqual([x.peek(0)?.ttl, y.peek(0)?.ttl, x.peek(1)?.ttl], [11, 22, 33]);
+  t.regex(receive(x) ?? '', /^one /);
+  t.regex(receive(x) ?? '', /^three /);
+  t.regex(receive(y) ?? '', /^two /);
+  // One given back, one sent: the next is not mistaken for either.
+  const given = prepare('no', 1000, 1);
+  if (typeof given !== 'string') given.release();
+  const sent = prepare('yes', 2000, 44);
+  if (typeof sent !== 'string') client.transmit(sent, 1);
+  w.settle();
+  t.is(x.queued, 0);
+  t.is(y.peek(0)?.ttl, 44);
+  y.consume(1);
+  t.is(w.leaks(), 0);
+});

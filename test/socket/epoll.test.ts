@@ -218,3 +218,15 @@ test('nests: five levels are ELOOP, as is a cycle; a crowd of ways up is EINVAL'
   for (let i = 0; i < 2000 && result === 0; i++) result = add(new EpollFile(), 1, inner, EPOLLIN);
   t.is(result, -Errno.EINVAL);
 });
+
+test('of several that wait, the one that came last is told first', (t) => {
+  const epoll = new EpollFile();
+  const file = new Scripted();
+  add(epoll, 3, file, EPOLLIN);
+  const woken: string[] = [];
+  const waiters = ['first', 'second', 'third'].map((name) => new Waiter(() => woken.push(name)));
+  for (const waiter of waiters) epoll.waiters.add(waiter, EPOLLIN);
+  waiters[1]?.leave();
+  file.rise(EPOLLIN);
+  t.deepEqual(woken, ['third', 'first']);
+});
