@@ -56,6 +56,7 @@ export function acknowledge(c: Tcb, s: Segment): boolean {
   const newReport = s.sackCount > 0 && c.sackOn && takeReports(c, s);
   const windowWas = c.sndWnd;
   updateWindow(c, s);
+  if (c.rexmit === Rexmit.Persist && c.sndWnd > windowWas) c.roundTrip.backoff = 0;
   if (ack === c.sndUna) {
     if (newReport || isDuplicate(c, s, windowWas)) duplicate(c);
     return true;
@@ -103,7 +104,6 @@ function advanced(c: Tcb, s: Segment, ack: number): void {
   if (c.congestion.hasRecover && after(ack, c.congestion.recover)) c.congestion.hasRecover = false;
   c.retries = 0;
   c.stalledSince = now;
-  c.roundTrip.backoff = 0;
   if (c.congestion.inRecovery) inRecovery(c, acked);
   else {
     c.dupAcks = 0;

@@ -10,9 +10,9 @@ import { Readiness } from '../readiness.ts';
 import { Flag } from '../wire/tcp.ts';
 import { stopListening } from './accept.ts';
 import { isWriteable } from './acknowledge.ts';
-import { advertise, emitSyn, routeOf, updateMss } from './emit.ts';
+import { emitSyn, routeOf, updateMss, windowToOffer } from './emit.ts';
 import { armKeepAlive, stopKeepAlive } from './keep-alive.ts';
-import { abort, armFinWait2, finish, leaveFlows, restartTimeWait, setState } from './lifecycle.ts';
+import { abort, armFinWait2, finish, leaveFlows, setState } from './lifecycle.ts';
 import { Listener } from './listener.ts';
 import { armRetransmit, output, sendAck } from './output.ts';
 import { takeUrgentOctet } from './receive.ts';
@@ -105,6 +105,9 @@ export class TcpConnection extends Tcb implements TcpEndpoint {
     const refused = this.#takeTuple(route, port);
     if (refused !== undefined) return refused;
     this.#renew();
+    // The end of an earlier connection is over; a shutdown() before any connection still counts (Linux).
+    if (this.ended) this.shut = 0;
+    this.ended = false;
     const { context } = this;
     context.begin();
     context.tcp.ActiveOpens++;
@@ -253,9 +256,7 @@ export class TcpConnection extends Tcb implements TcpEndpoint {
     const now = Math.max(0, diff(this.rcvAdv, this.rcvNxt));
     const limit = receiveLimit(this);
     if (now * 2 > limit) return;
-    const { rcvAdv } = this;
-    const next = advertise(this);
-    this.rcvAdv = rcvAdv;
+    const next = windowToOffer(this);
     if (next > 0 && next >= 2 * now) sendAck(this);
   }
   get atMark(): boolean {
@@ -319,15 +320,14 @@ export class TcpConnection extends Tcb implements TcpEndpoint {
     const unread = this.receiveRing.length > 0;
     if (state === 'LISTEN') stopListening(this);
     if (state === 'LISTEN' || state === 'CLOSED' || state === 'SYN-SENT') finish(this);
-    else if (state === 'TIME-WAIT') restartTimeWait(this);
-    else if (unread) {
-      // RFC 2525 2.17, RFC 9293 3.6 (MUST-... SHLD-3): the peer must learn that what it sent was not read.
+    else if (state !== 'TIME-WAIT' && unread) {
+      // RFC 9293 3.6.1 (SHLD-3), RFC 2525 2.17: the peer must learn that what it sent was not read.
       context.ext.TCPAbortOnClose++;
       abort(this);
-    } else if (this.settings.lingerSeconds === 0) {
+    } else if (state !== 'TIME-WAIT' && this.settings.lingerSeconds === 0) {
       context.ext.TCPAbortOnData++;
       abort(this);
-    } else {
+    } else if (state !== 'TIME-WAIT') {
       this.shut = RECEIVE_SHUT | SEND_SHUT;
       this.#sendFin();
       if (this.isFinWait2) armFinWait2(this);

@@ -63,10 +63,8 @@ export function packetPayload(c: Tcb): number {
 /** RFC 7323 4.2: milliseconds, from a random start. */
 export const timestampNow = (c: Tcb): number => (Math.floor(c.context.clock.now() / 1000) + c.tsOffset) | 0;
 
-/**
- * Window to advertise (octets), and the right edge with it. RFC 9293 3.8.6.2.2: it never shrinks, and grows only by a worthwhile step.
- */
-export function advertise(c: Tcb): number {
+/** Window that may be offered now, octets. RFC 9293 3.8.6.2.2: it never shrinks, and grows only by a worthwhile step. */
+export function windowToOffer(c: Tcb): number {
   const limit = receiveLimit(c);
   const current = Math.max(0, diff(c.rcvAdv, c.rcvNxt));
   const free = limit - c.receiveRing.length;
@@ -76,10 +74,16 @@ export function advertise(c: Tcb): number {
   const unit = 1 << c.rcvShift;
   const down = window & -unit;
   window = down < current ? (current + unit - 1) & -unit : down;
-  window = Math.min(window, 65_535 << c.rcvShift);
-  const { ext } = c.context;
-  if (window === 0 && current !== 0) ext.TCPToZeroWindowAdv++;
-  else if (window !== 0 && current === 0 && free >= limit) ext.TCPFromZeroWindowAdv++;
+  return Math.min(window, 65_535 << c.rcvShift);
+}
+/** As windowToOffer, and the right edge moves with it. */
+function advertise(c: Tcb): number {
+  const window = windowToOffer(c);
+  const wasZero = c.rcvAdv === c.rcvAcked;
+  if (wasZero !== (window === 0)) {
+    if (wasZero) c.context.ext.TCPFromZeroWindowAdv++;
+    else c.context.ext.TCPToZeroWindowAdv++;
+  }
   c.rcvAdv = (c.rcvNxt + window) | 0;
   return window;
 }

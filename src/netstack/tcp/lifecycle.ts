@@ -29,6 +29,7 @@ export function finish(c: Tcb): void {
   if (c.state === 'SYN-SENT' || c.state === 'SYN-RECEIVED') context.tcp.AttemptFails++;
   setState(c, 'CLOSED');
   c.shut = RECEIVE_SHUT | SEND_SHUT;
+  c.ended = true;
   stopRexmit(c);
   c.ackAlarm.cancel();
   c.keepAlarm?.cancel();
@@ -87,6 +88,13 @@ export function abort(c: Tcb): void {
 /** RFC 9293 3.6.1: 2 MSL (Linux: 60 s). The endpoint keeps what its reader has not read; all else goes. */
 export function enterTimeWait(c: Tcb): void {
   const { context } = c;
+  context.notify(c, In | Out | Hup | RdNorm | WrNorm | RdHup);
+  if (!context.enterTimeWait(c)) {
+    context.ext.TCPTimeWaitOverflow++;
+    if (c.ackNow) emitSegment(c, c.sndMax, 0, Flag.Ack);
+    finish(c);
+    return;
+  }
   setState(c, 'TIME-WAIT');
   stopRexmit(c);
   c.keepAlarm?.cancel();
@@ -95,12 +103,7 @@ export function enterTimeWait(c: Tcb): void {
   c.sendRing.shrink();
   c.outOfOrder.clear();
   c.scoreboard.clear();
-  if (!context.enterTimeWait(c)) {
-    context.ext.TCPTimeWaitOverflow++;
-    if (c.ackNow) emitSegment(c, c.sndMax, 0, Flag.Ack);
-    finish(c);
-  } else restartTimeWait(c);
-  context.notify(c, In | Out | Hup | RdNorm | WrNorm | RdHup);
+  restartTimeWait(c);
 }
 export function restartTimeWait(c: Tcb): void {
   armState(c, Pending.TimeWait, TIME_WAIT);

@@ -105,6 +105,8 @@ export abstract class Tcb {
   /** What ICMP said meanwhile: the reason given if the connection times out (RFC 9293 3.9.2.2). */
   softError: NetError | undefined = undefined;
   shut = 0;
+  /** A connection has been and is gone: `shut` is its doing. */
+  ended = false;
   /** close() was called: no observer, and the connection finishes alone. */
   orphan = false;
 
