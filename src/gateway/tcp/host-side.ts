@@ -9,6 +9,9 @@ import type { TcpContext } from './context.ts';
 import { Seen, type TcpFlow } from './flow.ts';
 import { pump, sendAck, sendSynAck, settlePromise, windowUpdateDue } from './send.ts';
 
+/** Empty rings kept, at most CAP octets each. */
+const SPARE_RINGS = 8;
+
 /** Octets in order from the guest at `at` of the slab go to the host; what it does not take is held. The window was checked. */
 export function take(context: TcpContext, flow: TcpFlow, bytes: Uint8Array, at: number, len: number): void {
   flow.rcv = (flow.rcv + len) | 0;
@@ -20,7 +23,7 @@ export function take(context: TcpContext, flow: TcpFlow, bytes: Uint8Array, at: 
     taken = offer(context, flow, context.slab + at, len);
     if (taken === len || flow.has(Seen.HostReset)) return;
   }
-  flow.hold ??= new ByteRing();
+  flow.hold ??= context.rings.pop() ?? new ByteRing();
   flow.hold.reserve(flow.hold.length + len - taken);
   flow.hold.write(flow.hold.length, bytes, at + taken, len - taken);
   flow.hold.append(len - taken);
@@ -45,6 +48,12 @@ function hostFailed(flow: TcpFlow): void {
   flow.hold = undefined;
 }
 
+/** A ring that is empty again serves the next flow: its storage is costly to make. */
+function releaseHold(context: TcpContext, flow: TcpFlow): void {
+  if (flow.hold !== undefined && context.rings.length < SPARE_RINGS) context.rings.push(flow.hold);
+  flow.hold = undefined;
+}
+
 /** Offers what is held until the ring is empty or the socket full. */
 function drain(context: TcpContext, flow: TcpFlow): void {
   const { scratch } = context;
@@ -54,7 +63,7 @@ function drain(context: TcpContext, flow: TcpFlow): void {
     const n = offer(context, flow, scratch.address, len);
     if (flow.has(Seen.HostReset)) return;
     flow.hold.consume(n);
-    if (flow.hold.length === 0) flow.hold = undefined;
+    if (flow.hold.length === 0) releaseHold(context, flow);
   }
 }
 

@@ -8,6 +8,7 @@
  * A turn: events and frames only set bits and mark flows dirty; `flush` then visits each dirty flow once, so that one acknowledgment answers all frames of
  * the turn. A flow that used up its burst stays dirty.
  */
+import type { ByteRing } from '../../lib/byte-ring.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { micros, millis, seconds, since } from '../../lib/clock.ts';
 import type { Random } from '../../lib/random.ts';
@@ -32,7 +33,7 @@ import { armTimer, LINK_HIGH, offeredMss, pump, rewind, sendProbe, sendReset, se
 import { PeekSource, QueueBudget, QueueSource } from './source.ts';
 
 /** send(2) stops at twice this much unsent data, so that what the guest was told is delivered is not megabytes ahead of the peer. */
-const NOT_SENT_LOWAT = 1 << 17;
+const NOT_SENT_LOWAT = 1 << 18;
 const PROMISE_LIMIT = 1 << 27;
 const QUEUE_LIMIT = 1 << 27;
 const SCRATCH_OCTETS = 1 << 16;
@@ -64,6 +65,7 @@ export class TcpTranslator implements TcpContext {
   readonly budget = new PromiseBudget(PROMISE_LIMIT);
   readonly slab: number;
   readonly scratch: { readonly bytes: Uint8Array; readonly address: number };
+  readonly rings: ByteRing[] = [];
   readonly #parts: TranslatorParts;
   readonly #table: FlowTable<TcpFlow>;
   readonly #queueBudget = new QueueBudget(QUEUE_LIMIT);
