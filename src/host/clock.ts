@@ -21,3 +21,7 @@ export class HostRandom implements Random {
     return this.#words[--this.#left] as number;
   }
 }
+
+/** CLOCK_REALTIME minus CLOCK_MONOTONIC, microseconds, as it is now. */
+export const realtimeOffset = (): number =>
+  Math.round((performance.timeOrigin + performance.now()) * 1e3) - monotonic();

@@ -92,6 +92,17 @@ export class Epoll {
   }
 }
 
+const addition = arena(4096);
+const additionWords = new Uint32Array(addition.bytes.buffer, 0, 4);
+
+/** Adds `fd` to the epoll behind `epfd`, whoever made it. 0, or -1 with errno. */
+export function epollCtlAdd(epfd: number, fd: number, events: number, key: number, generation: number): number {
+  additionWords[0] = events;
+  additionWords[DATA_AT >> 2] = key;
+  additionWords[(DATA_AT >> 2) + 1] = generation;
+  return epollCtl(epfd, EPOLL_CTL_ADD, fd, addition.address);
+}
+
 const EFD_CLOEXEC_NONBLOCK = 0o2004000;
 
 /** A counter that another thread or process writes to wake a loop. */

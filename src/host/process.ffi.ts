@@ -52,6 +52,14 @@ export function pidfdSignal(pidfd: number, signal: number): number {
   return syscall(NR_PIDFD_SEND_SIGNAL, pidfd, signal, 0, 0) === 0 ? 0 : -errno();
 }
 
+const dup3 = native<(from: number, to: number, flags: number) => number>('int dup3(int from, int to, int flags)');
+const O_CLOEXEC = 0o2000000;
+/** dup3(2) with O_CLOEXEC: `to`, or a negative errno. */
+export function duplicateOnto(from: number, to: number): number {
+  const fd = dup3(from, to, O_CLOEXEC);
+  return fd >= 0 ? fd : -errno();
+}
+
 const stat = arena(4096);
 const statWords = new Uint32Array(stat.bytes.buffer, 0, 8);
 /** `st_mode` follows `st_nlink` on x86_64 and precedes it on arm64. */
@@ -65,6 +73,8 @@ export function socketInode(fd: number): number {
   if (((statWords[MODE_WORD] as number) & S_IFMT) !== S_IFSOCK) return -1;
   return (statWords[2] as number) + (statWords[3] as number) * 0x1_0000_0000;
 }
+
+export const isSocket = (fd: number): boolean => socketInode(fd) >= 0;
 
 const processVmReadv = native<
   (pid: number, local: number, locals: number, remote: number, remotes: number, flags: number) => number

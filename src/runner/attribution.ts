@@ -1,0 +1,135 @@
+/**
+ * Who causes a flow: a link decorator that tells the gateway, before a flow's first frame, which process, descriptor and call it comes from. Packets carry the id of their
+ * socket; the platform notes the caller of each call on a socket before the call can send anything.
+ */
+import { readFileSync } from 'node:fs';
+import { IpAddress } from '../netstack/address.ts';
+import { IpProtocol } from '../netstack/ip/ip.ts';
+import type { LinkCounters, LinkEndpoint, LinkReceiver } from '../netstack/link/link.ts';
+import type { Packet, PacketPool } from '../netstack/packet.ts';
+
+export interface FlowNotice {
+  readonly type: 'flow';
+  readonly protocol: 'tcp' | 'udp';
+  readonly local: { readonly address: string; readonly port: number };
+  readonly remote: { readonly address: string; readonly port: number };
+  readonly pid: number;
+  readonly tid: number;
+  readonly fd: number;
+  readonly socketId: number;
+  readonly callId: number;
+  readonly command: string;
+}
+
+/** Who used a socket last. */
+export interface Caller {
+  tid: number;
+  pid: number;
+  fd: number;
+}
+
+const SYN = 0x02;
+const ACK = 0x10;
+/** Datagram flows told of, kept so that each is told once; the oldest half is forgotten when there are more. */
+const MAX_FLOWS = 4096;
+
+const port = (bytes: Uint8Array, at: number): number => ((bytes[at] as number) << 8) | (bytes[at + 1] as number);
+
+/** /proc/PID/comm, as ps shows it. */
+function commandOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/comm`, 'utf8').trimEnd();
+  } catch {
+    return '';
+  }
+}
+
+export class AttributingLink implements LinkEndpoint {
+  /** Flows told of. */
+  flows = 0;
+  readonly #inner: LinkEndpoint;
+  readonly #callers = new Map<number, Caller>();
+  readonly #told = new Set<string>();
+  readonly #tell: (notice: FlowNotice) => void;
+
+  constructor(inner: LinkEndpoint, tell: (notice: FlowNotice) => void) {
+    this.#inner = inner;
+    this.#tell = tell;
+  }
+  /** The next packets of socket `socketId` are this caller's. */
+  note(socketId: number, tid: number, pid: number, fd: number): void {
+    const caller = this.#callers.get(socketId);
+    if (caller === undefined) this.#callers.set(socketId, { tid, pid, fd });
+    else if (caller.tid !== tid || caller.fd !== fd) Object.assign(caller, { tid, pid, fd });
+  }
+  forget(socketId: number): void {
+    this.#callers.delete(socketId);
+  }
+
+  transmit(packet: Packet): boolean {
+    if (packet.socketId !== 0) this.#look(packet);
+    return this.#inner.transmit(packet);
+  }
+  #look(packet: Packet): void {
+    const { protocol, bytes, l4 } = packet;
+    if (protocol === IpProtocol.Tcp) {
+      const flags = bytes[l4 + 13] as number;
+      // A connection that we open: later segments need no look, and a retransmitted SYN tells the same again.
+      if ((flags & (SYN | ACK)) === SYN) this.#report(packet, 'tcp');
+    } else if (protocol === IpProtocol.Udp) {
+      const { socketId, dst0, dst1, dst2, dst3 } = packet;
+      const key = `${socketId} ${port(bytes, l4)} ${dst0} ${dst1} ${dst2} ${dst3} ${port(bytes, l4 + 2)}`;
+      if (this.#told.has(key)) return;
+      if (this.#told.size >= MAX_FLOWS) this.#forgetHalf();
+      this.#told.add(key);
+      this.#report(packet, 'udp');
+    }
+  }
+  #forgetHalf(): void {
+    let left = MAX_FLOWS / 2;
+    for (const key of this.#told) {
+      if (left-- === 0) return;
+      this.#told.delete(key);
+    }
+  }
+  #report(packet: Packet, protocol: 'tcp' | 'udp'): void {
+    const { bytes, l4, socketId, callId } = packet;
+    const caller = this.#callers.get(socketId);
+    if (caller === undefined) return;
+    const local = new IpAddress(packet.src0, packet.src1, packet.src2, packet.src3);
+    const remote = new IpAddress(packet.dst0, packet.dst1, packet.dst2, packet.dst3);
+    this.flows++;
+    this.#tell({
+      type: 'flow',
+      protocol,
+      local: { address: local.toString(), port: port(bytes, l4) },
+      remote: { address: remote.toString(), port: port(bytes, l4 + 2) },
+      ...caller,
+      socketId,
+      callId,
+      command: commandOf(caller.pid),
+    });
+  }
+
+  get mtu(): number {
+    return this.#inner.mtu;
+  }
+  get linkAddress(): Uint8Array | undefined {
+    return this.#inner.linkAddress;
+  }
+  get capabilities(): number {
+    return this.#inner.capabilities;
+  }
+  get counters(): LinkCounters {
+    return this.#inner.counters;
+  }
+  get queued(): number {
+    return this.#inner.queued;
+  }
+  attach(receiver: LinkReceiver, pool?: PacketPool): void {
+    this.#inner.attach(receiver, pool);
+  }
+  close(): void {
+    this.#inner.close();
+  }
+}

@@ -1,0 +1,178 @@
+/**
+ * Shows poll events on a guest's socket that is in truth an AF_UNIX one. Guest end G, our end P:
+ *
+ * - IN: octets that P sent lie in G's queue. A further octet is a further edge for EPOLLET.
+ * - OUT: G's send buffer is the smallest the kernel gives. One octet of G's always lies unread in P (the resident); with a second one (the filler) G counts as full.
+ *   Taking one octet at P makes room and gives the edge.
+ * - RDHUP, HUP: P shuts down its sending side, both sides.
+ * - ERR: a stream's P is closed while the resident lies unread in it; a datagram's P drops its connection, which is undone when the error was read.
+ *
+ * Lowering IN, OUT and ERR works at G, so it needs a copy of it; in the strict plane they fall only in calls of the guest, where one is at hand. A stream that was never
+ * connected has no P: it shows OUT and HUP, as TCP does. (unix_poll, unix_dgram_poll, unix_writable and unix_release_sock of net/unix/af_unix.c; measured.)
+ */
+import { POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDHUP } from '../abi/poll.ts';
+import { close } from '../host/libc.ffi.ts';
+import {
+  autobind,
+  connectTo,
+  disconnectUnix,
+  SHUT_RD,
+  SHUT_RDWR,
+  SHUT_WR,
+  sendOctets,
+  setSendBuffer,
+  shutdownUnix,
+  takeError,
+  takeOctets,
+} from '../host/unix-socket.ffi.ts';
+import { NO_COPY } from './plane.ts';
+import type { Rendezvous } from './rendezvous.ts';
+
+/** What a placeholder can show; the other poll bits follow these. */
+export const SHOWN = POLLIN | POLLOUT | POLLERR | POLLHUP | POLLRDHUP;
+/** Of a stream that was never connected. */
+export const FRESH = POLLOUT | POLLHUP;
+const ALL_ENDED = POLLIN | POLLOUT | POLLRDHUP | POLLHUP;
+const ENDED = POLLRDHUP | POLLHUP;
+const NONE = -1;
+/** Octets kept in G's queue: each is an edge, and the queue is bounded. */
+const MAX_MARKS = 64;
+
+/** Makes G's buffer smallest. Before the guest has it, because it wakes pollers. */
+export const shrink = (guestEnd: number): number => setSendBuffer(guestEnd, 1);
+
+export abstract class Display {
+  /** What the guest sees, of SHOWN. */
+  shown: number;
+  /** P. */
+  protected peer: number;
+  protected marks = 0;
+  protected full = false;
+
+  constructor(peer: number, shown: number) {
+    this.peer = peer;
+    this.shown = shown;
+  }
+  /** Shows `events` as far as it can; true if they are shown. `edge` are events that rose anew though they were up. */
+  show(events: number, edge: number, copy: number): boolean {
+    const wanted = events & SHOWN;
+    if (wanted !== this.shown || (edge & POLLIN) !== 0) this.move(wanted, edge, copy);
+    return wanted === this.shown;
+  }
+  protected abstract move(wanted: number, edge: number, copy: number): void;
+
+  /** OUT follows `wanted`. */
+  protected moveOut(wanted: number, copy: number): void {
+    if ((wanted & POLLOUT) === 0) {
+      if (!this.full && copy !== NO_COPY) this.full = sendOctets(copy, 1) === 1;
+    } else if (this.full) {
+      takeOctets(this.peer, 1);
+      this.full = false;
+    }
+    this.shown = this.full ? this.shown & ~POLLOUT : this.shown | POLLOUT;
+  }
+  protected moveIn(wanted: number, edge: number, copy: number): void {
+    const ended = (this.shown & POLLRDHUP) !== 0;
+    if ((wanted & POLLIN) !== 0) {
+      const mark = this.marks === 0 || ((edge & POLLIN) !== 0 && this.marks < MAX_MARKS);
+      if (mark && !ended && sendOctets(this.peer, 1) === 1) this.marks++;
+    } else if (this.marks > 0 && copy !== NO_COPY) {
+      this.unmark(copy);
+    }
+    this.shown = this.marks > 0 || ended ? this.shown | POLLIN : this.shown & ~POLLIN;
+  }
+  /** Takes the marks out of G's queue. */
+  protected abstract unmark(copy: number): void;
+  /** Closes our end; what the guest still has of its own shows the end of the stream. */
+  close(): void {
+    if (this.peer !== NONE) close(this.peer);
+    this.peer = NONE;
+  }
+}
+
+export class StreamDisplay extends Display {
+  readonly #rendezvous: Rendezvous;
+
+  /** @param peer P of a pair, or -1 for a stream that is not connected yet */
+  constructor(rendezvous: Rendezvous, peer: number) {
+    super(peer, peer === NONE ? FRESH : POLLOUT);
+    this.#rendezvous = rendezvous;
+  }
+  protected move(wanted: number, edge: number, copy: number): void {
+    if (this.peer === NONE && !this.#attach(copy)) {
+      // Closed for good by an error: all that can change is that the error was read.
+      if ((this.shown & POLLERR) !== 0 && (wanted & POLLERR) === 0 && copy !== NO_COPY) {
+        takeError(copy);
+        this.shown &= ~POLLERR;
+      }
+      return;
+    }
+    if ((wanted & POLLERR) !== 0) {
+      this.close();
+      this.shown = ALL_ENDED | POLLERR;
+      return;
+    }
+    const ending = wanted & ENDED & ~this.shown;
+    this.moveIn(wanted, edge, copy);
+    if (ending !== 0) {
+      shutdownUnix(this.peer, (ending & POLLHUP) === 0 ? SHUT_WR : SHUT_RDWR);
+      this.shown |= POLLIN | ((ending & POLLHUP) === 0 ? POLLRDHUP : ENDED);
+    }
+    this.moveOut(wanted, copy);
+  }
+  /** A fresh stream gets its P: its guest end connects to our rendezvous. */
+  #attach(copy: number): boolean {
+    if (this.shown !== FRESH || copy === NO_COPY) return false;
+    this.peer = this.#rendezvous.meet(copy);
+    if (this.peer < 0) {
+      this.peer = NONE;
+      return false;
+    }
+    this.shown = POLLOUT;
+    sendOctets(copy, 1);
+    return true;
+  }
+  protected unmark(copy: number): void {
+    takeOctets(copy, this.marks);
+    this.marks = 0;
+  }
+}
+
+export class DatagramDisplay extends Display {
+  /** P's connection is dropped: the guest sees an error. */
+  #broken = false;
+
+  constructor(peer: number) {
+    super(peer, POLLOUT);
+  }
+  protected move(wanted: number, edge: number, copy: number): void {
+    if ((wanted & POLLERR) === 0 && this.#broken && copy !== NO_COPY) this.#mend(copy);
+    if (!this.#broken) {
+      const ending = wanted & ENDED & ~this.shown;
+      this.moveIn(wanted, edge, copy);
+      if (ending !== 0 && copy !== NO_COPY) {
+        shutdownUnix(copy, (ending & POLLHUP) === 0 ? SHUT_RD : SHUT_RDWR);
+        this.shown |= POLLIN | ((ending & POLLHUP) === 0 ? POLLRDHUP : ENDED);
+      }
+      this.moveOut(wanted, copy);
+    }
+    if ((wanted & POLLERR) !== 0 && !this.#broken && disconnectUnix(this.peer) === 0) {
+      // What lay unread in P is gone, the filler with it.
+      this.#broken = true;
+      this.full = false;
+      this.shown |= POLLERR | POLLOUT;
+    }
+  }
+  /** The error was read: P connects again, for which the guest's end gets a name of the kernel's choice. */
+  #mend(copy: number): void {
+    takeError(copy);
+    autobind(copy);
+    if (connectTo(this.peer, copy) !== 0) return;
+    sendOctets(copy, 1);
+    this.#broken = false;
+    this.shown &= ~POLLERR;
+  }
+  protected unmark(copy: number): void {
+    for (; this.marks > 0; this.marks--) takeOctets(copy, 1);
+  }
+}

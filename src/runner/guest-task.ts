@@ -1,0 +1,201 @@
+/** A guest thread under seccomp: its call in flight, its descriptors, and who it is. */
+import { readFileSync } from 'node:fs';
+import { close, fcntl } from '../host/libc.ffi.ts';
+import { pidfdGetfd, pidfdOpen, pidfdSignal, socketInode } from '../host/process.ffi.ts';
+import type { SeccompListener } from '../host/seccomp.ffi.ts';
+import type { Credentials } from '../socket/credentials.ts';
+import type { FdTable } from '../socket/fd-table.ts';
+import type { OpenFile } from '../socket/file.ts';
+import { type Scheduler, Task } from '../syscalls/task.ts';
+import { ProcessMemory } from './guest-memory.ts';
+import { NO_COPY, type Placeholder, type Plane } from './plane.ts';
+
+const F_GETFL = 3;
+const ESRCH = 3;
+const EINVAL = 22;
+const NONE = -1;
+const CAP_NET_ADMIN = 12;
+const CAP_NET_RAW = 13;
+
+const statusOf = (tid: number): string => {
+  try {
+    return readFileSync(`/proc/${tid}/status`, 'utf8');
+  } catch {
+    return '';
+  }
+};
+const field = (status: string, name: string): string => new RegExp(`^${name}:\\s*(\\S+)`, 'm').exec(status)?.[1] ?? '0';
+
+/** Read from /proc when a handler asks, which few calls do; kept until `forget`. */
+export class ProcCredentials implements Credentials {
+  readonly #tid: number;
+  #status: string | undefined = undefined;
+  /** A thread never moves to another process. */
+  #pid: number | undefined = undefined;
+
+  constructor(tid: number) {
+    this.#tid = tid;
+  }
+  /** Before each call: it may have changed since. */
+  forget(): void {
+    this.#status = undefined;
+  }
+  #number(name: string): number {
+    this.#status ??= statusOf(this.#tid);
+    return Number(field(this.#status, name));
+  }
+  #capable(capability: number): boolean {
+    this.#status ??= statusOf(this.#tid);
+    return ((BigInt(`0x${field(this.#status, 'CapEff')}`) >> BigInt(capability)) & 1n) === 1n;
+  }
+  get pid(): number {
+    return (this.#pid ??= this.#number('Tgid'));
+  }
+  /** Whether the process has a handler for `signal`. */
+  catches(signal: number): boolean {
+    this.#status ??= statusOf(this.#tid);
+    return ((BigInt(`0x${field(this.#status, 'SigCgt')}`) >> BigInt(signal - 1)) & 1n) === 1n;
+  }
+  get uid(): number {
+    return this.#number('Uid');
+  }
+  get gid(): number {
+    return this.#number('Gid');
+  }
+  get umask(): number {
+    this.#status ??= statusOf(this.#tid);
+    return Number.parseInt(field(this.#status, 'Umask'), 8);
+  }
+  /** The network is the guest's own, so every port of it is (net.ipv4.ip_unprivileged_port_start=0, as container engines set it). */
+  get netBindService(): boolean {
+    return true;
+  }
+  get netRaw(): boolean {
+    return this.#capable(CAP_NET_RAW);
+  }
+  get netAdmin(): boolean {
+    return this.#capable(CAP_NET_ADMIN);
+  }
+}
+
+/**
+ * The thread's descriptors. The kernel's table is the truth: a number is looked up there at each call (a copy by pidfd_getfd, then its inode), because
+ * dup2, close and the other threads of the process change it natively.
+ */
+export class GuestDescriptors implements FdTable {
+  readonly #tid: number;
+  readonly #plane: Plane;
+  /** Of this very thread; a thread id that is used again never reaches another one through it. */
+  #pidfd = NONE;
+  /** Our copy of descriptor `#copied`, for the length of a turn. */
+  #copy = NONE;
+  #copied = NONE;
+  #found: Placeholder | undefined = undefined;
+
+  constructor(tid: number, plane: Plane) {
+    this.#tid = tid;
+    this.#plane = plane;
+  }
+  get pidfd(): number {
+    if (this.#pidfd < 0) this.#pidfd = openPidfd(this.#tid);
+    return this.#pidfd;
+  }
+  /** A copy of the guest's descriptor, which the caller closes; or a negative errno. */
+  copyOf(fd: number): number {
+    if (fd < 0) return -EBADF;
+    const copy = pidfdGetfd(this.pidfd, fd);
+    if (copy !== -ESRCH) return copy;
+    this.#closePidfd();
+    return pidfdGetfd(this.pidfd, fd);
+  }
+  /** The placeholder behind `fd`. A copy of it stays at hand until `done`. */
+  find(fd: number): Placeholder | undefined {
+    if (fd === this.#copied) return this.#found;
+    this.done();
+    const copy = this.copyOf(fd);
+    if (copy < 0) return undefined;
+    const found = this.#plane.byInode(socketInode(copy));
+    if (found === undefined) {
+      close(copy);
+      return undefined;
+    }
+    this.#copy = copy;
+    this.#copied = fd;
+    this.#found = found;
+    return found;
+  }
+  /** A copy of `placeholder` if `fd` still leads to it, else NO_COPY. */
+  copyFor(placeholder: Placeholder, fd: number): number {
+    return this.find(fd) === placeholder ? this.#copy : NO_COPY;
+  }
+  /** The last one found was not the guest's to keep: its copy goes. */
+  done(): void {
+    if (this.#copy !== NONE) close(this.#copy);
+    this.#copy = this.#copied = NONE;
+    this.#found = undefined;
+  }
+
+  get(fd: number): OpenFile | undefined {
+    const found = this.find(fd);
+    if (found === undefined) return undefined;
+    const flags = fcntl(this.#copy, F_GETFL, 0);
+    if (flags >= 0) found.file.statusFlags = flags;
+    return found.file;
+  }
+  hasRoom(): boolean {
+    return true;
+  }
+  /** False once the thread has ended. */
+  get isAlive(): boolean {
+    return this.pidfd >= 0 && pidfdSignal(this.pidfd, 0) !== -ESRCH;
+  }
+  close(): void {
+    this.done();
+    this.#closePidfd();
+  }
+  #closePidfd(): void {
+    if (this.#pidfd >= 0) close(this.#pidfd);
+    this.#pidfd = NONE;
+  }
+}
+
+const EBADF = 9;
+
+function openPidfd(tid: number): number {
+  const fd = pidfdOpen(tid);
+  // Before Linux 6.9 only processes have one.
+  return fd === -EINVAL ? pidfdOpen(Number(field(statusOf(tid), 'Tgid'))) : fd;
+}
+
+export class GuestTask extends Task {
+  readonly descriptors: GuestDescriptors;
+  readonly process: ProcCredentials;
+  readonly guestMemory: ProcessMemory;
+  /** Of the notification that waits for its answer. */
+  idLow = 0;
+  idHigh = 0;
+  ipLow = 0;
+  ipHigh = 0;
+  /** The descriptor that the last call made, for who watches calls. */
+  newFd = NONE;
+
+  constructor(scheduler: Scheduler, tid: number, plane: Plane, listener: SeccompListener) {
+    const files = new GuestDescriptors(tid, plane);
+    const credentials = new ProcCredentials(tid);
+    const memory = new ProcessMemory(tid, () => listener.isValid(this.idLow, this.idHigh));
+    super(scheduler, { tid, memory, files, credentials });
+    this.descriptors = files;
+    this.process = credentials;
+    this.guestMemory = memory;
+  }
+  /** The descriptor that the call is about: the first argument of every call on a socket. */
+  get fd(): number {
+    return (this.registers[0] as number) | 0;
+  }
+  /** True for the call that this task holds, trapped again: the kernel restarts it after a signal, or the program does. */
+  isSameCall(nr: number, ipLow: number, ipHigh: number, registers: Uint32Array): boolean {
+    if (nr !== this.nr || ipLow !== this.ipLow || ipHigh !== this.ipHigh) return false;
+    for (let i = 0; i < registers.length; i++) if (registers[i] !== this.registers[i]) return false;
+    return true;
+  }
+}

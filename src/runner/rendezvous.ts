@@ -1,0 +1,59 @@
+/**
+ * Where a guest's end that exists already gets its other end: a listening socket of ours that no name leads to. Its file is removed as soon as we hold a descriptor of it
+ * (O_PATH), and connect() takes /proc/self/fd/N; an abstract name could be found by every process of the network namespace.
+ */
+import { mkdtempSync, rmdirSync, unlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { close, HostError } from '../host/libc.ffi.ts';
+import {
+  acceptUnix,
+  bindPath,
+  connectPath,
+  listenUnix,
+  openPath,
+  peerPid,
+  UNIX_STREAM,
+  unixSocket,
+} from '../host/unix-socket.ffi.ts';
+
+const BACKLOG = 16;
+const EINPROGRESS = 115;
+
+function check(result: number, call: string, what: string): number {
+  if (result < 0) throw new HostError(call, -result, what);
+  return result;
+}
+
+export class Rendezvous {
+  readonly #listener: number;
+  readonly #path: number;
+
+  /** @throws HostError */
+  constructor() {
+    const directory = mkdtempSync(join(tmpdir(), 'sandsock-'));
+    const name = join(directory, 's');
+    try {
+      this.#listener = check(unixSocket(UNIX_STREAM, true), 'socket', 'AF_UNIX');
+      check(bindPath(this.#listener, name), 'bind', name);
+      check(listenUnix(this.#listener, BACKLOG), 'listen', name);
+      this.#path = check(openPath(name), 'open', name);
+      unlinkSync(name);
+    } finally {
+      rmdirSync(directory);
+    }
+  }
+  /** Connects `guestEnd`, a fresh stream, to a new socket of ours, whose descriptor is returned; or a negative errno. */
+  meet(guestEnd: number): number {
+    const started = connectPath(guestEnd, `/proc/self/fd/${this.#path}`);
+    if (started < 0) return started;
+    const ours = acceptUnix(this.#listener);
+    if (ours < 0 || peerPid(ours) === process.pid) return ours;
+    close(ours);
+    return -EINPROGRESS;
+  }
+  close(): void {
+    close(this.#listener);
+    close(this.#path);
+  }
+}

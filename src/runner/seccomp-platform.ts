@@ -1,0 +1,232 @@
+/**
+ * Guests under seccomp user notification: each trapped call is received here, sent to the dispatcher if it is about one of our sockets, and otherwise let through or refused
+ * (foreign-calls.ts).
+ *
+ * Results are committed after the answer, because a signal cancels a notification at any moment: what the guest did not take is not lost. Readiness that falls is lowered before the
+ * answer. A thread has one call at a time, so a new one from a thread whose call is still held means that a signal took the old one away.
+ */
+import { ERESTARTSYS, Errno } from '../abi/errno.ts';
+import { close } from '../host/libc.ffi.ts';
+import { pidfdSignal } from '../host/process.ffi.ts';
+import type { SeccompListener } from '../host/seccomp.ffi.ts';
+import type { OpenFile } from '../socket/file.ts';
+import type { CrashReport, Dispatcher, Platform } from '../syscalls/dispatch.ts';
+import type { ForeignCalls } from './foreign-calls.ts';
+import { GuestTask } from './guest-task.ts';
+import { NO_COPY, type Plane } from './plane.ts';
+import { isCloexec, pollersOf, rewatch } from './pollers.ts';
+import type { SignalActions } from './signals.ts';
+
+const SIGPIPE = 13;
+const SIGKILL = 9;
+/** Tasks whose threads may have ended are looked for when so many more have appeared. */
+const SWEEP_GROWTH = 256;
+
+/** Where a call of that number goes first. */
+export type Route = 'socket' | 'descriptor' | 'two-descriptors' | 'foreign';
+
+export interface SeccompPlatformOptions {
+  readonly listener: SeccompListener;
+  readonly plane: Plane;
+  readonly routes: ReadonlyMap<number, Route>;
+  readonly foreign: ForeignCalls;
+  readonly signals: SignalActions;
+  /** The launcher's own thread: its calls are let through. */
+  readonly launcherTid: number;
+  readonly onCrash: (task: GuestTask, report: CrashReport) => void;
+}
+
+export class SeccompPlatform implements Platform<GuestTask> {
+  readonly #listener: SeccompListener;
+  readonly #plane: Plane;
+  readonly #routes: ReadonlyMap<number, Route>;
+  readonly #foreign: ForeignCalls;
+  readonly #signals: SignalActions;
+  readonly #launcherTid: number;
+  readonly #onCrash: SeccompPlatformOptions['onCrash'];
+  readonly #tasks = new Map<number, GuestTask>();
+  #sweepAt = SWEEP_GROWTH;
+  /** Calls received, and those of them that were let through or refused here. */
+  received = 0;
+  passed = 0;
+  #dispatcher: Dispatcher<GuestTask> | undefined = undefined;
+
+  constructor(options: SeccompPlatformOptions) {
+    this.#listener = options.listener;
+    this.#plane = options.plane;
+    this.#routes = options.routes;
+    this.#foreign = options.foreign;
+    this.#signals = options.signals;
+    this.#launcherTid = options.launcherTid;
+    this.#onCrash = options.onCrash;
+  }
+  set dispatcher(dispatcher: Dispatcher<GuestTask>) {
+    this.#dispatcher = dispatcher;
+  }
+
+  /** Receives one call, which the caller knows to wait, and serves it. */
+  serve(): void {
+    const listener = this.#listener;
+    if (!listener.receive()) return;
+    this.received++;
+    if (listener.tid === this.#launcherTid) {
+      this.#resume();
+      return;
+    }
+    const route = this.#routes.get(listener.nr);
+    if (route !== undefined && this.#isOurs(route)) this.#begin(this.#taskOf(listener.tid));
+    else this.#serveForeign();
+  }
+  #resume(): void {
+    this.passed++;
+    this.#listener.resume(this.#listener.idLow, this.#listener.idHigh);
+  }
+  #isOurs(route: Route): boolean {
+    if (route === 'socket') return true;
+    // Without a socket of ours every descriptor is foreign: the launch chain and all that never opens one pay no look-up.
+    if (route === 'foreign' || this.#plane.size === 0) return false;
+    this.releaseClosed();
+    const { args, tid } = this.#listener;
+    const { descriptors } = this.#taskOf(tid);
+    if (descriptors.find((args[0] as number) | 0) !== undefined) return true;
+    return route === 'two-descriptors' && descriptors.find((args[4] as number) | 0) !== undefined;
+  }
+  #serveForeign(): void {
+    const { tid, idLow, idHigh } = this.#listener;
+    this.passed++;
+    const verdict = this.#foreign.judge(this.#listener, () => this.#taskOf(tid));
+    if (verdict === 'resume') this.#listener.resume(idLow, idHigh);
+    else if (verdict !== 'held') this.#listener.answer(idLow, idHigh, verdict);
+  }
+
+  #taskOf(tid: number): GuestTask {
+    let task = this.#tasks.get(tid);
+    if (task === undefined) {
+      if (this.#tasks.size >= this.#sweepAt) this.#sweep();
+      task = new GuestTask(this.#dispatcher as Dispatcher<GuestTask>, tid, this.#plane, this.#listener);
+      this.#tasks.set(tid, task);
+    }
+    return task;
+  }
+  /** Forgets threads that have ended. */
+  #sweep(): void {
+    for (const [tid, task] of this.#tasks) {
+      if (task.descriptors.isAlive) continue;
+      this.#dispatcher?.abandon(task);
+      task.descriptors.close();
+      this.#tasks.delete(tid);
+    }
+    this.#sweepAt = this.#tasks.size + SWEEP_GROWTH;
+  }
+
+  #begin(task: GuestTask): void {
+    const listener = this.#listener;
+    const dispatcher = this.#dispatcher as Dispatcher<GuestTask>;
+    this.releaseClosed();
+    task.process.forget();
+    task.guestMemory.trust();
+    const { nr, ipLow, ipHigh, args } = listener;
+    const again = !task.idle && task.isSameCall(nr, ipLow, ipHigh, args);
+    task.idLow = listener.idLow;
+    task.idHigh = listener.idHigh;
+    if (again && this.#endsWith(task)) {
+      dispatcher.interrupt(task);
+    } else {
+      dispatcher.abandon(task);
+      task.ipLow = ipLow;
+      task.ipHigh = ipHigh;
+      dispatcher.begin(task, nr, args);
+      if (!task.idle) task.guestMemory.doubt();
+    }
+    task.descriptors.done();
+  }
+  /** A held call came again after a signal. True if it ends now, with what it had done so far or EINTR; false if it begins anew. */
+  #endsWith(task: GuestTask): boolean {
+    if (task.partialOr !== undefined) return true;
+    return task.rule === 'interrupt' && this.#signals.mayRestart(task.process.pid);
+  }
+
+  /** Releases what the guests have closed natively. Before each call on a socket: the guest may rely on it (a port that is free again). */
+  releaseClosed(): void {
+    if (this.#plane.closedSince((placeholder) => placeholder.file.release()) > 0) this.#abandonOrphans();
+  }
+  /** Calls that still wait though their thread is gone keep their files alive. */
+  #abandonOrphans(): void {
+    for (const task of this.#tasks.values()) {
+      if (!task.idle && !this.#listener.isValid(task.idLow, task.idHigh)) this.#dispatcher?.abandon(task);
+    }
+  }
+
+  beforeDeliver(task: GuestTask, file: OpenFile, events: number): void {
+    const placeholder = this.#plane.byFile(file);
+    if (placeholder === undefined) return;
+    const lowered = placeholder.shown & events;
+    if (lowered === placeholder.shown) return;
+    const copy = task.descriptors.copyFor(placeholder, task.fd);
+    if (this.#plane.show(placeholder, lowered, copy) || copy === NO_COPY) return;
+    this.#replace(task, file, events);
+  }
+  /** Some states cannot be gone back from (a closed stream that is to be connected anew): the descriptor gets a new guest's end. */
+  #replace(task: GuestTask, file: OpenFile, events: number): void {
+    const placeholder = this.#plane.byFile(file);
+    if (placeholder === undefined) return;
+    const { inode } = placeholder;
+    const guestEnd = this.#plane.replace(placeholder);
+    if (guestEnd < 0) return;
+    const { idLow, idHigh, fd } = task;
+    const seen = pollersOf(task.tid, fd, inode);
+    this.#listener.replaceFd(idLow, idHigh, guestEnd, fd, isCloexec(task.tid, fd));
+    for (const poller of seen) rewatch(task.descriptors, poller, fd, guestEnd);
+    this.#plane.show(placeholder, events, guestEnd);
+    close(guestEnd);
+    task.descriptors.done();
+  }
+  deliver(task: GuestTask, result: number, sigpipe: boolean): boolean {
+    const taken = sigpipe ? this.#deliverWithSigpipe(task, result) : this.#answer(task, result);
+    this.#settle(task);
+    return taken;
+  }
+  #answer(task: GuestTask, result: number): boolean {
+    // The kernel restarts what a signal interrupted by itself; a held call is only ever answered.
+    return this.#listener.answer(task.idLow, task.idHigh, result === -ERESTARTSYS ? -Errno.EINTR : result);
+  }
+  /** The signal would interrupt the call that it belongs to, so it comes after the answer where a handler waits for it; where it ends the process it comes before, and nothing runs in between. */
+  #deliverWithSigpipe(task: GuestTask, result: number): boolean {
+    const { pidfd } = task.descriptors;
+    if (!task.process.catches(SIGPIPE)) pidfdSignal(pidfd, SIGPIPE);
+    const taken = this.#answer(task, result);
+    if (taken && task.process.catches(SIGPIPE)) pidfdSignal(pidfd, SIGPIPE);
+    return taken;
+  }
+  deliverFile(task: GuestTask, file: OpenFile, cloexec: boolean): boolean {
+    const { idLow, idHigh } = task;
+    const guestEnd = this.#plane.open(file);
+    if (guestEnd < 0) {
+      // Not even we could make one (ENFILE), or the watches are used up, which the guest sees as a lack of memory.
+      this.#listener.answer(idLow, idHigh, guestEnd === -Errno.ENOSPC ? -Errno.ENOBUFS : guestEnd);
+      return false;
+    }
+    // Ended by the close of the guest's last descriptor; where none is made, by our own close below.
+    file.retain();
+    task.newFd = this.#listener.answerWithFd(idLow, idHigh, guestEnd, cloexec);
+    close(guestEnd);
+    if (task.newFd < 0) this.#listener.answer(idLow, idHigh, task.newFd);
+    this.#settle(task);
+    return task.newFd >= 0;
+  }
+  rolledBack(task: GuestTask, file: OpenFile): void {
+    const placeholder = this.#plane.byFile(file);
+    if (placeholder !== undefined) this.#plane.show(placeholder, file.poll(), NO_COPY);
+    this.#settle(task);
+  }
+  /** The call has its answer. What rose with it is shown at the end of the turn. */
+  #settle(task: GuestTask): void {
+    if (task.subject !== undefined) this.#plane.touch(task.subject);
+    task.descriptors.done();
+  }
+  crashed(task: GuestTask, report: CrashReport): number | undefined {
+    this.#onCrash(task, report);
+    pidfdSignal(task.descriptors.pidfd, SIGKILL);
+    return undefined;
+  }
+}

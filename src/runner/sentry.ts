@@ -1,0 +1,247 @@
+/**
+ * The sentry: one guest program with its children, the dispatcher that answers their socket calls, the stack behind it, and the link to a gateway.
+ *
+ * One turn of its loop: frames in, timers, notified calls, calls that were woken, frames out, readiness that rose. Nothing here waits.
+ */
+import { EventEmitter } from 'node:events';
+import { constants } from 'node:os';
+import { NR_AMD64 } from '../abi/nr-amd64.ts';
+import { NR_ARM64 } from '../abi/nr-arm64.ts';
+import { HostRandom, monotonic, realtimeOffset } from '../host/clock.ts';
+import { EPOLLIN } from '../host/epoll.ffi.ts';
+import { close } from '../host/libc.ffi.ts';
+import { pidfdOpen, pidfdSignal } from '../host/process.ffi.ts';
+import { SeccompListener, seccompGap } from '../host/seccomp.ffi.ts';
+import { type Instant, TimerHeap } from '../lib/clock.ts';
+import { Stack } from '../netstack/stack.ts';
+import { TcpLayer } from '../netstack/tcp/tcp-layer.ts';
+import { SocketFactory } from '../socket/factory.ts';
+import {
+  type CallStatistics,
+  type CrashReport,
+  Dispatcher,
+  type Observer,
+  type Unsupported,
+} from '../syscalls/dispatch.ts';
+import { SOCKET_CALLS, systemCalls } from '../syscalls/table.ts';
+import { findCommand } from './command.ts';
+import { RunError } from './errors.ts';
+import { AUDIT_ARCH, buildFilter } from './filter.ts';
+import { ForeignCalls } from './foreign-calls.ts';
+import type { GuestTask } from './guest-task.ts';
+import { type Launched, launch } from './launch.ts';
+import type { StdioEntry } from './launch-protocol.ts';
+import { Loop, type Stepped } from './loop.ts';
+import { callersSoftFileLimit, type Isolation, launchChain, strongestIsolation, weakness } from './namespaces.ts';
+import { type Route, SeccompPlatform } from './seccomp-platform.ts';
+import { SignalActions } from './signals.ts';
+import { StrictPlane } from './strict-plane.ts';
+import { UnixNames } from './unix-names.ts';
+
+export interface SentryOptions {
+  readonly cwd?: string;
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  /** Descriptors of ours for the guest's 0, 1 and 2; ours unless said. */
+  readonly stdio?: readonly StdioEntry[];
+  /** Sees every call on a socket. */
+  readonly observer?: Observer<GuestTask>;
+  /** SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP, on unless said: better with several guest threads, worse on a machine without an idle core. */
+  readonly syncWakeUp?: boolean;
+}
+
+export interface SentrySummary {
+  /** Trapped calls, and how many of them were none of ours. */
+  readonly received: number;
+  readonly passed: number;
+  readonly calls: readonly CallStatistics[];
+  readonly unsupported: readonly Unsupported[];
+  readonly crashes: number;
+}
+
+interface SentryEvents {
+  /** Something worth a line on stderr. */
+  readonly warning: [text: string];
+  /** A call of the guest met a bug of ours; the guest was ended. */
+  readonly crash: [report: CrashReport];
+}
+
+const ARCHITECTURE =
+  process.arch === 'arm64'
+    ? ({ name: 'arm64', numbers: NR_ARM64, audit: AUDIT_ARCH.arm64 } as const)
+    : ({ name: 'x86_64', numbers: NR_AMD64, audit: AUDIT_ARCH.x64 } as const);
+
+/** Natively right on a placeholder: a socket has no position (ESPIPE), and pipes are not sockets. */
+const NATIVE = new Set(['pread64', 'pwrite64', 'preadv', 'pwritev', 'tee', 'vmsplice']);
+/** Calls whose second descriptor, the third argument, may be ours as well. */
+const TWO_DESCRIPTORS = new Set(['splice']);
+/** Also the second argument. */
+const ABSENT = new Set(['io_uring_setup', 'io_uring_enter', 'io_uring_register', 'epoll_ctl_old', 'epoll_wait_old']);
+
+export const trappedCalls: readonly string[] = SOCKET_CALLS.filter((name) => !NATIVE.has(name) && !ABSENT.has(name));
+
+function routes(): Map<number, Route> {
+  const map = new Map<number, Route>();
+  const numbers: Readonly<Record<string, number>> = ARCHITECTURE.numbers;
+  for (const name of trappedCalls) {
+    const nr = numbers[name];
+    if (nr === undefined) continue;
+    if (name === 'socket') map.set(nr, 'socket');
+    else map.set(nr, TWO_DESCRIPTORS.has(name) ? 'two-descriptors' : 'descriptor');
+  }
+  return map;
+}
+
+const SIGNALLED = 128;
+const SIGTERM = 15;
+
+export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
+  readonly isolation: Isolation;
+  readonly stack: Stack;
+  readonly dispatcher: Dispatcher<GuestTask>;
+  /** Exit status as docker run gives it: the guest's own, or 128 + signal. */
+  readonly exited: Promise<number>;
+  readonly #launched: Launched;
+  readonly #listener: SeccompListener;
+  readonly #plane = new StrictPlane();
+  readonly #platform: SeccompPlatform;
+  readonly #unix: UnixNames;
+  readonly #loop: Loop;
+  #deadline: Instant | undefined = undefined;
+  /** Of the guest's own program, once it runs. */
+  #guest = -1;
+  /** Sent as soon as the guest runs. */
+  #pendingSignal: number | undefined = undefined;
+
+  /** Starts `command` in a sandbox. @throws RunError */
+  static async start(command: string, args: readonly string[], options: SentryOptions = {}): Promise<Sentry> {
+    const gap = seccompGap();
+    if (gap !== undefined) throw new RunError('E_UNSUPPORTED_KERNEL', gap.what, gap.remedy);
+    const cwd = options.cwd ?? process.cwd();
+    const env = definedOnly(options.env ?? process.env);
+    findCommand(command, env['PATH'], cwd);
+    const isolation = await strongestIsolation(process.getuid?.() === 0);
+    const argv = launchChain(isolation, [command, ...args], {
+      dropCapabilities: process.getuid?.() === 0 && !isolation.user,
+      softFiles: callersSoftFileLimit(),
+    });
+    const filter = buildFilter({
+      auditArch: ARCHITECTURE.audit,
+      numbers: ARCHITECTURE.numbers,
+      trapped: trappedCalls,
+    });
+    const launched = await launch({ filter, argv, env, cwd, stdio: options.stdio ?? [0, 1, 2] });
+    return new Sentry(launched, isolation, options);
+  }
+
+  private constructor(launched: Launched, isolation: Isolation, options: SentryOptions) {
+    super();
+    this.#launched = launched;
+    this.isolation = isolation;
+    this.#listener = new SeccompListener(launched.listenerFd);
+    const gap = this.#listener.probe();
+    if (gap !== undefined) throw new RunError('E_UNSUPPORTED_KERNEL', gap.what, gap.remedy);
+    if (options.syncWakeUp !== false) this.#listener.setSyncWakeUp(true);
+
+    const clock = new TimerHeap(monotonic());
+    this.stack = new Stack({ clock, random: new HostRandom(), tcp: (env) => new TcpLayer(env) });
+    const offset = realtimeOffset();
+    const sockets = new SocketFactory(this.stack, (at) => at + offset);
+    const signals = new SignalActions();
+    const unsupported = (call: string, what: string, errno: string): void =>
+      this.dispatcher.unsupported(call, what, errno);
+    this.#unix = new UnixNames({
+      listener: this.#listener,
+      clock,
+      networkNamespace: isolation.network,
+      isRoot: process.getuid?.() === 0,
+      unsupported,
+    });
+    this.#platform = new SeccompPlatform({
+      listener: this.#listener,
+      plane: this.#plane,
+      routes: routes(),
+      foreign: new ForeignCalls({
+        numbers: ARCHITECTURE.numbers,
+        signals,
+        unix: this.#unix,
+        unsupported,
+        onGuest: (tid) => this.#guestStarts(tid),
+      }),
+      signals,
+      launcherTid: launched.launcherTid,
+      onCrash: (_task, report) => this.emit('crash', report),
+    });
+    this.dispatcher = new Dispatcher<GuestTask>({
+      table: systemCalls({ architecture: ARCHITECTURE.name, sockets, descriptors: false }),
+      clock,
+      platform: this.#platform,
+    });
+    this.dispatcher.observer = options.observer;
+    this.#platform.dispatcher = this.dispatcher;
+    this.#loop = new Loop(this);
+    this.#loop.add(launched.listenerFd, EPOLLIN, () => this.#platform.serve());
+    this.#loop.add(this.#plane.watchFd, EPOLLIN, () => this.#platform.releaseClosed());
+    this.exited = this.#watchEnd();
+    const text = weakness(isolation);
+    if (text !== undefined) process.nextTick(() => this.emit('warning', text));
+    this.#loop.turn();
+  }
+
+  begin(now: Instant): void {
+    this.stack.step(now);
+  }
+  end(): boolean {
+    this.#deadline = this.stack.step();
+    const more = this.dispatcher.run();
+    // What the calls sent leaves in this turn.
+    this.#deadline = this.stack.step();
+    this.#plane.flush();
+    return more || this.dispatcher.hasWork;
+  }
+  nextDeadline(): Instant | undefined {
+    return this.#deadline;
+  }
+
+  async #watchEnd(): Promise<number> {
+    try {
+      const { code, signal } = await this.#launched.ended;
+      return code ?? SIGNALLED + (signal === null ? 0 : constants.signals[signal]);
+    } finally {
+      // The thread's own calls are trapped while it ends.
+      await this.#launched.dispose();
+      this.#close();
+    }
+  }
+  #close(): void {
+    this.#loop.close();
+    this.#plane.close();
+    this.#unix.close();
+    close(this.#launched.listenerFd);
+    if (this.#guest >= 0) close(this.#guest);
+    this.#guest = -1;
+  }
+
+  #guestStarts(tid: number): void {
+    this.#guest = pidfdOpen(tid);
+    if (this.#pendingSignal !== undefined) pidfdSignal(this.#guest, this.#pendingSignal);
+  }
+  /** Sends a signal to the guest's program; before it runs, it waits for it. */
+  kill(signal: number = SIGTERM): void {
+    if (this.#guest >= 0) pidfdSignal(this.#guest, signal);
+    else this.#pendingSignal = signal;
+  }
+
+  summary(): SentrySummary {
+    return {
+      received: this.#platform.received,
+      passed: this.#platform.passed,
+      calls: this.dispatcher.statistics(),
+      unsupported: this.dispatcher.unsupportedRequests(),
+      crashes: this.dispatcher.crashes,
+    };
+  }
+}
+
+function definedOnly(env: Readonly<Record<string, string | undefined>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined));
+}

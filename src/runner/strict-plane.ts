@@ -1,0 +1,196 @@
+/** The strict plane: placeholders show readiness and carry nothing; every transfer is trapped and answered by the dispatcher. */
+import { POLLERR, POLLIN, POLLOUT } from '../abi/poll.ts';
+import { SOCK_STREAM } from '../abi/socket.ts';
+import { close, HostError } from '../host/libc.ffi.ts';
+import { socketInode } from '../host/process.ffi.ts';
+import {
+  CloseWatch,
+  pairSecond,
+  sendOctets,
+  UNIX_DGRAM,
+  UNIX_STREAM,
+  unixPair,
+  unixSocket,
+} from '../host/unix-socket.ffi.ts';
+import type { OpenFile } from '../socket/file.ts';
+import { Socket } from '../socket/socket.ts';
+import { Waiter } from '../socket/wait-queue.ts';
+import { DatagramDisplay, type Display, FRESH, SHOWN, StreamDisplay, shrink } from './display.ts';
+import { NO_COPY, type Placeholder, type Plane } from './plane.ts';
+import { Rendezvous } from './rendezvous.ts';
+
+const O_NONBLOCK = 0o4000;
+const NO_PEER = -1;
+/** Without a copy of the guest's end these cannot be lowered. */
+const FALLS_IN_CALLS = POLLIN | POLLOUT | POLLERR;
+
+class StrictPlaceholder implements Placeholder {
+  readonly file: OpenFile;
+  inode = 0;
+  display: Display;
+  /** Guest's ends that live: more than one only while a replaced one has descriptors left. */
+  ends = 0;
+  /** Events that rose since the last flush. */
+  risen = 0;
+  touched = false;
+  readonly waiter: Waiter;
+
+  constructor(file: OpenFile, display: Display, dirty: StrictPlaceholder[]) {
+    this.file = file;
+    this.display = display;
+    this.waiter = new Waiter((events) => {
+      if (this.risen === 0 && !this.touched) dirty.push(this);
+      this.risen |= events;
+    });
+  }
+  get shown(): number {
+    return this.display.shown;
+  }
+}
+
+/** One guest's end, until its last descriptor is closed. */
+interface GuestEnd {
+  readonly placeholder: StrictPlaceholder;
+  readonly inode: number;
+}
+
+const isStream = (file: OpenFile): boolean => file instanceof Socket && file.type === SOCK_STREAM;
+
+export class StrictPlane implements Plane {
+  readonly #watch: CloseWatch;
+  readonly #rendezvous: Rendezvous;
+  readonly #byInode = new Map<number, StrictPlaceholder>();
+  readonly #byFile = new Map<OpenFile, StrictPlaceholder>();
+  readonly #byWatch = new Map<number, GuestEnd>();
+  readonly #dirty: StrictPlaceholder[] = [];
+  #opened: StrictPlaceholder | undefined = undefined;
+
+  /** @throws HostError where no inotify instance can be made */
+  constructor() {
+    this.#watch = new CloseWatch();
+    if (this.#watch.fd < 0) {
+      throw new HostError('inotify_init1', -this.#watch.fd, 'raise the sysctl fs.inotify.max_user_instances');
+    }
+    this.#rendezvous = new Rendezvous();
+  }
+  get watchFd(): number {
+    return this.#watch.fd;
+  }
+  get size(): number {
+    return this.#byFile.size;
+  }
+  get opened(): Placeholder {
+    return this.#opened as Placeholder;
+  }
+  byInode(inode: number): Placeholder | undefined {
+    return this.#byInode.get(inode);
+  }
+  byFile(file: OpenFile): Placeholder | undefined {
+    return this.#byFile.get(file);
+  }
+  drain(): void {
+    // Nothing of the guest's passes by us in this plane.
+  }
+
+  open(file: OpenFile): number {
+    const guestEnd = this.#makeEnd(file);
+    if (guestEnd < 0) return guestEnd;
+    const placeholder = new StrictPlaceholder(file, this.#made, this.#dirty);
+    const failed = this.#enter(placeholder, guestEnd);
+    if (failed < 0) return failed;
+    this.#byFile.set(file, placeholder);
+    file.waiters.add(placeholder.waiter, SHOWN);
+    this.#opened = placeholder;
+    return guestEnd;
+  }
+  replace(old: Placeholder): number {
+    const placeholder = old as StrictPlaceholder;
+    const guestEnd = this.#makeEnd(placeholder.file);
+    if (guestEnd < 0) return guestEnd;
+    placeholder.display.close();
+    placeholder.display = this.#made;
+    const failed = this.#enter(placeholder, guestEnd);
+    return failed < 0 ? failed : guestEnd;
+  }
+
+  #made: Display = undefined as unknown as Display;
+  /** A guest's end that shows what `file` is ready for, and its display in `#made`. */
+  #makeEnd(file: OpenFile): number {
+    const events = file.poll() & SHOWN;
+    const nonblocking = (file.statusFlags & O_NONBLOCK) !== 0;
+    const stream = isStream(file);
+    const fresh = stream && events === FRESH;
+    const type = stream ? UNIX_STREAM : UNIX_DGRAM;
+    const guestEnd = fresh ? unixSocket(type, nonblocking) : unixPair(type, nonblocking);
+    if (guestEnd < 0) return guestEnd;
+    shrink(guestEnd);
+    const peer = fresh ? NO_PEER : pairSecond();
+    if (!fresh) sendOctets(guestEnd, 1);
+    this.#made = stream ? new StreamDisplay(this.#rendezvous, peer) : new DatagramDisplay(peer);
+    this.#made.show(events, 0, guestEnd);
+    return guestEnd;
+  }
+  /** Puts a guest's end into the maps and watches it; closes it if that fails. */
+  #enter(placeholder: StrictPlaceholder, guestEnd: number): number {
+    const watch = this.#watch.add(guestEnd);
+    if (watch < 0) {
+      placeholder.display.close();
+      close(guestEnd);
+      return watch;
+    }
+    const inode = socketInode(guestEnd);
+    placeholder.inode = inode;
+    placeholder.ends++;
+    this.#byInode.set(inode, placeholder);
+    this.#byWatch.set(watch, { placeholder, inode });
+    return 0;
+  }
+
+  show(placeholder: Placeholder, events: number, copy: number): boolean {
+    return (placeholder as StrictPlaceholder).display.show(events, 0, copy);
+  }
+  touch(file: OpenFile): void {
+    const placeholder = this.#byFile.get(file);
+    if (placeholder === undefined || placeholder.touched) return;
+    placeholder.touched = true;
+    if (placeholder.risen === 0) this.#dirty.push(placeholder);
+  }
+  flush(): void {
+    const list = this.#dirty;
+    for (const placeholder of list) {
+      const { risen, display } = placeholder;
+      placeholder.risen = 0;
+      placeholder.touched = false;
+      // What fell meanwhile stays until a call lowers it: a pump of events must not need the guest's end.
+      if (placeholder.ends > 0)
+        display.show(placeholder.file.poll() | (display.shown & FALLS_IN_CALLS), risen, NO_COPY);
+    }
+    list.length = 0;
+  }
+  closedSince(closed: (placeholder: Placeholder) => void): number {
+    let count = 0;
+    this.#watch.drain((watch) => {
+      const end = this.#byWatch.get(watch);
+      if (end === undefined) return;
+      this.#byWatch.delete(watch);
+      this.#byInode.delete(end.inode);
+      if (--end.placeholder.ends > 0) return;
+      this.#forget(end.placeholder);
+      closed(end.placeholder);
+      count++;
+    });
+    return count;
+  }
+  #forget(placeholder: StrictPlaceholder): void {
+    placeholder.waiter.leave();
+    placeholder.display.close();
+    this.#byFile.delete(placeholder.file);
+  }
+  close(): void {
+    for (const placeholder of this.#byFile.values()) this.#forget(placeholder);
+    this.#byInode.clear();
+    this.#byWatch.clear();
+    this.#rendezvous.close();
+    close(this.#watch.fd);
+  }
+}

@@ -1,0 +1,388 @@
+/**
+ * Unix sockets of the guest are the kernel's own, inside the guest's network namespace, which isolates abstract names. Names in the file system cross namespaces, so
+ * bind, connect and send by name are done here, on a copy of the guest's descriptor: the name is read once, and never again by the kernel.
+ *
+ * A path may be connected to only if a guest of this sandbox bound it. That is known by inode: bind() notes the inode that the socket got, asked of the socket
+ * itself and kept open, so that its number cannot be another's later; connect() opens the name (O_PATH) under the guest's root or working directory, compares, and connects through that very
+ * descriptor. Everything else does not exist (ENOENT): the host's D-Bus, resolver and container sockets are out of reach.
+ *
+ * Left out: credentials of a connection made here are the supervisor's (SO_PEERCRED shows its user, and a process id of 0); descriptors and other control
+ * messages on a datagram socket are refused, since they cannot be sent on behalf of the guest; a chrooted guest sees /proc/self/fd/N/NAME as the name it bound.
+ */
+import { Errno } from '../abi/errno.ts';
+import { AF_UNIX, AF_UNSPEC, SOCK_DGRAM } from '../abi/socket.ts';
+import { fromWords } from '../abi/struct.ts';
+import { close, fcntl } from '../host/libc.ffi.ts';
+import { isSocket } from '../host/process.ffi.ts';
+import type { SeccompListener } from '../host/seccomp.ffi.ts';
+import {
+  asFileUser,
+  bindName,
+  boundFile,
+  connectName,
+  identityOf,
+  inDirectory,
+  isUnlinked,
+  openDirectory,
+  openInRoot,
+  openName,
+  openNameItself,
+  sendToName,
+} from '../host/unix-name.ffi.ts';
+import { socketDomain, socketType } from '../host/unix-socket.ffi.ts';
+import { type Alarm, type Clock, millis } from '../lib/clock.ts';
+import type { GuestMemory } from '../socket/guest-memory.ts';
+import type { Judgement } from './foreign-calls.ts';
+import type { GuestTask } from './guest-task.ts';
+
+const F_GETFL = 3;
+const F_SETFL = 4;
+const O_NONBLOCK = 0o4000;
+const MSG_DONTWAIT = 0x40;
+/** Octets of `struct sockaddr_un`, and of the largest name that the kernel copies in (struct sockaddr_storage). */
+const FAMILY_OCTETS = 2;
+const SUN_OCTETS = 110;
+const STORAGE_OCTETS = 128;
+const MAX_DATAGRAM = 4 * 1024 * 1024;
+/** Names that guests may have bound at a time; each holds a descriptor of ours. */
+const MAX_BOUND = 1024;
+/** The kernel tells nobody when another socket's queue has room for us. */
+const RETRY = millis(5);
+
+const SLASH = 0x2f;
+const DOT = 0x2e;
+
+interface Held {
+  readonly idLow: number;
+  readonly idHigh: number;
+  readonly copy: number;
+  readonly attempt: () => number;
+  readonly done: () => void;
+}
+
+export interface UnixNamesOptions {
+  readonly listener: SeccompListener;
+  readonly clock: Clock;
+  /** Abstract names are the guest's own. */
+  readonly networkNamespace: boolean;
+  /** The supervisor may act as another user on files. */
+  readonly isRoot: boolean;
+  readonly unsupported: (call: string, what: string, errno: string) => void;
+}
+
+export class UnixNames {
+  readonly #options: UnixNamesOptions;
+  /** Inodes that guests bound, each with the descriptor that keeps its number. */
+  readonly #bound = new Map<string, number>();
+  readonly #held: Held[] = [];
+  readonly #alarm: Alarm;
+
+  constructor(options: UnixNamesOptions) {
+    this.#options = options;
+    this.#alarm = options.clock.alarm(() => this.#retry());
+  }
+
+  bind(listener: SeccompListener, task: GuestTask): Judgement {
+    return this.#onCopy('bind', listener, task, (copy) => {
+      const name = readName(task.guestMemory, pointer(listener, 1), listener.args[4] as number);
+      if (typeof name === 'number') return name;
+      const path = pathOf(name);
+      if (path === undefined) return this.#abstract('bind', name) ?? bindName(copy, name);
+      return this.#bindPath(task, copy, name, path);
+    });
+  }
+  connect(listener: SeccompListener, task: GuestTask): Judgement {
+    return this.#onCopy('connect', listener, task, (copy) => {
+      const name = readName(task.guestMemory, pointer(listener, 1), listener.args[4] as number);
+      if (typeof name === 'number') return name;
+      const path = pathOf(name);
+      if (path === undefined) {
+        return this.#abstract('connect', name) ?? this.#attempt(copy, 0, () => connectNow(copy, name));
+      }
+      const target = this.#known(task, path);
+      if (target < 0) return target;
+      const through = nameOfDescriptor(target);
+      return this.#attempt(copy, 0, () => connectNow(copy, through), target);
+    });
+  }
+  sendto(listener: SeccompListener, task: () => GuestTask): Judgement {
+    // Without a name in the registers the kernel reads none.
+    if (listener.args[8] === 0 && listener.args[9] === 0) return 'resume';
+    const { args } = listener;
+    const [flags, nameLen] = [args[6] as number, args[10] as number];
+    const [buffer, size, at] = [pointer(listener, 1), pointer(listener, 2), pointer(listener, 4)];
+    return this.#onCopy('sendto', listener, task(), (copy) => {
+      const name = readName(task().guestMemory, at, nameLen);
+      if (typeof name === 'number') return name;
+      const data = readData(task().guestMemory, buffer, size);
+      return typeof data === 'number' ? data : this.#sendTo(task(), copy, data, flags, name);
+    });
+  }
+  sendmsg(listener: SeccompListener, task: GuestTask): Judgement {
+    return this.#onCopy('sendmsg', listener, task, (copy) => {
+      // A stream's name is not used, so nothing that the message points to leads out.
+      if (socketType(copy) !== SOCK_DGRAM) return 'resume';
+      return this.#sendMessage(task, copy, pointer(listener, 1), listener.args[4] as number);
+    });
+  }
+  sendmmsg(listener: SeccompListener, task: GuestTask): Judgement {
+    return this.#onCopy('sendmmsg', listener, task, (copy) => {
+      if (socketType(copy) !== SOCK_DGRAM) return 'resume';
+      if (listener.args[4] === 0) return 0;
+      const at = pointer(listener, 1);
+      // One at a time, as the call may do when it would have to wait; the program sends the rest.
+      const sent = this.#sendMessage(task, copy, at, listener.args[6] as number);
+      if (typeof sent !== 'number' || sent < 0) return sent;
+      const length = new Uint8Array(Uint32Array.of(sent).buffer);
+      return task.guestMemory.write(at + MSGHDR_OCTETS, length, 0, 4) === 4 ? 1 : -Errno.EFAULT;
+    });
+  }
+
+  /** Runs `work` on a copy of the descriptor, which must be a unix socket; closes the copy unless the call is held. */
+  #onCopy(call: string, listener: SeccompListener, task: GuestTask, work: (copy: number) => Judgement): Judgement {
+    const copy = task.descriptors.copyOf((listener.args[0] as number) | 0);
+    if (copy < 0) return -Errno.EBADF;
+    let judgement: Judgement = -Errno.ENOTSOCK;
+    if (isSocket(copy)) judgement = socketDomain(copy) === AF_UNIX ? work(copy) : this.#inherited(call);
+    if (judgement !== 'held') close(copy);
+    return judgement;
+  }
+  /** A network socket that the caller left open for us may be used, not turned to another peer. */
+  #inherited(call: string): number {
+    this.#options.unsupported(call, 'a socket inherited from the host', 'EPERM');
+    return -Errno.EPERM;
+  }
+  #abstract(call: string, name: Uint8Array): number | undefined {
+    if (this.#options.networkNamespace || familyOf(name) === AF_UNSPEC) return undefined;
+    this.#options.unsupported(call, 'an abstract unix name without a network namespace', 'EPERM');
+    return -Errno.EPERM;
+  }
+
+  /** A new descriptor (O_PATH) of the bound socket that `path` leads to, or -ENOENT. */
+  #known(task: GuestTask, path: Uint8Array): number {
+    const found = this.#asGuest(task, () => openForGuest(task, path));
+    if (found < 0) return found;
+    const identity = identityOf(found);
+    if (identity !== undefined && this.#bound.has(identity)) return found;
+    close(found);
+    return -Errno.ENOENT;
+  }
+  #asGuest<T>(task: GuestTask, work: () => T): T {
+    const { uid, gid } = task.process;
+    return this.#options.isRoot && uid !== 0 ? asFileUser(uid, gid, work) : work();
+  }
+
+  #bindPath(task: GuestTask, copy: number, name: Uint8Array, path: Uint8Array): number {
+    if (this.#bound.size >= MAX_BOUND) this.#dropUnlinked();
+    if (this.#bound.size >= MAX_BOUND) return -Errno.ENOBUFS;
+    const umask = process.umask(task.process.umask);
+    try {
+      return this.#asGuest(task, () => bindForGuest(task, copy, name, path, (file) => this.#noteBound(copy, file)));
+    } finally {
+      process.umask(umask);
+    }
+  }
+  #noteBound(copy: number, path: Uint8Array): void {
+    let file = boundFile(copy);
+    if (file < 0) file = openNameItself(path);
+    const identity = file < 0 ? undefined : identityOf(file);
+    if (identity === undefined) return;
+    if (this.#bound.has(identity)) close(file);
+    else this.#bound.set(identity, file);
+  }
+  #dropUnlinked(): void {
+    for (const [identity, file] of this.#bound) {
+      if (!isUnlinked(file)) continue;
+      close(file);
+      this.#bound.delete(identity);
+    }
+  }
+
+  #sendMessage(task: GuestTask, copy: number, at: number, flags: number): Judgement {
+    const memory = task.guestMemory;
+    const header = new Uint8Array(MSGHDR_OCTETS);
+    if (memory.read(at, header, 0, MSGHDR_OCTETS) < MSGHDR_OCTETS) return -Errno.EFAULT;
+    const words = new Uint32Array(header.buffer);
+    const field = (word: number): number => fromWords(words[word] as number, words[word + 1] as number);
+    if (field(10) !== 0) {
+      this.#options.unsupported('sendmsg', 'a control message on a unix datagram socket', 'EPERM');
+      return -Errno.EPERM;
+    }
+    const data = gather(memory, field(4), field(6));
+    if (typeof data === 'number') return data;
+    const nameLen = field(0) === 0 ? 0 : (words[2] as number);
+    const name = nameLen === 0 ? new Uint8Array(0) : readName(memory, field(0), nameLen);
+    return typeof name === 'number' ? name : this.#sendTo(task, copy, data, flags, name);
+  }
+  #sendTo(task: GuestTask, copy: number, data: Uint8Array, flags: number, name: Uint8Array): Judgement {
+    const path = pathOf(name);
+    if (path === undefined) {
+      const refused = name.length === 0 ? undefined : this.#abstract('sendto', name);
+      return refused ?? this.#attempt(copy, flags, () => sendToName(copy, data, flags, name));
+    }
+    const target = this.#known(task, path);
+    if (target < 0) return target;
+    const through = nameOfDescriptor(target);
+    return this.#attempt(copy, flags, () => sendToName(copy, data, flags, through), target);
+  }
+
+  /** Tries once; where the guest would wait, it is held and tried again. @param target closed when it is over */
+  #attempt(copy: number, flags: number, attempt: () => number, target = -1): Judgement {
+    const done = (): void => {
+      if (target >= 0) close(target);
+    };
+    const result = attempt();
+    const waits = (fcntl(copy, F_GETFL, 0) & O_NONBLOCK) === 0 && (flags & MSG_DONTWAIT) === 0;
+    if (result !== -Errno.EAGAIN || !waits) {
+      done();
+      return result;
+    }
+    const { idLow, idHigh } = this.#options.listener;
+    this.#held.push({ idLow, idHigh, copy, attempt, done });
+    this.#alarm.set(this.#options.clock.in(RETRY));
+    return 'held';
+  }
+  #retry(): void {
+    const { listener, clock } = this.#options;
+    for (const held of this.#held.splice(0)) {
+      const valid = listener.isValid(held.idLow, held.idHigh);
+      const result = valid ? held.attempt() : 0;
+      if (result === -Errno.EAGAIN) {
+        this.#held.push(held);
+        continue;
+      }
+      if (valid) listener.answer(held.idLow, held.idHigh, result);
+      held.done();
+      close(held.copy);
+    }
+    if (this.#held.length > 0) this.#alarm.set(clock.in(RETRY));
+  }
+  close(): void {
+    this.#alarm.cancel();
+    for (const held of this.#held.splice(0)) {
+      held.done();
+      close(held.copy);
+    }
+    for (const file of this.#bound.values()) close(file);
+    this.#bound.clear();
+  }
+}
+
+/** `struct user_msghdr`, and `struct iovec`. */
+const MSGHDR_OCTETS = 56;
+const IOVEC_OCTETS = 16;
+const UIO_MAXIOV = 1024;
+
+const pointer = ({ args }: SeccompListener, index: number): number =>
+  fromWords(args[index * 2] as number, args[index * 2 + 1] as number);
+const familyOf = (name: Uint8Array): number => (name[0] as number) | ((name[1] as number) << 8);
+
+function readName(memory: GuestMemory, at: number, len: number): Uint8Array | number {
+  if ((len | 0) < 0 || len > STORAGE_OCTETS) return -Errno.EINVAL;
+  const name = new Uint8Array(len);
+  return memory.read(at, name, 0, len) < len ? -Errno.EFAULT : name;
+}
+/** The path of a name in the file system; undefined for an abstract name, none at all, or another family (which the kernel refuses by itself). */
+function pathOf(name: Uint8Array): Uint8Array | undefined {
+  if (name.length <= FAMILY_OCTETS || name.length > SUN_OCTETS || familyOf(name) !== AF_UNIX) return undefined;
+  if (name[FAMILY_OCTETS] === 0) return undefined;
+  const end = name.indexOf(0, FAMILY_OCTETS);
+  return name.subarray(FAMILY_OCTETS, end < 0 ? name.length : end);
+}
+function nameOfDescriptor(fd: number): Uint8Array {
+  const path = new TextEncoder().encode(`/proc/self/fd/${fd}`);
+  const name = new Uint8Array(FAMILY_OCTETS + path.length + 1);
+  name[0] = AF_UNIX;
+  name.set(path, FAMILY_OCTETS);
+  return name;
+}
+
+function readData(memory: GuestMemory, at: number, len: number): Uint8Array | number {
+  if (len > MAX_DATAGRAM) return -Errno.EMSGSIZE;
+  const data = new Uint8Array(len);
+  return memory.read(at, data, 0, len) < len ? -Errno.EFAULT : data;
+}
+function gather(memory: GuestMemory, at: number, count: number): Uint8Array | number {
+  if (count > UIO_MAXIOV) return -Errno.EMSGSIZE;
+  const vector = readData(memory, at, count * IOVEC_OCTETS);
+  if (typeof vector === 'number') return vector;
+  const words = new Uint32Array(vector.buffer);
+  const parts: Uint8Array[] = [];
+  let total = 0;
+  for (let i = 0; i < count; i++) {
+    const base = fromWords(words[i * 4] as number, words[i * 4 + 1] as number);
+    const len = fromWords(words[i * 4 + 2] as number, words[i * 4 + 3] as number);
+    total += len;
+    if (total > MAX_DATAGRAM) return -Errno.EMSGSIZE;
+    const part = readData(memory, base, len);
+    if (typeof part === 'number') return part;
+    parts.push(part);
+  }
+  return Buffer.concat(parts);
+}
+
+/** Without waiting: the copy shares its status flags with the guest's descriptor, which has them back at once. */
+function connectNow(copy: number, name: Uint8Array): number {
+  const flags = fcntl(copy, F_GETFL, 0);
+  const waits = (flags & O_NONBLOCK) === 0;
+  if (waits) fcntl(copy, F_SETFL, flags | O_NONBLOCK);
+  const result = connectName(copy, name);
+  if (waits) fcntl(copy, F_SETFL, flags);
+  return result;
+}
+
+/** A descriptor (O_PATH) of what a path leads to for the guest. */
+function openForGuest(task: GuestTask, path: Uint8Array): number {
+  const absolute = path[0] === SLASH;
+  const base = openDirectory(`/proc/${task.tid}/${absolute ? 'root' : 'cwd'}`);
+  if (base < 0) return -Errno.ENOENT;
+  // A relative path can climb out of a chroot here; what it finds there was not bound by a guest.
+  const found = absolute ? openInRoot(base, path) : openName(base, path);
+  close(base);
+  return found === -Errno.EXDEV ? -Errno.ENOENT : found;
+}
+
+function sharesOurRoot(task: GuestTask): boolean {
+  const theirs = openDirectory(`/proc/${task.tid}/root`);
+  const ours = openDirectory('/');
+  const same = theirs >= 0 && identityOf(theirs) === identityOf(ours);
+  if (theirs >= 0) close(theirs);
+  close(ours);
+  return same;
+}
+
+/** Binds as the guest would, so that the socket's name is what the guest wrote. @param bound called while the path is still good to open */
+function bindForGuest(
+  task: GuestTask,
+  copy: number,
+  name: Uint8Array,
+  path: Uint8Array,
+  bound: (path: Uint8Array) => void,
+): number {
+  const bindAndNote = (as: Uint8Array, asPath: Uint8Array): number => {
+    const result = bindName(copy, as);
+    if (result === 0) bound(asPath);
+    return result;
+  };
+  if (path[0] !== SLASH) {
+    const cwd = openDirectory(`/proc/${task.tid}/cwd`);
+    if (cwd < 0) return -Errno.ENOENT;
+    const result = inDirectory(cwd, () => bindAndNote(name, path));
+    close(cwd);
+    return result;
+  }
+  if (sharesOurRoot(task)) return bindAndNote(name, path);
+  const split = path.lastIndexOf(SLASH);
+  const parent = openForGuest(task, path.subarray(0, split + 1));
+  if (parent < 0) return parent;
+  const through = nameOfDescriptor(parent);
+  const last = path.subarray(split + 1);
+  const whole = new Uint8Array(through.length + last.length + 1);
+  whole.set(through);
+  whole[through.length - 1] = SLASH;
+  whole.set(last, through.length);
+  const isDots = last.every((octet) => octet === DOT);
+  const result = isDots ? -Errno.EADDRINUSE : bindAndNote(whole, whole.subarray(FAMILY_OCTETS, -1));
+  close(parent);
+  return result;
+}
