@@ -24,6 +24,8 @@ export class EmulatedFdTable implements FdTable {
   /** No slot below is free. */
   #lowest = 0;
   #owners = 1;
+  /** Numbers taken by calls that have no file for them yet. */
+  readonly #reserved = new Set<number>();
 
   constructor(limit: number = DEFAULT_LIMIT) {
     this.limit = limit;
@@ -44,6 +46,22 @@ export class EmulatedFdTable implements FdTable {
   install(file: OpenFile, closeOnExec: boolean, minimum = 0): number {
     const fd = this.#firstFree(minimum);
     if (fd >= this.limit) return -Errno.EMFILE;
+    this.#put(fd, file, closeOnExec);
+    return fd;
+  }
+  reserve(): number {
+    const fd = this.#firstFree(0);
+    if (fd >= this.limit) return -Errno.EMFILE;
+    this.#reserved.add(fd);
+    return fd;
+  }
+  unreserve(fd: number): void {
+    this.#reserved.delete(fd);
+    if (fd < this.#lowest) this.#lowest = fd;
+  }
+  /** As `install`, under a number taken by `reserve`. */
+  fill(fd: number, file: OpenFile, closeOnExec: boolean): number {
+    this.#reserved.delete(fd);
     this.#put(fd, file, closeOnExec);
     return fd;
   }
@@ -70,6 +88,8 @@ export class EmulatedFdTable implements FdTable {
     if (to < 0 || to >= this.limit) return -Errno.EBADF;
     const file = this.get(from);
     if (file === undefined) return -Errno.EBADF;
+    // do_dup2: a number that another thread's call has taken already.
+    if (this.#reserved.has(to)) return -Errno.EBUSY;
     const replaced = this.get(to);
     this.#put(to, file, closeOnExec);
     replaced?.release();
@@ -134,7 +154,7 @@ export class EmulatedFdTable implements FdTable {
 
   #firstFree(minimum: number): number {
     let fd = Math.max(minimum, this.#lowest);
-    while (this.#slots[fd] !== undefined) fd++;
+    while (this.#slots[fd] !== undefined || this.#reserved.has(fd)) fd++;
     if (minimum <= this.#lowest) this.#lowest = fd;
     return fd;
   }

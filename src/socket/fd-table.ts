@@ -9,4 +9,11 @@ export interface FdTable {
   get(fd: number): OpenFile | undefined;
   /** True when another descriptor can be made; false is EMFILE. The runner leaves that to the kernel and says true. */
   hasRoom(): boolean;
+  /**
+   * Takes the number of a descriptor that a call will make but has to wait for (accept(2) does so before it waits), or -EMFILE. Absent where the kernel keeps the
+   * numbers.
+   */
+  reserve?(): number;
+  /** Gives a number back for which no descriptor was made. */
+  unreserve?(fd: number): void;
 }

@@ -131,7 +131,9 @@ export class Emulator implements Platform<EmulatedTask> {
   }
   deliverFile(task: EmulatedTask, file: OpenFile, cloexec: boolean): boolean {
     if (task.refuse) return this.#refused(task);
-    task.result = task.files.install(file, cloexec);
+    const { reserved, files } = task;
+    task.reserved = -1;
+    task.result = reserved >= 0 ? files.fill(reserved, file, cloexec) : files.install(file, cloexec);
     return task.result >= 0;
   }
   #refused(task: EmulatedTask): boolean {

@@ -82,6 +82,8 @@ export interface CallContext {
    * answer; the file is released if that fails.
    */
   resultFile(file: OpenFile, cloexec: boolean): number;
+  /** Takes the descriptor's number before the call waits, where numbers are ours to give. False is EMFILE. */
+  reserveDescriptor(): boolean;
   /** SIGPIPE for the calling thread, with the answer. */
   raiseSigpipe(): void;
   /** Counts something the guest asked for and did not get: ('setsockopt', 'SOL_TCP/TCP_MD5SIG', 'ENOPROTOOPT'). */
@@ -143,6 +145,8 @@ export class Task implements CallContext {
   staged = 0;
   newFile: OpenFile | undefined = undefined;
   newFileCloexec = false;
+  /** The number taken for it, or -1. The platform that uses it sets it to -1. */
+  reserved = -1;
   /** SIGPIPE goes with the answer. */
   sigpipe = false;
 
@@ -227,6 +231,12 @@ export class Task implements CallContext {
     this.newFileCloexec = cloexec;
     return 0;
   }
+  reserveDescriptor(): boolean {
+    if (this.reserved >= 0) return true;
+    if (this.files.reserve === undefined) return this.files.hasRoom();
+    this.reserved = this.files.reserve();
+    return this.reserved >= 0;
+  }
   raiseSigpipe(): void {
     this.sigpipe = true;
   }
@@ -270,6 +280,8 @@ export class Task implements CallContext {
     this.#alarm.cancel();
     this.#deadlineSet = false;
     this.state = undefined;
+    if (this.reserved >= 0) this.files.unreserve?.(this.reserved);
+    this.reserved = -1;
     this.target = this.newFile = this.subject = this.call = undefined;
     this.phase = Phase.Idle;
     while (this.#held.length > 0) this.#held.pop()?.release();

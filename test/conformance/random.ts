@@ -46,6 +46,17 @@ const OPERATIONS = {
     limit: 1,
     run: ({ a, fd, six, add }) => add(a.task.call('accept4', fd, 0, 0, c.SOCK_NONBLOCK), six),
   },
+  pair: {
+    weight: 3,
+    limit: 2,
+    run: ({ a, add }, x) => {
+      const { client, server } = a.pair(loopback(x === 1));
+      for (const fd of [client, server]) {
+        a.task.call('fcntl', fd, c.F_SETFL, c.O_NONBLOCK);
+        add(fd, x === 1);
+      }
+    },
+  },
   dup: { weight: 1, limit: 1, run: ({ a, fd, six, add }) => add(a.task.call('dup', fd), six) },
   close: { weight: 2, limit: 1, run: ({ a, fd }) => a.close(fd) },
   shutdown: { weight: 2, limit: 3, run: ({ a, fd }, x) => a.task.call('shutdown', fd, x) },

@@ -183,3 +183,19 @@ test('against a model: numbers, references and what is left', (t) => {
     { seed: 11 },
   );
 });
+
+test('a number reserved by a call that waits is nobody else’s', (t) => {
+  const table = new EmulatedFdTable(4);
+  const file = new PlainFile();
+  t.is(table.install(file, false), 0);
+  t.is(table.reserve(), 1);
+  t.is(table.install(file, false), 2);
+  t.is(table.dup2(0, 1), -Errno.EBUSY);
+  t.is(table.close(1), -Errno.EBADF);
+  t.is(table.fill(1, file, true), 1);
+  t.true(table.closeOnExec(1));
+  t.is(table.reserve(), 3);
+  t.is(table.reserve(), -Errno.EMFILE);
+  table.unreserve(3);
+  t.is(table.dup(0), 3);
+});

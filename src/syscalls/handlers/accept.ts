@@ -16,7 +16,7 @@ export const accept = (ctx: CallContext, fd: number, addr: number, lengthAt: num
 export function accept4(ctx: CallContext, fd: number, addr: number, lengthAt: number, flags: number): number {
   if (ctx.file(fd) === undefined) return -Errno.EBADF;
   if ((flags & ~(SOCK_CLOEXEC | SOCK_NONBLOCK)) !== 0) return -Errno.EINVAL;
-  if (!ctx.files.hasRoom()) return -Errno.EMFILE;
+  if (!ctx.reserveDescriptor()) return -Errno.EMFILE;
   const listener = socketOf(ctx, fd);
   if (typeof listener === 'number') return listener;
   const socket = listener.acceptPeek();

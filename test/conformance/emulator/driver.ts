@@ -173,16 +173,17 @@ export class EmulatorDriver implements Driver {
   end(): void {
     const world = this.#world;
     if (world === undefined) return;
-    this.#world = undefined;
     for (const { task } of world.tasks) world.emulator.exit(task);
+    this.settle();
+    this.#world = undefined;
     const crash = world.emulator.crashes[0];
     if (crash !== undefined) throw new EmulatorFault(`${crash.call} threw`, { cause: crash.error });
+    if (this.#lostBuffers > 0) throw new EmulatorFault(`${this.#lostBuffers} packet buffers were not given back`);
   }
   close(): void {
     this.end();
   }
-  /** Packet buffers that no finished body has given back. */
-  get lostBuffers(): number {
+  get #lostBuffers(): number {
     const { large, small } = this.#pool.available;
     return this.#buffers.large - large + this.#buffers.small - small;
   }
