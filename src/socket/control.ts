@@ -74,6 +74,9 @@ export class Choices implements SendChoices {
   clear(): void {
     this.source = this.interfaceIndex = this.ttl = this.tos = undefined;
   }
+  copy(): SendChoices {
+    return { source: this.source, interfaceIndex: this.interfaceIndex, ttl: this.ttl, tos: this.tos };
+  }
   get isEmpty(): boolean {
     return (
       this.source === undefined && this.interfaceIndex === undefined && this.ttl === undefined && this.tos === undefined

@@ -26,6 +26,7 @@ import type { Datagram, UdpEndpoint } from '../netstack/endpoint.ts';
 import { Packet } from '../netstack/packet.ts';
 import type { Committable } from './committable.ts';
 import { Choices, wantsControl, writeControl, writeErrorControl } from './control.ts';
+import { DatagramCork } from './cork.ts';
 import { errnoOf, resultOf } from './errors.ts';
 import { decodeDatagramPeer, decodeDestination, NO_NAME, writeName } from './inet-name.ts';
 import { InetSocket, type SocketWorld } from './inet-socket.ts';
@@ -35,7 +36,11 @@ import { OptionState } from './options/target.ts';
 /** Longer is EMSGSIZE before anything else is looked at (udp_sendmsg); what fits a datagram is the endpoint's to say. */
 const LENGTH_MAX = 0xffff;
 
-type Staged = 'nothing' | 'send' | 'receive' | 'error';
+/** Most octets that a datagram takes beside its headers. */
+const PAYLOAD_MAX_V4 = 65_507;
+const PAYLOAD_MAX_V6 = 65_527;
+
+type Staged = 'nothing' | 'send' | 'cork' | 'receive' | 'error';
 
 /** datagram_poll: room to write is room for out-of-band data as well. */
 const withBand = (events: number): number => ((events & POLLOUT) === 0 ? events : events | POLLWRBAND);
@@ -54,6 +59,11 @@ export class InetDatagramSocket extends InetSocket {
   /** Datagrams behind those of this call that a fault has lost; see `#copyOut`. */
   #lost = 0;
   readonly #choices = new Choices();
+  /** The message in `#choose` named its destination, in `peerName`. */
+  #hasName = false;
+  /** A datagram in the making (MSG_MORE, UDP_CORK), and whether the last packet staged is it. */
+  readonly #cork = new DatagramCork();
+  #closesCork = false;
 
   constructor(world: SocketWorld, domain: number, endpoint: UdpEndpoint, statusFlags: number) {
     super(world, domain, SOCK_DGRAM, IPPROTO_UDP, statusFlags, new OptionState());
@@ -101,6 +111,7 @@ export class InetDatagramSocket extends InetSocket {
   override optionsChanged(): void {
     super.optionsChanged();
     this.endpoint.settings.receiveErrors = this.options.receiveErrors || this.options.receiveErrors6;
+    if (!this.options.cork && this.#cork.isOpen && this.#staged === 'nothing') this.#uncork();
   }
   override shutdown(how: number): number {
     return resultOf(this.endpoint.shutdown(how + 1));
@@ -110,21 +121,80 @@ export class InetDatagramSocket extends InetSocket {
 
   override send(message: Message, callId: number): number {
     this.units = 0;
-    const result = this.#prepare(message);
-    if (typeof result === 'number') return result;
     const len = message.iov.remaining;
-    if (message.iov.copyIn(result.bytes, result.at, len) < len) {
-      result.release();
-      return -Errno.EFAULT;
-    }
-    this.#packets.push(result);
-    this.#staged = 'send';
+    const isPart = (message.flags & MSG_MORE) !== 0 || this.options.cork;
+    const corked = isPart || (this.#cork.isOpen && !this.#closesCork);
+    const result = corked ? this.#sendCorked(message, isPart) : this.#sendWhole(message);
+    if (result !== 0) return result;
     this.#sendCall = callId;
     this.units = 1;
     return len;
   }
-  /** The checks of udp_sendmsg and udpv6_sendmsg in their order, and a packet to fill; or a negative errno. */
-  #prepare(message: Message): Packet | number {
+  #sendWhole(message: Message): number {
+    const len = message.iov.remaining;
+    const chosen = this.#choose(message);
+    if (chosen !== 0) return chosen;
+    const packet = this.#route(len);
+    if (typeof packet === 'number') return packet;
+    if (message.iov.copyIn(packet.bytes, packet.at, len) < len) {
+      packet.release();
+      return -Errno.EFAULT;
+    }
+    this.#packets.push(packet);
+    this.#staged = 'send';
+    return 0;
+  }
+  /** Adds to the datagram in the making, and with the last part makes it a packet. Any failure gives it up (udp_flush_pending_frames). */
+  #sendCorked(message: Message, isPart: boolean): number {
+    const cork = this.#cork;
+    const refusal = cork.isOpen ? earlyRefusal(message, message.iov.remaining) : this.#beginCork(message);
+    if (refusal !== 0) return refusal;
+    if (cork.length + message.iov.remaining > cork.limit) return this.#giveUpCork(Errno.EMSGSIZE);
+    if (!cork.append(message.iov)) return this.#giveUpCork(Errno.EFAULT);
+    if (isPart) {
+      this.#staged = 'cork';
+      return 0;
+    }
+    const packet = this.endpoint.prepare(cork.to, cork.port, cork.length, cork.choices);
+    if (!(packet instanceof Packet)) return this.#giveUpCork(errnoOf(packet));
+    cork.copyTo(packet.bytes, packet.at);
+    this.#packets.push(packet);
+    this.#staged = 'send';
+    this.#closesCork = true;
+    return 0;
+  }
+  #beginCork(message: Message): number {
+    const chosen = this.#choose(message);
+    if (chosen !== 0) return chosen;
+    // Route, permission and pending error are the first part's to find.
+    const probe = this.#route(message.iov.remaining);
+    if (typeof probe === 'number') return probe;
+    probe.release();
+    const { address, port } = this.peerName;
+    const named = this.#hasName;
+    const toV4 = named ? address.isV4 : this.endpoint.remoteAddress.isV4;
+    const choices = this.#choices.isEmpty ? undefined : this.#choices.copy();
+    this.#cork.begin(named ? address : undefined, named ? port : 0, choices, toV4 ? PAYLOAD_MAX_V4 : PAYLOAD_MAX_V6);
+    return 0;
+  }
+  #giveUpCork(errno: number): number {
+    this.#cork.clear();
+    if (this.#staged === 'cork') this.#staged = 'nothing';
+    return -errno;
+  }
+  /** UDP_CORK was cleared: what there is goes out, and nobody is told if it cannot (udp_push_pending_frames). */
+  #uncork(): void {
+    const cork = this.#cork;
+    const packet = this.endpoint.prepare(cork.to, cork.port, cork.length, cork.choices);
+    if (packet instanceof Packet) {
+      cork.copyTo(packet.bytes, packet.at);
+      this.endpoint.transmit(packet, this.#sendCall);
+    }
+    cork.clear();
+  }
+
+  /** Destination and choices of a message, with the checks of udp_sendmsg and udpv6_sendmsg in their order: 0 or a negative errno. */
+  #choose(message: Message): number {
     const { endpoint, peerName: to } = this;
     const len = message.iov.remaining;
     // inet_send_prepare: a port first, whatever comes of the message.
@@ -137,32 +207,30 @@ export class InetDatagramSocket extends InetSocket {
     // IPv4 looks at length and flags before the name, IPv6 only once the message turns out to leave by IPv4.
     const early = this.domain === AF_INET ? earlyRefusal(message, len) : 0;
     if (early !== 0) return early;
-    let hasName = message.nameLength >= 0;
-    if (hasName) {
+    this.#hasName = message.nameLength >= 0;
+    if (this.#hasName) {
       const error = decodeDestination(message.name, message.nameLength, this, to);
       if (error < 0) return error;
-      hasName = error !== NO_NAME;
+      this.#hasName = error !== NO_NAME;
     }
-    if (!hasName && !endpoint.isConnected) return -Errno.EDESTADDRREQ;
-    const toV4 = hasName ? to.address.isV4 : endpoint.remoteAddress.isV4;
+    if (!this.#hasName && !endpoint.isConnected) return -Errno.EDESTADDRREQ;
+    const toV4 = this.#hasName ? to.address.isV4 : endpoint.remoteAddress.isV4;
     const refusal = toV4 ? earlyRefusal(message, len) : 0;
     if (refusal !== 0) return refusal;
-    // Not provided: corking a datagram together from several sends, and sending past the routing table.
-    if ((message.flags & (MSG_MORE | MSG_DONTROUTE)) !== 0) return -Errno.EOPNOTSUPP;
-    return this.#route(message, len, hasName, toV4);
+    // Not provided: sending past the routing table.
+    if ((message.flags & MSG_DONTROUTE) !== 0) return -Errno.EOPNOTSUPP;
+    this.#choices.clear();
+    if (message.controlLength === 0) return 0;
+    return this.#choices.read(message, this.domain, toV4, this.stack);
   }
-  #route(message: Message, len: number, hasName: boolean, toV4: boolean): Packet | number {
+  /** A packet of `len` octets for what `#choose` found, or a negative errno. */
+  #route(len: number): Packet | number {
     const { endpoint, peerName: to } = this;
     const choices = this.#choices;
-    choices.clear();
-    if (message.controlLength > 0) {
-      const error = choices.read(message, this.domain, toV4, this.stack);
-      if (error !== 0) return error;
-    }
-    if (hasName) this.#fillChoices(choices, to.address, to.scopeId);
+    if (this.#hasName) this.#fillChoices(choices, to.address, to.scopeId);
     const packet = endpoint.prepare(
-      hasName ? to.address : undefined,
-      hasName ? to.port : 0,
+      this.#hasName ? to.address : undefined,
+      this.#hasName ? to.port : 0,
       len,
       choices.isEmpty ? undefined : choices,
     );
@@ -254,7 +322,11 @@ export class InetDatagramSocket extends InetSocket {
         else packet.release();
       }
       this.#packets.length = 0;
-    } else if (staged === 'receive') this.endpoint.consume(amount + this.#lost);
+      if (this.#closesCork && amount > 0) this.#cork.clear();
+      else this.#cork.rollback();
+      this.#closesCork = false;
+    } else if (staged === 'cork') this.#cork.commit(amount);
+    else if (staged === 'receive') this.endpoint.consume(amount + this.#lost);
     else if (staged === 'error' && amount > 0) this.endpoint.consumeError();
     this.#lost = 0;
   }
@@ -263,6 +335,8 @@ export class InetDatagramSocket extends InetSocket {
     this.#lost = 0;
     for (const packet of this.#packets) packet.release();
     this.#packets.length = 0;
+    this.#closesCork = false;
+    this.#cork.rollback();
   }
   override poll(): number {
     return withBand(super.poll());

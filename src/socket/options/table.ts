@@ -21,6 +21,7 @@ import { type OptionRow, readsIntFirst } from './row.ts';
 import { SOCKET_LEVEL } from './socket-level.ts';
 import type { OptionTarget } from './target.ts';
 import { TCP_LEVEL } from './tcp-level.ts';
+import { UDP_LEVEL } from './udp-level.ts';
 
 const byNumber = (rows: readonly OptionRow[]): ReadonlyMap<number, OptionRow> =>
   new Map(rows.map((row) => [row.option, row]));
@@ -29,6 +30,7 @@ const byNumber = (rows: readonly OptionRow[]): ReadonlyMap<number, OptionRow> =>
 export const OPTIONS: ReadonlyMap<number, ReadonlyMap<number, OptionRow>> = new Map([
   [SOL_SOCKET, byNumber(SOCKET_LEVEL)],
   [SOL_TCP, byNumber(TCP_LEVEL)],
+  [SOL_UDP, byNumber(UDP_LEVEL)],
   [SOL_IP, byNumber(IP_LEVEL)],
   [SOL_IPV6, byNumber(IPV6_LEVEL)],
 ]);

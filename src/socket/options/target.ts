@@ -13,6 +13,8 @@ export class OptionState {
   oobInline = false;
   broadcast = false;
   noChecksum = false;
+  /** UDP_CORK; TCP_CORK is the endpoint's. */
+  cork = false;
   receiveLowWater = 1;
   timestamp: TimestampKind = 'none';
 

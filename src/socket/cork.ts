@@ -1,0 +1,82 @@
+/**
+ * A datagram put together from several sends (MSG_MORE and UDP_CORK, udp(7)). The first send says where it goes and how; the following only add octets,
+ * and a name they give is ignored (udp_sendmsg's do_append_data). What a call adds is staged: commit keeps it, rollback forgets it.
+ */
+import type { IpAddress } from '../netstack/address.ts';
+import type { SendChoices } from '../netstack/endpoint.ts';
+import type { IoVector } from './io-vector.ts';
+
+/** No datagram is longer (udp_sendmsg: 16 bits of length, a header less). */
+const CAPACITY_MAX = 65_527;
+const SMALLEST = 2048;
+
+export class DatagramCork {
+  /** Where to; undefined for the connected peer. */
+  to: IpAddress | undefined = undefined;
+  port = 0;
+  choices: SendChoices | undefined = undefined;
+  /** Most octets of the datagram: 65,507 by IPv4, 65,527 by IPv6. */
+  limit = 0;
+  #bytes = new Uint8Array(0);
+  #isOpen = false;
+  /** A send has been committed: it is kept over a rollback, be it empty. */
+  #isKept = false;
+  /** Octets of committed sends. */
+  #committed = 0;
+  /** Ends of the sends staged since, each in octets from the beginning. */
+  readonly #staged: number[] = [];
+
+  /** A datagram is being put together, be it only by a call not yet committed. */
+  get isOpen(): boolean {
+    return this.#isOpen;
+  }
+  get length(): number {
+    return this.#staged.at(-1) ?? this.#committed;
+  }
+  begin(to: IpAddress | undefined, port: number, choices: SendChoices | undefined, limit: number): void {
+    this.to = to;
+    this.port = port;
+    this.choices = choices;
+    this.limit = limit;
+    this.#isOpen = true;
+  }
+  /** Stages what is left of `iov`. False when it faults; nothing is kept then. */
+  append(iov: IoVector): boolean {
+    const from = this.length;
+    const len = iov.remaining;
+    this.#reserve(from + len);
+    if (iov.copyIn(this.#bytes, from, len) < len) return false;
+    this.#staged.push(from + len);
+    return true;
+  }
+  copyTo(dst: Uint8Array, at: number): void {
+    dst.set(this.#bytes.subarray(0, this.length), at);
+  }
+  /** The first `sends` of those staged are kept. */
+  commit(sends: number): void {
+    if (sends > 0) {
+      this.#committed = this.#staged[sends - 1] ?? this.length;
+      this.#isKept = true;
+    }
+    this.rollback();
+  }
+  rollback(): void {
+    this.#staged.length = 0;
+    if (!this.#isKept) this.clear();
+  }
+  /** The datagram is on its way, or given up. */
+  clear(): void {
+    this.#isOpen = this.#isKept = false;
+    this.#committed = 0;
+    this.#staged.length = 0;
+    this.choices = this.to = undefined;
+    if (this.#bytes.length > SMALLEST) this.#bytes = new Uint8Array(0);
+  }
+
+  #reserve(octets: number): void {
+    if (octets <= this.#bytes.length) return;
+    const bytes = new Uint8Array(Math.min(CAPACITY_MAX, Math.max(SMALLEST, octets * 2)));
+    bytes.set(this.#bytes);
+    this.#bytes = bytes;
+  }
+}
