@@ -7,9 +7,12 @@ import { fileURLToPath } from 'node:url';
 import { seqpacketPair } from '../host/fd-frame-io.ffi.ts';
 import { close } from '../host/libc.ffi.ts';
 import { MessageSocket } from '../host/message-socket.ts';
-import { type GatewayConfig, parseConfig } from './config.ts';
+import { type CompleteConfig, type GatewayConfig, parseConfig } from './config.ts';
 import { type SentryControl, sentryControl } from './control.ts';
 import { MESSAGE_LIMIT } from './messages.ts';
+
+export type { CompleteConfig, GatewayConfig } from './config.ts';
+export type { Counters, FlowMetadata, MessageFromGateway } from './messages.ts';
 
 export interface GatewayExit {
   readonly code: number | null;
@@ -17,6 +20,8 @@ export interface GatewayExit {
 }
 export interface GatewayProcess {
   readonly pid: number;
+  /** The configuration with its defaults: the addresses of both sides. */
+  readonly config: CompleteConfig;
   /** Our end of the link, non-blocking. Closing it ends the gateway. */
   readonly linkFd: number;
   /** Our end of the control channel: to be watched for reading; `control` reads it. */
@@ -61,5 +66,5 @@ export function spawnGateway(config: GatewayConfig): GatewayProcess {
   }
   const control = sentryControl(new MessageSocket(channel.fds[0], MESSAGE_LIMIT));
   control.send({ type: 'config', config: complete });
-  return { pid: child.pid, linkFd: link.fds[0], controlFd: channel.fds[0], control, exited };
+  return { pid: child.pid, config: complete, linkFd: link.fds[0], controlFd: channel.fds[0], control, exited };
 }

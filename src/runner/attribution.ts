@@ -3,23 +3,11 @@
  * socket; the platform notes the caller of each call on a socket before the call can send anything.
  */
 import { readFileSync } from 'node:fs';
+import type { FlowMetadata } from '../gateway/spawn.ts';
 import { IpAddress } from '../netstack/address.ts';
 import { IpProtocol } from '../netstack/ip/ip.ts';
 import type { LinkCounters, LinkEndpoint, LinkReceiver } from '../netstack/link/link.ts';
 import type { Packet, PacketPool } from '../netstack/packet.ts';
-
-export interface FlowNotice {
-  readonly type: 'flow';
-  readonly protocol: 'tcp' | 'udp';
-  readonly local: { readonly address: string; readonly port: number };
-  readonly remote: { readonly address: string; readonly port: number };
-  readonly pid: number;
-  readonly tid: number;
-  readonly fd: number;
-  readonly socketId: number;
-  readonly callId: number;
-  readonly command: string;
-}
 
 /** Who used a socket last. */
 export interface Caller {
@@ -50,9 +38,9 @@ export class AttributingLink implements LinkEndpoint {
   readonly #inner: LinkEndpoint;
   readonly #callers = new Map<number, Caller>();
   readonly #told = new Set<string>();
-  readonly #tell: (notice: FlowNotice) => void;
+  readonly #tell: (notice: FlowMetadata) => void;
 
-  constructor(inner: LinkEndpoint, tell: (notice: FlowNotice) => void) {
+  constructor(inner: LinkEndpoint, tell: (notice: FlowMetadata) => void) {
     this.#inner = inner;
     this.#tell = tell;
   }

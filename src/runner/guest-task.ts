@@ -124,6 +124,14 @@ export class GuestDescriptors implements FdTable {
     this.#found = found;
     return found;
   }
+  /** The number it was found by. */
+  get number(): number {
+    return this.#copied;
+  }
+  /** The file found last, while its copy is at hand. */
+  get file(): OpenFile | undefined {
+    return this.#found?.file;
+  }
   /** A copy of `placeholder` if `fd` still leads to it, else NO_COPY. */
   copyFor(placeholder: Placeholder, fd: number): number {
     return this.find(fd) === placeholder ? this.#copy : NO_COPY;

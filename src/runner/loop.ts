@@ -25,6 +25,7 @@ export class Loop {
   readonly #timer = new TimerFd();
   readonly #poll: NodePoll;
   readonly #handlers: ((events: number) => void)[] = [];
+  readonly #keys = new Map<number, number>();
   readonly #stepped: Stepped;
   #inTurn = false;
   #closed = false;
@@ -35,11 +36,16 @@ export class Loop {
     this.#poll = new NodePoll(this.#epoll.fd, () => this.turn());
   }
   add(fd: number, events: number, handler: (events: number) => void): void {
+    this.#keys.set(fd, this.#handlers.length);
     this.#epoll.add(fd, events, this.#handlers.length);
     this.#handlers.push(handler);
   }
+  modify(fd: number, events: number): void {
+    const key = this.#keys.get(fd);
+    if (key !== undefined) this.#epoll.modify(fd, events, key);
+  }
   remove(fd: number): void {
-    this.#epoll.remove(fd);
+    if (this.#keys.delete(fd)) this.#epoll.remove(fd);
   }
 
   /** Serves what is ready. Also to be called by whoever gave the stepped part something to do from outside. */

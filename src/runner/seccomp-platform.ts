@@ -13,7 +13,7 @@ import type { OpenFile } from '../socket/file.ts';
 import type { CrashReport, Dispatcher, Platform } from '../syscalls/dispatch.ts';
 import type { ForeignCalls } from './foreign-calls.ts';
 import { GuestTask } from './guest-task.ts';
-import { NO_COPY, type Plane } from './plane.ts';
+import { NO_COPY, type Placeholder, type Plane } from './plane.ts';
 import { isCloexec, pollersOf, rewatch } from './pollers.ts';
 import type { SignalActions } from './signals.ts';
 
@@ -34,6 +34,10 @@ export interface SeccompPlatformOptions {
   /** The launcher's own thread: its calls are let through. */
   readonly launcherTid: number;
   readonly onCrash: (task: GuestTask, report: CrashReport) => void;
+  /** A task is about to make a call on `file`. */
+  readonly onCaller: (task: GuestTask, file: OpenFile) => void;
+  /** The last descriptor of `file` was closed; its reference is about to go. */
+  readonly onClosed: (file: OpenFile) => void;
 }
 
 export class SeccompPlatform implements Platform<GuestTask> {
@@ -44,6 +48,8 @@ export class SeccompPlatform implements Platform<GuestTask> {
   readonly #signals: SignalActions;
   readonly #launcherTid: number;
   readonly #onCrash: SeccompPlatformOptions['onCrash'];
+  readonly #onCaller: SeccompPlatformOptions['onCaller'];
+  readonly #onClosed: SeccompPlatformOptions['onClosed'];
   readonly #tasks = new Map<number, GuestTask>();
   #sweepAt = SWEEP_GROWTH;
   /** Calls received, and those of them that were let through or refused here. */
@@ -59,6 +65,8 @@ export class SeccompPlatform implements Platform<GuestTask> {
     this.#signals = options.signals;
     this.#launcherTid = options.launcherTid;
     this.#onCrash = options.onCrash;
+    this.#onCaller = options.onCaller;
+    this.#onClosed = options.onClosed;
   }
   set dispatcher(dispatcher: Dispatcher<GuestTask>) {
     this.#dispatcher = dispatcher;
@@ -135,6 +143,8 @@ export class SeccompPlatform implements Platform<GuestTask> {
       dispatcher.abandon(task);
       task.ipLow = ipLow;
       task.ipHigh = ipHigh;
+      const { file } = task.descriptors;
+      if (file !== undefined) this.#onCaller(task, file);
       dispatcher.begin(task, nr, args);
       if (!task.idle) task.guestMemory.doubt();
     }
@@ -148,8 +158,12 @@ export class SeccompPlatform implements Platform<GuestTask> {
 
   /** Releases what the guests have closed natively. Before each call on a socket: the guest may rely on it (a port that is free again). */
   releaseClosed(): void {
-    if (this.#plane.closedSince((placeholder) => placeholder.file.release()) > 0) this.#abandonOrphans();
+    if (this.#plane.closedSince(this.#closed) > 0) this.#abandonOrphans();
   }
+  readonly #closed = ({ file }: Placeholder): void => {
+    this.#onClosed(file);
+    file.release();
+  };
   /** Calls that still wait though their thread is gone keep their files alive. */
   #abandonOrphans(): void {
     for (const task of this.#tasks.values()) {

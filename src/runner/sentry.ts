@@ -5,17 +5,22 @@
  */
 import { EventEmitter } from 'node:events';
 import { constants } from 'node:os';
+import { setTimeout as delay } from 'node:timers/promises';
 import { NR_AMD64 } from '../abi/nr-amd64.ts';
 import { NR_ARM64 } from '../abi/nr-arm64.ts';
+import type { Counters, GatewayConfig, MessageFromGateway } from '../gateway/spawn.ts';
 import { HostRandom, monotonic, realtimeOffset } from '../host/clock.ts';
 import { EPOLLIN } from '../host/epoll.ffi.ts';
 import { close } from '../host/libc.ffi.ts';
 import { pidfdOpen, pidfdSignal } from '../host/process.ffi.ts';
 import { SeccompListener, seccompGap } from '../host/seccomp.ffi.ts';
 import { type Instant, TimerHeap } from '../lib/clock.ts';
+import type { LinkCounters } from '../netstack/link/link.ts';
 import { Stack } from '../netstack/stack.ts';
 import { TcpLayer } from '../netstack/tcp/tcp-layer.ts';
 import { SocketFactory } from '../socket/factory.ts';
+import type { OpenFile } from '../socket/file.ts';
+import { InetSocket } from '../socket/inet-socket.ts';
 import {
   type CallStatistics,
   type CrashReport,
@@ -31,14 +36,18 @@ import { ForeignCalls } from './foreign-calls.ts';
 import type { GuestTask } from './guest-task.ts';
 import { type Launched, launch } from './launch.ts';
 import type { StdioEntry } from './launch-protocol.ts';
+import { Lingering } from './lingering.ts';
 import { Loop, type Stepped } from './loop.ts';
 import { callersSoftFileLimit, type Isolation, launchChain, strongestIsolation, weakness } from './namespaces.ts';
 import { type Route, SeccompPlatform } from './seccomp-platform.ts';
 import { SignalActions } from './signals.ts';
 import { StrictPlane } from './strict-plane.ts';
 import { UnixNames } from './unix-names.ts';
+import { Uplink } from './uplink.ts';
 
 export interface SentryOptions {
+  /** The host side of the link. Without it the guest has its loopback only. */
+  readonly gateway?: GatewayConfig;
   readonly cwd?: string;
   readonly env?: Readonly<Record<string, string | undefined>>;
   /** Descriptors of ours for the guest's 0, 1 and 2; ours unless said. */
@@ -56,6 +65,12 @@ export interface SentrySummary {
   readonly calls: readonly CallStatistics[];
   readonly unsupported: readonly Unsupported[];
   readonly crashes: number;
+  /** Undefined without a gateway. */
+  readonly link: LinkCounters | undefined;
+  /** Flows that the gateway was told of. */
+  readonly flows: number;
+  /** As the gateway told them at the end. */
+  readonly gateway: Counters | undefined;
 }
 
 interface SentryEvents {
@@ -63,6 +78,8 @@ interface SentryEvents {
   readonly warning: [text: string];
   /** A call of the guest met a bug of ours; the guest was ended. */
   readonly crash: [report: CrashReport];
+  /** What the gateway tells: flows opened, closed, refused. */
+  readonly gateway: [message: MessageFromGateway];
 }
 
 const ARCHITECTURE =
@@ -91,8 +108,20 @@ function routes(): Map<number, Route> {
   return map;
 }
 
+const LINGER_MS = 10_000;
+const LINGER_STEP_MS = 5;
 const SIGNALLED = 128;
 const SIGTERM = 15;
+
+interface SentryParts {
+  readonly launched: Launched;
+  readonly isolation: Isolation;
+  readonly stack: Stack;
+  readonly uplink: Uplink | undefined;
+}
+
+const socketIdOf = (file: OpenFile): number | undefined =>
+  file instanceof InetSocket ? (file.tcp ?? file.udp)?.id : undefined;
 
 export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
   readonly isolation: Isolation;
@@ -105,6 +134,10 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
   readonly #plane = new StrictPlane();
   readonly #platform: SeccompPlatform;
   readonly #unix: UnixNames;
+  readonly #uplink: Uplink | undefined;
+  readonly #lingering = new Lingering();
+  #gatewayCounters: Counters | undefined = undefined;
+  #ending = false;
   readonly #loop: Loop;
   #deadline: Instant | undefined = undefined;
   /** Of the guest's own program, once it runs. */
@@ -129,12 +162,23 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
       numbers: ARCHITECTURE.numbers,
       trapped: trappedCalls,
     });
-    const launched = await launch({ filter, argv, env, cwd, stdio: options.stdio ?? [0, 1, 2] });
-    return new Sentry(launched, isolation, options);
+    // The gateway comes first: it is of no thread that has a filter.
+    const clock = new TimerHeap(monotonic());
+    const stack = new Stack({ clock, random: new HostRandom(), tcp: (world) => new TcpLayer(world) });
+    const uplink = options.gateway === undefined ? undefined : new Uplink(options.gateway, stack);
+    try {
+      const launched = await launch({ filter, argv, env, cwd, stdio: options.stdio ?? [0, 1, 2] });
+      return new Sentry({ launched, isolation, stack, uplink }, options);
+    } catch (error) {
+      await uplink?.close();
+      throw error;
+    }
   }
 
-  private constructor(launched: Launched, isolation: Isolation, options: SentryOptions) {
+  private constructor({ launched, isolation, stack, uplink }: SentryParts, options: SentryOptions) {
     super();
+    this.stack = stack;
+    this.#uplink = uplink;
     this.#launched = launched;
     this.isolation = isolation;
     this.#listener = new SeccompListener(launched.listenerFd);
@@ -142,10 +186,9 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
     if (gap !== undefined) throw new RunError('E_UNSUPPORTED_KERNEL', gap.what, gap.remedy);
     if (options.syncWakeUp !== false) this.#listener.setSyncWakeUp(true);
 
-    const clock = new TimerHeap(monotonic());
-    this.stack = new Stack({ clock, random: new HostRandom(), tcp: (env) => new TcpLayer(env) });
+    const { clock } = stack;
     const offset = realtimeOffset();
-    const sockets = new SocketFactory(this.stack, (at) => at + offset);
+    const sockets = new SocketFactory(stack, (at) => at + offset);
     const signals = new SignalActions();
     const unsupported = (call: string, what: string, errno: string): void =>
       this.dispatcher.unsupported(call, what, errno);
@@ -170,6 +213,15 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
       signals,
       launcherTid: launched.launcherTid,
       onCrash: (_task, report) => this.emit('crash', report),
+      onCaller: (task, file) => {
+        const id = uplink === undefined ? undefined : socketIdOf(file);
+        if (id !== undefined) uplink?.link.note(id, task.tid, task.process.pid, task.descriptors.number);
+      },
+      onClosed: (file) => {
+        this.#lingering.add(file);
+        const id = socketIdOf(file);
+        if (id !== undefined) uplink?.link.forget(id);
+      },
     });
     this.dispatcher = new Dispatcher<GuestTask>({
       table: systemCalls({ architecture: ARCHITECTURE.name, sockets, descriptors: false }),
@@ -181,6 +233,11 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
     this.#loop = new Loop(this);
     this.#loop.add(launched.listenerFd, EPOLLIN, () => this.#platform.serve());
     this.#loop.add(this.#plane.watchFd, EPOLLIN, () => this.#platform.releaseClosed());
+    uplink?.attach(this.#loop);
+    if (uplink !== undefined) uplink.onMessage = (message) => this.emit('gateway', message);
+    this.stack.onLinkClosed = (_interface, reason) => {
+      if (!this.#ending) this.emit('warning', `the gateway is gone, the guest has only its loopback now: ${reason}`);
+    };
     this.exited = this.#watchEnd();
     const text = weakness(isolation);
     if (text !== undefined) process.nextTick(() => this.emit('warning', text));
@@ -195,6 +252,7 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
     const more = this.dispatcher.run();
     // What the calls sent leaves in this turn.
     this.#deadline = this.stack.step();
+    this.#uplink?.flush();
     this.#plane.flush();
     return more || this.dispatcher.hasWork;
   }
@@ -207,9 +265,22 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
       const { code, signal } = await this.#launched.ended;
       return code ?? SIGNALLED + (signal === null ? 0 : constants.signals[signal]);
     } finally {
+      this.#ending = true;
       // The thread's own calls are trapped while it ends.
       await this.#launched.dispose();
+      await this.#sendRest();
+      this.#gatewayCounters = await this.#uplink?.gatewayCounters();
       this.#close();
+      await this.#uplink?.close();
+    }
+  }
+  /** What the guest's sockets had still to send when it ended, as a kernel does; bounded, since the other side may never take it. */
+  async #sendRest(): Promise<void> {
+    this.#platform.releaseClosed();
+    this.#loop.turn();
+    for (let waited = 0; waited < LINGER_MS && this.#lingering.prune() > 0; waited += LINGER_STEP_MS) {
+      if (this.#uplink?.isClosed !== false) return;
+      await delay(LINGER_STEP_MS);
     }
   }
   #close(): void {
@@ -238,6 +309,9 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
       calls: this.dispatcher.statistics(),
       unsupported: this.dispatcher.unsupportedRequests(),
       crashes: this.dispatcher.crashes,
+      link: this.#uplink?.counters,
+      flows: this.#uplink?.flows ?? 0,
+      gateway: this.#gatewayCounters,
     };
   }
 }
