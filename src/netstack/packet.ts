@@ -85,6 +85,8 @@ export class Packet {
   callId = 0;
   /** Time of arrival or of first transmission, microseconds. */
   time = 0;
+  /** The route chosen for a packet not yet handed to the IP layer, of the type that its transport knows. */
+  route: object | undefined = undefined;
   /** For queues that chain packets. */
   next: Packet | undefined = undefined;
 
@@ -179,7 +181,7 @@ export class Packet {
     this.interfaceIndex = this.socketId = this.callId = 0;
     this.ttl = this.tos = this.time = 0;
     this.linkMulticast = false;
-    this.next = undefined;
+    this.next = this.route = undefined;
     return this;
   }
 }

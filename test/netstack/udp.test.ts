@@ -170,6 +170,43 @@ for (const [family, a, b, any] of [
   });
 }
 
+test('several datagrams may be prepared before the first leaves', (t) => {
+  const w = world();
+  const e = w.a.createUdp(6);
+  const prepared = [
+    ['10.0.0.2', 53],
+    ['fd00::2', 54],
+    ['10.0.0.2', 55],
+  ].map(([to, port]) => e.prepare(ip(to as string), port as number, 1, { ttl: port as number }));
+  const servers = [53, 54, 55].map((port) => bound(w.b, 6, '::', port));
+  for (const packet of prepared) if (typeof packet !== 'string') e.transmit(packet, 1);
+  w.settle();
+  t.deepEqual(
+    servers.map((s) => [s.peek(0)?.source.toString(), s.peek(0)?.ttl]),
+    [
+      ['10.0.0.1', 53],
+      ['fd00::1', 54],
+      ['10.0.0.1', 55],
+    ],
+  );
+  // One that is given back, one of another socket, one after close.
+  const back = e.prepare(ip('10.0.0.2'), 53, 1, undefined);
+  const other = e.prepare(ip('10.0.0.2'), 53, 1, undefined);
+  const late = e.prepare(ip('10.0.0.2'), 53, 1, undefined);
+  if (typeof back === 'string' || typeof other === 'string' || typeof late === 'string') {
+    t.fail();
+    return;
+  }
+  back.release();
+  w.a.createUdp(4).transmit(other, 0);
+  e.close();
+  e.transmit(late, 0);
+  w.settle();
+  t.is(servers[0]?.queued, 1);
+  for (const s of servers) s.close();
+  t.is(w.leaks(), 0);
+});
+
 test('unconnected, port 0, foreign families, broadcast without permission', (t) => {
   const w = world();
   const e = w.a.createUdp(4);

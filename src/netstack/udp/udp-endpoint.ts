@@ -52,17 +52,6 @@ const defaultSettings = (): UdpSettings => ({
   multicastInterface: 0,
 });
 
-/** What one packet needs between `prepare` and `transmit`. */
-class Prepared implements OutputOptions {
-  packet: Packet | undefined = undefined;
-  route: Route | undefined = undefined;
-  port = 0;
-  ttl = 0;
-  tos = 0;
-  dontFragment = false;
-  multicastLoop = true;
-}
-
 export class UdpSocket implements UdpEndpoint {
   readonly id: number;
   readonly family: Family;
@@ -90,9 +79,7 @@ export class UdpSocket implements UdpEndpoint {
   #routeAsked: IpAddress | undefined = undefined;
   #routeInterface = 0;
   #routePort = 0;
-  /** What `prepare` decided for the packet that it made last, and for those before it that a call has not transmitted yet (sendmmsg). */
-  #prepared = new Prepared();
-  readonly #preparedBefore = new Map<Packet, Prepared>();
+  readonly #output = { ttl: 0, tos: 0, dontFragment: false, multicastLoop: true };
 
   constructor(context: UdpContext, family: Family) {
     this.#context = context;
@@ -256,50 +243,37 @@ export class UdpSocket implements UdpEndpoint {
     }
     packet.end = packet.at + len;
     const { settings } = this;
-    const prepared = this.#nextPrepared();
-    prepared.packet = packet;
-    prepared.route = route;
-    prepared.port = port;
-    prepared.ttl = choices?.ttl ?? (route.remote.isMulticast ? settings.multicastTtl : settings.ttl);
-    prepared.tos = choices?.tos ?? settings.tos;
-    const fits = this.#size(route, len) <= route.mtu;
-    prepared.dontFragment = fits && (settings.dontFragment || settings.neverFragment);
-    prepared.multicastLoop = settings.multicastLoop;
+    // Several may be prepared before the first leaves (sendmmsg), so each carries what was decided: its header stands in the headroom already.
+    udp.emit(packet.bytes, packet.at - udp.HEADER_LEN, this.localPort, port, udp.HEADER_LEN + len);
+    packet.ttl = choices?.ttl ?? (route.remote.isMulticast ? settings.multicastTtl : settings.ttl);
+    packet.tos = choices?.tos ?? settings.tos;
+    packet.route = route;
+    packet.socketId = this.id;
     return packet;
-  }
-  #nextPrepared(): Prepared {
-    const last = this.#prepared;
-    if (last.packet === undefined) return last;
-    this.#preparedBefore.set(last.packet, last);
-    this.#prepared = new Prepared();
-    return this.#prepared;
-  }
-  /** Packets are transmitted or released oldest first, so with the newest everything before it is settled. */
-  #takePrepared(packet: Packet): Prepared | undefined {
-    if (this.#prepared.packet !== packet) return this.#preparedBefore.get(packet);
-    if (this.#preparedBefore.size > 0) this.#preparedBefore.clear();
-    this.#prepared.packet = undefined;
-    return this.#prepared;
   }
 
   transmit(packet: Packet, callId: number): void {
-    const prepared = this.#takePrepared(packet);
-    const route = prepared?.route;
-    if (prepared === undefined || route === undefined || this.#closed) {
+    const route = packet.route as Route | undefined;
+    if (route === undefined || packet.socketId !== this.id || this.#closed) {
       packet.release();
       return;
     }
-    const { ip } = this.#context;
+    packet.route = undefined;
+    const { settings } = this;
     const isV4 = route.remote.isV4;
     const counters = this.#context.counters(isV4);
-    const at = packet.push(udp.HEADER_LEN);
-    udp.emit(packet.bytes, at, this.localPort, prepared.port, packet.length);
-    packet.socketId = this.id;
+    const fits = this.#size(route, packet.length) <= route.mtu;
+    const output = this.#output;
+    output.ttl = packet.ttl;
+    output.tos = packet.tos;
+    output.dontFragment = fits && (settings.dontFragment || settings.neverFragment);
+    output.multicastLoop = settings.multicastLoop;
+    packet.push(udp.HEADER_LEN);
     packet.callId = callId;
     packet.time = this.#context.clock.now();
-    if (!isV4 || !this.settings.noChecksum) finishChecksum(packet, route, IpProtocol.Udp, ChecksumOffset.Udp);
+    if (!isV4 || !settings.noChecksum) finishChecksum(packet, route, IpProtocol.Udp, ChecksumOffset.Udp);
     counters.OutDatagrams++;
-    if (ip.output(packet, route, IpProtocol.Udp, prepared) === 'no-buffers') {
+    if (this.#context.ip.output(packet, route, IpProtocol.Udp, output satisfies OutputOptions) === 'no-buffers') {
       counters.SndbufErrors++;
     }
   }
@@ -327,8 +301,6 @@ export class UdpSocket implements UdpEndpoint {
   close(): void {
     this.#closed = true;
     this.observer = undefined;
-    this.#prepared = new Prepared();
-    this.#preparedBefore.clear();
     this.#queue.clear();
     if (this.isBound) this.#context.ports.release(this.binding);
   }
