@@ -35,6 +35,7 @@ const { In, Out, Err, Hup, Pri, RdNorm, WrNorm, RdHup } = Readiness;
 
 export class TcpConnection extends Tcb implements TcpEndpoint {
   #quickAckWas = true;
+  #noDelayWas = false;
 
   readiness(): number {
     if (this.state === 'LISTEN') return this.listener !== undefined && this.listener.readyCount > 0 ? In | RdNorm : 0;
@@ -182,8 +183,9 @@ export class TcpConnection extends Tcb implements TcpEndpoint {
       this.sendBlocked = true;
       return 0;
     }
-    this.sendRing.reserve(this.sendRing.length + space);
-    return space;
+    if (this.context.reserve(this.sendRing, this.sendRing.length + space)) return space;
+    // No memory for a larger ring: what it has must do.
+    return Math.max(0, this.sendRing.bytes.length - this.sendRing.length);
   }
   commitSend(len: number, callId: number, more: boolean, urgent: boolean): void {
     if (len <= 0 || this.sendEnded) return;
@@ -298,7 +300,7 @@ export class TcpConnection extends Tcb implements TcpEndpoint {
     // tcp_disconnect leaves it for whoever asks next.
     if (isReset) this.error = 'connection-reset';
     this.receiveRing.consume(this.receiveRing.length);
-    this.receiveRing.shrink();
+    this.context.releaseRing(this.receiveRing);
     this.remoteAddress = this.family === 4 ? IpAddress.ANY4 : IpAddress.ANY6;
     this.remotePort = 0;
     this.#forgetImplicitBinding();
@@ -334,7 +336,7 @@ export class TcpConnection extends Tcb implements TcpEndpoint {
     }
     stopKeepAlive(this);
     this.receiveRing.consume(this.receiveRing.length);
-    this.receiveRing.shrink();
+    this.context.releaseRing(this.receiveRing);
     context.end();
   }
   private get isFinWait2(): boolean {
@@ -376,7 +378,9 @@ export class TcpConnection extends Tcb implements TcpEndpoint {
       if (this.keepAlarm?.armed !== true) armKeepAlive(this);
     } else stopKeepAlive(this);
     if (settings.quickAck !== this.#quickAckWas) this.#quickAckChanged(settings.quickAck);
-    if (!settings.cork && !this.more) this.pushOut = settings.noDelay || this.corkAlarm?.armed === true;
+    // tcp(7): setting TCP_NODELAY pushes what waits, even on a corked socket.
+    this.pushOut = settings.noDelay && !this.#noDelayWas;
+    this.#noDelayWas = settings.noDelay;
     output(this);
     context.end();
   }

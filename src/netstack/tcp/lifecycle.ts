@@ -39,7 +39,7 @@ export function finish(c: Tcb): void {
   c.ackNow = c.ackWithheld = false;
   leaveFlows(c);
   c.sendRing.consume(c.sendRing.length);
-  c.sendRing.shrink();
+  c.context.releaseRing(c.sendRing);
   c.outOfOrder.clear();
   c.scoreboard.clear();
   c.markCount = 0;
@@ -100,7 +100,7 @@ export function enterTimeWait(c: Tcb): void {
   c.keepAlarm?.cancel();
   c.corkAlarm?.cancel();
   c.shut = RECEIVE_SHUT | SEND_SHUT;
-  c.sendRing.shrink();
+  c.context.releaseRing(c.sendRing);
   c.outOfOrder.clear();
   c.scoreboard.clear();
   restartTimeWait(c);

@@ -30,15 +30,19 @@ const SENDING: { readonly [S in TcpState]: boolean } = {
 };
 
 export function output(c: Tcb): void {
-  if (!SENDING[c.state] || !refreshRoute(c)) return;
+  if (!SENDING[c.state]) return;
+  if (refreshRoute(c)) sendAll(c);
+  c.pushOut = false;
+  armAfterOutput(c);
+}
+
+function sendAll(c: Tcb): void {
   restartIfIdle(c);
   const { congestion } = c;
   if (c.sackOn && congestion.inRecovery) resendHoles(c);
   const most = packetPayload(c);
   let more = true;
   while (more) more = sendNext(c, most);
-  c.pushOut = false;
-  armAfterOutput(c);
 }
 
 /** Sends one packet if one may go now. */

@@ -58,6 +58,10 @@ function store(c: Tcb, s: Segment, seq: number, at: number, len: number): boolea
   if (packet === undefined) return false;
   const ahead = diff(seq, c.rcvNxt);
   const end = add(seq, len);
+  if (!c.context.reserve(receiveRing, receiveRing.length + ahead + len)) {
+    context.ext.TCPRcvQDrop++;
+    return false;
+  }
   if (ahead > 0) {
     c.ackNow = true;
     if (outOfOrder.covers(seq, end) || !outOfOrder.add(seq, end)) {
@@ -67,7 +71,6 @@ function store(c: Tcb, s: Segment, seq: number, at: number, len: number): boolea
     context.ext.TCPOFOQueue++;
   }
   const offset = receiveRing.length + ahead;
-  receiveRing.reserve(offset + len);
   receiveRing.write(offset, packet.bytes, at, len);
   if (ahead > 0) return true;
   inOrder(c, s, end, len);
@@ -88,12 +91,13 @@ function inOrder(c: Tcb, s: Segment, end: number, len: number): void {
 
 function scheduleAck(c: Tcb, s: Segment, len: number): void {
   const now = c.context.clock.now();
-  if (c.lastReceiveAt === 0) c.quickAcks = QUICK_ACKS;
+  // A stream that begins, or begins again after a pause, needs its ACKs soon (Linux tcp_event_data_recv).
+  if (c.lastReceiveAt === 0 || now - c.lastReceiveAt > c.roundTrip.rto) c.quickAcks = QUICK_ACKS;
   c.lastReceiveAt = now;
   c.ackOctets += len;
   if (c.ackNow) return;
   const merged = s.count > 1 || len > 16_384;
-  const quick = (c.quickAcks > 0 || c.settings.quickAck) && !c.pingPong;
+  const quick = c.quickAcks > 0 && !c.pingPong;
   if (merged ? c.ackOctets >= ACK_EVERY : quick || c.ackOctets > c.receiveMss) c.ackNow = true;
   else if (merged && !c.ackWithheld) {
     c.ackWithheld = true;

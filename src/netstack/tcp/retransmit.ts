@@ -116,11 +116,11 @@ function probe(c: Tcb): void {
   c.context.ext.TCPWinProbe++;
   if (window > 0) {
     // RFC 9293 3.8.6.2.1: the override timeout: what fits goes, however little.
-    const len = Math.min(waiting, window, packetPayload(c));
-    forceOut(c, len);
-    return;
-  }
-  emitSegment(c, add(c.sndUna, -1), 0, Flag.Ack);
+    c.rexmit = Rexmit.Persist;
+    forceOut(c, Math.min(waiting, window, packetPayload(c)));
+    // Nothing left: no buffer or no route now.
+    if (c.sndMax !== c.sndUna) return;
+  } else emitSegment(c, add(c.sndUna, -1), 0, Flag.Ack);
   c.roundTrip.backoff++;
   c.rexmit = Rexmit.Persist;
   armPersist(c);

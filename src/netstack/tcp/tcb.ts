@@ -52,6 +52,10 @@ export interface TcpContext {
   acknowledgeLater(c: Tcb): void;
   /** The observer of `c` is told when the current segment, timer or call has been dealt with. */
   notify(c: Tcb, events: number): void;
+  /** Grows a ring to hold `octets` if the layer's memory allows it; false if not. */
+  reserve(ring: ByteRing, octets: number): boolean;
+  /** A ring is about to give its storage back. */
+  releaseRing(ring: ByteRing): void;
   /** Brackets whatever may send or tell observers; calls nest. */
   begin(): void;
   end(): void;

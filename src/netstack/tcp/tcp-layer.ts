@@ -7,8 +7,10 @@
  * RFC 5927 (ICMP is believed only for what is in flight), RFC 6093 (urgent data as deployed), segmentation by the link (GSO) in both directions.
  * Left out: ECN (RFC 3168), SYN cookies (half-open connections are bounded instead), fast open, RACK-TLP, CUBIC, MD5 and AO. Their options are refused by the socket layer.
  *
- * Everything a stranger can grow is bounded: flows, half-open connections and accept queues (listener.ts), TIME-WAIT, out-of-order ranges, challenge ACKs.
+ * Everything a stranger can grow is bounded: flows, half-open connections and accept queues (listener.ts), TIME-WAIT, out-of-order ranges, challenge ACKs, the memory of
+ * all rings together.
  */
+import type { ByteRing } from '../../lib/byte-ring.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Random } from '../../lib/random.ts';
 import { type Family, IpAddress } from '../address.ts';
@@ -38,6 +40,8 @@ export interface TcpLimits {
   readonly flows?: number;
   /** Connections in TIME-WAIT (tcp_max_tw_buckets). */
   readonly timeWait?: number;
+  /** Octets of all send and receive rings (tcp_mem). */
+  readonly memory?: number;
   /** Challenge ACKs per second (tcp_challenge_ack_limit of RFC 5961 7). */
   readonly challenges?: number;
 }
@@ -45,6 +49,7 @@ export interface TcpLimits {
 const FLOWS = 65_536;
 const TIME_WAIT = 8192;
 const CHALLENGES = 1000;
+const MEMORY = 512 << 20;
 
 export class TcpLayer implements TcpTransport, TcpContext {
   readonly clock: Clock;
@@ -63,6 +68,10 @@ export class TcpLayer implements TcpTransport, TcpContext {
   readonly #segment = new Segment();
   readonly #withheld: Tcb[] = [];
   readonly #changed: Tcb[] = [];
+  readonly #memoryLimit: number;
+  #memory = 0;
+  /** Times that a ring could not grow because of the limit. */
+  memoryRefusals = 0;
   #depth = 0;
   #telling = false;
   #timeWaitCount = 0;
@@ -80,6 +89,7 @@ export class TcpLayer implements TcpTransport, TcpContext {
     this.ports = new PortTable<Tcb>(env.random);
     this.flows = new FlowTable<Tcb>({ random: env.random, limit: limits.flows ?? FLOWS });
     this.#timeWaitLimit = limits.timeWait ?? TIME_WAIT;
+    this.#memoryLimit = limits.memory ?? MEMORY;
     this.#challengeLimit = limits.challenges ?? CHALLENGES;
     this.#initialSequence = new InitialSequence(env.clock, env.random);
   }
@@ -245,6 +255,26 @@ export class TcpLayer implements TcpTransport, TcpContext {
   }
   acknowledgeLater(c: Tcb): void {
     this.#withheld.push(c);
+  }
+  reserve(ring: ByteRing, octets: number): boolean {
+    const had = ring.bytes.length;
+    if (octets <= had) return true;
+    // Rings double: what they will take is less than twice what is asked for.
+    if (this.#memory + 2 * octets - had > this.#memoryLimit) {
+      this.memoryRefusals++;
+      return false;
+    }
+    ring.reserve(octets);
+    this.#memory += ring.bytes.length - had;
+    return true;
+  }
+  releaseRing(ring: ByteRing): void {
+    this.#memory -= ring.bytes.length;
+    ring.shrink();
+  }
+  /** Octets of all rings. */
+  get memory(): number {
+    return this.#memory;
   }
   notify(c: Tcb, events: number): void {
     if (c.observer === undefined) return;
