@@ -38,6 +38,8 @@ export type ArgKind =
   | 'messagesIn'
   | 'messagesOut'
   | 'timespec'
+  | 'timeval'
+  | 'fdSet'
   | 'openFlags'
   | 'fcntlCommand'
   | 'fcntlArgument'
@@ -97,6 +99,9 @@ export const MessageOut = arg('messageOut', fromWords);
 export const MessagesIn = arg('messagesIn', fromWords);
 export const MessagesOut = arg('messagesOut', fromWords);
 export const TimespecPtr = arg('timespec', fromWords);
+export const TimevalPtr = arg('timeval', fromWords);
+/** fd_set *. */
+export const FdSet = arg('fdSet', fromWords);
 export const OpenFlags = arg('openFlags', signed);
 export const FcntlCommand = arg('fcntlCommand', unsigned);
 /** An int or a pointer; the commands for sockets take ints. */

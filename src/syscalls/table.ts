@@ -10,13 +10,15 @@ import { NR_ARM64 } from '../abi/nr-arm64.ts';
 import * as arg from './args.ts';
 import { accept, accept4 } from './handlers/accept.ts';
 import { close, closeRange, dup, dup2, dup3, fcntl } from './handlers/descriptors.ts';
+import { EpollCalls, epollCreate, epollCreate1 } from './handlers/epoll.ts';
 import { ioctl } from './handlers/ioctl.ts';
 import { bind, connect, getpeername, getsockname, listen, shutdown } from './handlers/names.ts';
 import { getsockopt, setsockopt } from './handlers/options.ts';
+import { poll, ppoll, pselect6, select } from './handlers/poll.ts';
 import { pread, preadv, preadv2, pwritev2, read, readv, write, writev } from './handlers/read-write.ts';
 import { recvfrom, recvmmsg, recvmsg } from './handlers/receive.ts';
 import { sendmmsg, sendmsg, sendto } from './handlers/send.ts';
-import { type SocketCreator, socketHandler } from './handlers/socket.ts';
+import { type SocketCreator, socketHandler, socketpairHandler } from './handlers/socket.ts';
 import { absent, full, partial, type Syscall } from './syscall.ts';
 
 const { Fd, Int, Uint, Size, Long } = arg;
@@ -36,6 +38,12 @@ const position = { fd: Fd, iov: arg.VectorOut, iovcnt: Size, offset: Long, high:
 
 const socketCalls = (sockets: SocketCreator): readonly Syscall[] => [
   full('socket', { domain: arg.Family, type: arg.SockType, protocol: arg.Protocol }, socketHandler(sockets)),
+  partial(
+    'socketpair',
+    { domain: arg.Family, type: arg.SockType, protocol: arg.Protocol, pair: arg.Ptr },
+    'AF_UNIX is EAFNOSUPPORT',
+    socketpairHandler(sockets),
+  ),
   full('bind', address, bind),
   full('listen', { fd: Fd, backlog: Int }, listen),
   full('accept', addressOut, accept),
@@ -76,13 +84,8 @@ const socketCalls = (sockets: SocketCreator): readonly Syscall[] => [
   full('pwrite64', { fd: Fd, buffer: arg.BufferIn, size: Size, offset: Long }, pread),
   full('preadv', position, preadv),
   full('pwritev', { ...position, iov: arg.VectorIn }, preadv),
-  partial('preadv2', { ...position, flags: Int }, 'flags other than RWF_NOWAIT are EOPNOTSUPP', preadv2),
-  partial(
-    'pwritev2',
-    { ...position, iov: arg.VectorIn, flags: Int },
-    'flags other than RWF_NOWAIT are EOPNOTSUPP',
-    pwritev2,
-  ),
+  full('preadv2', { ...position, flags: Int }, preadv2),
+  full('pwritev2', { ...position, iov: arg.VectorIn, flags: Int }, pwritev2),
   partial(
     'ioctl',
     { fd: Fd, request: arg.IoctlRequest, argument: arg.IoctlArgument },
@@ -100,19 +103,37 @@ const socketCalls = (sockets: SocketCreator): readonly Syscall[] => [
   absent('epoll_wait_old', 'ENOSYS', 'as on every Linux since 2.6'),
 ];
 
-const descriptorCalls = (_architecture: Architecture): readonly Syscall[] => [
-  full('close', { fd: Fd }, close),
-  partial('close_range', { first: Uint, last: Uint, flags: Uint }, 'CLOSE_RANGE_UNSHARE is EINVAL', closeRange),
-  full('dup', { fd: Fd }, dup),
-  full('dup2', { oldfd: Fd, newfd: Fd }, dup2),
-  full('dup3', { oldfd: Fd, newfd: Fd, flags: arg.OpenFlags }, dup3),
-  partial(
-    'fcntl',
-    { fd: Fd, command: arg.FcntlCommand, argument: arg.FcntlArgument },
-    'no owners, signals, locks or leases: EINVAL',
-    fcntl,
-  ),
-];
+const sigmask = { sigmask: arg.Ptr, sigsetsize: Size };
+const bitmaps = { n: Int, readfds: arg.FdSet, writefds: arg.FdSet, exceptfds: arg.FdSet };
+const NO_SIGNALS = 'the signal mask is checked but masks nothing: emulated tasks have no signals of their own';
+
+const descriptorCalls = (architecture: Architecture): readonly Syscall[] => {
+  const epoll = new EpollCalls(epollEventOf(architecture));
+  const events = { epfd: Fd, events: arg.EpollEventsOut, maxevents: Int };
+  return [
+    full('close', { fd: Fd }, close),
+    partial('close_range', { first: Uint, last: Uint, flags: Uint }, 'CLOSE_RANGE_UNSHARE is EINVAL', closeRange),
+    full('dup', { fd: Fd }, dup),
+    full('dup2', { oldfd: Fd, newfd: Fd }, dup2),
+    full('dup3', { oldfd: Fd, newfd: Fd, flags: arg.OpenFlags }, dup3),
+    partial(
+      'fcntl',
+      { fd: Fd, command: arg.FcntlCommand, argument: arg.FcntlArgument },
+      'no owners, signals, locks or leases: EINVAL',
+      fcntl,
+    ),
+    full('poll', { fds: arg.PollFds, nfds: Uint, timeout: Int }, poll),
+    partial('ppoll', { fds: arg.PollFds, nfds: Uint, timeout: arg.TimespecPtr, ...sigmask }, NO_SIGNALS, ppoll),
+    full('select', { ...bitmaps, timeout: arg.TimevalPtr }, select),
+    partial('pselect6', { ...bitmaps, timeout: arg.TimespecPtr, sigmask: arg.Ptr }, NO_SIGNALS, pselect6),
+    full('epoll_create', { size: Int }, epollCreate),
+    full('epoll_create1', { flags: arg.EpollFlags }, epollCreate1),
+    full('epoll_ctl', { epfd: Fd, op: arg.EpollOperation, fd: Fd, event: arg.EpollEventPtr }, epoll.ctl),
+    full('epoll_wait', { ...events, timeout: Int }, epoll.wait),
+    partial('epoll_pwait', { ...events, timeout: Int, ...sigmask }, NO_SIGNALS, epoll.pwait),
+    partial('epoll_pwait2', { ...events, timeout: arg.TimespecPtr, ...sigmask }, NO_SIGNALS, epoll.pwait2),
+  ];
+};
 
 const NUMBERS: Readonly<Record<Architecture, Readonly<Record<string, number>>>> = {
   x86_64: NR_AMD64,

@@ -34,6 +34,8 @@ const SETTABLE = O_APPEND | O_NONBLOCK | O_NOATIME;
 
 /** What the emulated table offers beyond look-ups. */
 export interface DescriptorTable extends FdTable {
+  /** RLIMIT_NOFILE. */
+  readonly limit: number;
   close(fd: number): number;
   closeRange(first: number, last: number, onlyMark: boolean): void;
   dup(fd: number): number;

@@ -36,7 +36,9 @@ function setNonblocking(ctx: CallContext, file: OpenFile, at: number): number {
 }
 
 function socketIoctl(ctx: CallContext, file: OpenFile, request: number, argument: number): number {
-  const result = file instanceof Socket ? file.ioctl(request) : -Errno.ENOTTY;
+  // An epoll object knows requests of its own only (fs/eventpoll.c, since Linux 6.9).
+  if (!(file instanceof Socket)) return -Errno.EINVAL;
+  const result = file.ioctl(request);
   if (result === -Errno.ENOTTY) return refuse(ctx, request);
   return result < 0 ? result : putInt(ctx, argument, result);
 }

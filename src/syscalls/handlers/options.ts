@@ -1,7 +1,8 @@
 /** getsockopt(2), setsockopt(2): how values are copied. What they mean is the socket's. */
 import { Errno, errnoName } from '../../abi/errno.ts';
-import { SOL_IPV6 } from '../../abi/socket.ts';
+import { SOL_IPV6, SOL_SOCKET, SOL_TCP } from '../../abi/socket.ts';
 import { i32 } from '../../abi/struct.ts';
+import type { Socket } from '../../socket/socket.ts';
 import { levelName, optionName } from '../names.ts';
 import type { CallContext } from '../task.ts';
 import { copyIn, copyOut, putInt } from './guest.ts';
@@ -31,10 +32,20 @@ export function setsockopt(
   const value = new Uint8Array(wanted);
   const got = wanted === 0 ? 0 : ctx.memory.read(valueAt, value, 0, wanted);
   // The kernel reads what the option needs, mostly an int: a longer length may lead beyond the mapping.
-  if (got < Math.min(wanted, INT)) return -Errno.EFAULT;
+  if (got < Math.min(wanted, INT)) return setFault(socket, ctx, level, option);
   const result = socket.setOption(level, option, got === wanted ? value : value.subarray(0, got), ctx.credentials);
   report(ctx, 'setsockopt', level, option, result);
   return result;
+}
+
+const NONE = new Uint8Array(0);
+/** These levels read the value before they look at the option's name; the others refuse a name they do not know first. */
+const VALUE_FIRST: readonly number[] = [SOL_SOCKET, SOL_TCP, SOL_IPV6];
+function setFault(socket: Socket, ctx: CallContext, level: number, option: number): number {
+  if (VALUE_FIRST.includes(level)) return -Errno.EFAULT;
+  const result = socket.setOption(level, option, NONE, ctx.credentials);
+  report(ctx, 'setsockopt', level, option, result);
+  return result === -Errno.ENOPROTOOPT ? result : -Errno.EFAULT;
 }
 
 export function getsockopt(
@@ -47,7 +58,7 @@ export function getsockopt(
 ): number {
   const socket = socketOf(ctx, fd);
   if (typeof socket === 'number') return socket;
-  if (copyIn(ctx, lengthAt, ctx.scratch, INT) !== 0) return -Errno.EFAULT;
+  if (copyIn(ctx, lengthAt, ctx.scratch, INT) !== 0) return getFault(socket, level, option);
   const room = i32.get(ctx.scratch, 0);
   // SOL_IPV6 takes the length as unsigned (do_ipv6_getsockopt).
   if (room < 0 && level !== SOL_IPV6) return -Errno.EINVAL;
@@ -55,6 +66,14 @@ export function getsockopt(
   const written = socket.getOption(level, option, value);
   report(ctx, 'getsockopt', level, option, written);
   if (written < 0) return written;
-  const fault = written === 0 ? 0 : copyOut(ctx, valueAt, value, written);
-  return fault !== 0 ? fault : putInt(ctx, lengthAt, written);
+  return level === SOL_SOCKET
+    ? valueOut(ctx, valueAt, value, written) || putInt(ctx, lengthAt, written)
+    : putInt(ctx, lengthAt, written) || valueOut(ctx, valueAt, value, written);
 }
+/** A level that the socket does not have is refused before the length is read. */
+function getFault(socket: Socket, level: number, option: number): number {
+  const unknown = level !== SOL_SOCKET && socket.getOption(level, option, new Uint8Array(0)) === -Errno.EOPNOTSUPP;
+  return unknown ? -Errno.EOPNOTSUPP : -Errno.EFAULT;
+}
+const valueOut = (ctx: CallContext, at: number, value: Uint8Array, len: number): number =>
+  len === 0 ? 0 : copyOut(ctx, at, value, len);

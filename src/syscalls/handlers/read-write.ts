@@ -1,6 +1,6 @@
 /** read(2), write(2), readv(2), writev(2) and their positioned kin on sockets: net/socket.c sock_read_iter, sock_write_iter, under the checks of fs/read_write.c. */
 import { Errno } from '../../abi/errno.ts';
-import { MSG_DONTWAIT, MSG_EOR, SOCK_SEQPACKET, UIO_MAXIOV } from '../../abi/socket.ts';
+import { MSG_DONTWAIT, MSG_EOR, MSG_NOSIGNAL, SOCK_SEQPACKET, UIO_MAXIOV } from '../../abi/socket.ts';
 import { Socket } from '../../socket/socket.ts';
 import type { CallContext } from '../task.ts';
 import { accessOk, importBuffer, importVector } from './guest.ts';
@@ -8,8 +8,17 @@ import { receiveMessage } from './receive.ts';
 import { sendMessage } from './send.ts';
 import { transferFlags } from './sockets.ts';
 
-/** Per-call flags of preadv2(2) and pwritev2(2). */
-const RWF_NOWAIT = 8;
+/** Per-call flags of preadv2(2) and pwritev2(2), include/uapi/linux/fs.h. */
+const RWF_NOWAIT = 0x8;
+const RWF_NOSIGNAL = 0x100;
+/** Append and not append: a contradiction. */
+const RWF_APPEND_BOTH = 0x30;
+/** HIPRI, DSYNC, SYNC, NOWAIT, APPEND, NOAPPEND, NOSIGNAL; a socket has no use for most, ATOMIC and DONTCACHE it refuses. */
+const RWF_ALLOWED = 0x13f;
+
+function transferFlagsOf(flags: number): number {
+  return ((flags & RWF_NOWAIT) === 0 ? 0 : MSG_DONTWAIT) | ((flags & RWF_NOSIGNAL) === 0 ? 0 : MSG_NOSIGNAL);
+}
 
 export function read(ctx: CallContext, fd: number, buffer: number, size: number): number {
   const file = ctx.file(fd);
@@ -99,11 +108,9 @@ const vectorCall2 =
   ): number => {
     if (offset !== -1) return positioned(ctx, fd, offset);
     if (ctx.file(fd) === undefined) return -Errno.EBADF;
-    if ((flags & ~RWF_NOWAIT) !== 0) {
-      ctx.unsupported(transfer === readVector ? 'preadv2' : 'pwritev2', `RWF 0x${flags.toString(16)}`, 'EOPNOTSUPP');
-      return -Errno.EOPNOTSUPP;
-    }
-    return transfer(ctx, fd, vector, count, flags === RWF_NOWAIT ? MSG_DONTWAIT : 0);
+    if ((flags & ~RWF_ALLOWED) !== 0) return -Errno.EOPNOTSUPP;
+    if ((flags & RWF_APPEND_BOTH) === RWF_APPEND_BOTH) return -Errno.EINVAL;
+    return transfer(ctx, fd, vector, count, transferFlagsOf(flags));
   };
 /** Offset -1 is readv(2) with flags. */
 export const preadv2 = vectorCall2(readVector);

@@ -156,6 +156,12 @@ export function recvmsg(ctx: CallContext, fd: number, at: number, flags: number)
   return fault !== 0 ? fault : result;
 }
 
+/**
+ * Messages in one recvmmsg. Linux has no limit (it can be preempted); MSG_PEEK repeats one datagram for as many slots as the guest has
+ * memory for, and we serve others too.
+ */
+const MAX_MESSAGES = 16384;
+
 /** recvmmsg's own deadline, checked only between messages (do_recvmmsg). */
 interface Limit {
   readonly end: Instant | undefined;
@@ -211,8 +217,9 @@ function takeError(ctx: CallContext, socket: Socket): number {
 
 /** The loop of do_recvmmsg: 0 when it ended by itself, BLOCKED, or the error that ended it. `ctx.count` messages are done. */
 function receiveBatch(ctx: CallContext, socket: Socket, at: number, vlen: number, flags: number, limit: Limit): number {
+  const count = Math.min(vlen, MAX_MESSAGES);
   let resumed = ctx.attempt > 0;
-  while (ctx.count < vlen) {
+  while (ctx.count < count) {
     const entry = at + ctx.count * mmsghdr.size;
     if (!resumed) {
       const atOnce = (flags & MSG_WAITFORONE) !== 0 && ctx.count > 0 ? MSG_DONTWAIT : 0;

@@ -1,0 +1,214 @@
+/** poll(2), ppoll(2), select(2), pselect6(2) on the emulated descriptor table: fs/select.c. */
+import { Errno } from '../../abi/errno.ts';
+import {
+  POLLERR,
+  POLLHUP,
+  POLLIN,
+  POLLNVAL,
+  POLLOUT,
+  POLLPRI,
+  POLLRDBAND,
+  POLLRDNORM,
+  POLLWRBAND,
+  POLLWRNORM,
+  pollfd,
+} from '../../abi/poll.ts';
+import { i16, i32 } from '../../abi/struct.ts';
+import type { OpenFile } from '../../socket/file.ts';
+import { BLOCKED, type CallContext, TRY_AGAIN } from '../task.ts';
+import { descriptorTable } from './descriptors.ts';
+import {
+  checkSigmask,
+  checkSigmaskPair,
+  type Limit,
+  millisLimit,
+  timespecLimit,
+  timevalLimit,
+  writeRest,
+} from './timeouts.ts';
+
+/** What is polled; a descriptor that is not open has no file. */
+interface Watch {
+  readonly files: (OpenFile | undefined)[];
+  /** Events asked for, as the guest gave them. */
+  readonly events: number[];
+  readonly revents: number[];
+  readonly limit: Limit;
+}
+
+/** One look at everything: how many have something. */
+function look(watch: Watch): number {
+  let ready = 0;
+  for (const [i, file] of watch.files.entries()) {
+    const wanted = (watch.events[i] as number) | POLLERR | POLLHUP;
+    const events = file === undefined ? (watch.revents[i] as number) : file.poll() & wanted;
+    watch.revents[i] = events;
+    if (events !== 0) ready++;
+  }
+  return ready;
+}
+/** Waits for anything until the limit, after which one more look is taken. */
+function sleep(ctx: CallContext, watch: Watch): number {
+  for (const [i, file] of watch.files.entries()) {
+    if (file !== undefined) ctx.waitOn(file.waiters, watch.events[i] as number);
+  }
+  if (watch.limit.end !== Infinity) ctx.waitUntil(watch.limit.end, TRY_AGAIN);
+  // A handler that ran makes these EINTR, whatever SA_RESTART says (signal(7)).
+  ctx.onSignal('interrupt');
+  return BLOCKED;
+}
+const mayWait = (ctx: CallContext, watch: Watch): boolean => !watch.limit.poll && !ctx.expired;
+
+function keep(ctx: CallContext, watch: Watch): void {
+  ctx.state = watch;
+  for (const file of watch.files) if (file !== undefined) ctx.hold(file);
+}
+
+function importPollfds(ctx: CallContext, at: number, count: number, limit: Limit): Watch | number {
+  if (count > (descriptorTable(ctx.files)?.limit ?? 0)) return -Errno.EINVAL;
+  const bytes = new Uint8Array(count * pollfd.size);
+  if (ctx.memory.read(at, bytes, 0, bytes.length) < bytes.length) return -Errno.EFAULT;
+  const watch: Watch = { files: [], events: [], revents: [], limit };
+  for (let i = 0; i < count; i++) {
+    const fd = i32.get(bytes, i * pollfd.size);
+    const file = fd < 0 ? undefined : ctx.files.get(fd);
+    watch.files.push(file);
+    watch.events.push(i16.get(bytes, i * pollfd.size + pollfd.offset.events) & 0xffff);
+    // A negative number is passed over, one that is not open is POLLNVAL.
+    watch.revents.push(fd >= 0 && file === undefined ? POLLNVAL : 0);
+  }
+  keep(ctx, watch);
+  return watch;
+}
+
+function pollWith(ctx: CallContext, at: number, count: number, limit: Limit): number {
+  const watch = ctx.attempt === 0 ? importPollfds(ctx, at, count, limit) : (ctx.state as Watch);
+  if (typeof watch === 'number') return watch;
+  const ready = look(watch);
+  if (ready === 0 && mayWait(ctx, watch)) return sleep(ctx, watch);
+  for (const [i, revents] of watch.revents.entries()) {
+    i16.put(ctx.scratch, 0, revents);
+    const to = at + i * pollfd.size + pollfd.offset.revents;
+    if (ctx.memory.write(to, ctx.scratch, 0, 2) < 2) return -Errno.EFAULT;
+  }
+  writeRest(ctx, watch.limit);
+  return ready;
+}
+
+export const poll = (ctx: CallContext, fds: number, count: number, timeoutMs: number): number =>
+  pollWith(ctx, fds, count, millisLimit(ctx, timeoutMs));
+
+export function ppoll(
+  ctx: CallContext,
+  fds: number,
+  count: number,
+  timeout: number,
+  sigmask: number,
+  sigsetsize: number,
+): number {
+  if (ctx.attempt > 0) return pollWith(ctx, fds, count, (ctx.state as Watch).limit);
+  const limit = timespecLimit(ctx, timeout);
+  if (typeof limit === 'number') return limit;
+  const fault = checkSigmask(ctx, sigmask, sigsetsize);
+  return fault !== 0 ? fault : pollWith(ctx, fds, count, limit);
+}
+
+// select(2): three bitmaps over the descriptor numbers.
+const IN = POLLRDNORM | POLLRDBAND | POLLIN | POLLHUP | POLLERR;
+const OUT = POLLWRBAND | POLLWRNORM | POLLOUT | POLLERR;
+const EXCEPT = POLLPRI;
+const SETS = [IN, OUT, EXCEPT] as const;
+interface Selection extends Watch {
+  readonly fds: number[];
+  /** Guest address of each set, 0 for none. */
+  readonly sets: readonly number[];
+  readonly octets: number;
+}
+
+const bitmapOctets = (n: number): number => Math.ceil(n / 64) * 8;
+const hasBit = (set: Uint8Array, fd: number): boolean => ((set[fd >> 3] as number) & (1 << (fd & 7))) !== 0;
+
+function importSelection(ctx: CallContext, n: number, sets: readonly number[], limit: Limit): Selection | number {
+  if (n < 0) return -Errno.EINVAL;
+  // Bits beyond the table are not looked at.
+  const count = Math.min(n, descriptorTable(ctx.files)?.limit ?? 0);
+  const octets = bitmapOctets(count);
+  const bitmaps: Uint8Array[] = [];
+  for (const at of sets) {
+    const bitmap = new Uint8Array(octets);
+    if (at !== 0 && ctx.memory.read(at, bitmap, 0, octets) < octets) return -Errno.EFAULT;
+    bitmaps.push(bitmap);
+  }
+  const selection: Selection = { files: [], events: [], revents: [], fds: [], sets, octets, limit };
+  for (let fd = 0; fd < count; fd++) {
+    const events = SETS.reduce((sum, mask, i) => (hasBit(bitmaps[i] as Uint8Array, fd) ? sum | mask : sum), 0);
+    if (events === 0) continue;
+    const file = ctx.files.get(fd);
+    if (file === undefined) return -Errno.EBADF;
+    selection.files.push(file);
+    selection.events.push(events);
+    selection.revents.push(0);
+    selection.fds.push(fd);
+  }
+  keep(ctx, selection);
+  return selection;
+}
+
+/** Bits over all three sets, which is what select(2) returns; writes the sets if `to` is given. */
+function exportSelection(selection: Selection, to: readonly Uint8Array[] | undefined): number {
+  let bits = 0;
+  for (const [i, fd] of selection.fds.entries()) {
+    for (const [s, mask] of SETS.entries()) {
+      const asked = ((selection.events[i] as number) & mask) === mask;
+      if (!asked || ((selection.revents[i] as number) & mask) === 0) continue;
+      bits++;
+      const set = to?.[s];
+      if (set !== undefined) set[fd >> 3] = (set[fd >> 3] as number) | (1 << (fd & 7));
+    }
+  }
+  return bits;
+}
+
+function selectWith(ctx: CallContext, n: number, sets: readonly number[], limit: Limit): number {
+  const selection = ctx.attempt === 0 ? importSelection(ctx, n, sets, limit) : (ctx.state as Selection);
+  if (typeof selection === 'number') return selection;
+  look(selection);
+  if (exportSelection(selection, undefined) === 0 && mayWait(ctx, selection)) return sleep(ctx, selection);
+  const bitmaps = SETS.map(() => new Uint8Array(selection.octets));
+  const bits = exportSelection(selection, bitmaps);
+  writeRest(ctx, selection.limit);
+  for (const [s, at] of selection.sets.entries()) {
+    if (at !== 0 && ctx.memory.write(at, bitmaps[s] as Uint8Array, 0, selection.octets) < selection.octets) {
+      return -Errno.EFAULT;
+    }
+  }
+  return bits;
+}
+
+export function select(
+  ctx: CallContext,
+  n: number,
+  read: number,
+  write: number,
+  except: number,
+  timeout: number,
+): number {
+  const limit = ctx.attempt === 0 ? timevalLimit(ctx, timeout) : (ctx.state as Watch).limit;
+  return typeof limit === 'number' ? limit : selectWith(ctx, n, [read, write, except], limit);
+}
+
+export function pselect6(
+  ctx: CallContext,
+  n: number,
+  read: number,
+  write: number,
+  except: number,
+  timeout: number,
+  sigmask: number,
+): number {
+  if (ctx.attempt > 0) return selectWith(ctx, n, [read, write, except], (ctx.state as Watch).limit);
+  const limit = timespecLimit(ctx, timeout);
+  if (typeof limit === 'number') return limit;
+  const fault = checkSigmaskPair(ctx, sigmask);
+  return fault !== 0 ? fault : selectWith(ctx, n, [read, write, except], limit);
+}
