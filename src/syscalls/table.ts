@@ -15,7 +15,7 @@ import { ioctl } from './handlers/ioctl.ts';
 import { bind, connect, getpeername, getsockname, listen, shutdown } from './handlers/names.ts';
 import { getsockopt, setsockopt } from './handlers/options.ts';
 import { poll, ppoll, pselect6, select } from './handlers/poll.ts';
-import { pread, preadv, preadv2, pwritev2, read, readv, write, writev } from './handlers/read-write.ts';
+import { lseek, pread, preadv, preadv2, pwritev2, read, readv, write, writev } from './handlers/read-write.ts';
 import { recvfrom, recvmmsg, recvmsg } from './handlers/receive.ts';
 import { sendmmsg, sendmsg, sendto } from './handlers/send.ts';
 import { type SocketCreator, socketHandler, socketpairHandler } from './handlers/socket.ts';
@@ -112,6 +112,7 @@ const descriptorCalls = (architecture: Architecture): readonly Syscall[] => {
   const events = { epfd: Fd, events: arg.EpollEventsOut, maxevents: Int };
   return [
     full('close', { fd: Fd }, close),
+    full('lseek', { fd: Fd, offset: Long, whence: Int }, lseek),
     partial('close_range', { first: Uint, last: Uint, flags: Uint }, 'CLOSE_RANGE_UNSHARE is EINVAL', closeRange),
     full('dup', { fd: Fd }, dup),
     full('dup2', { oldfd: Fd, newfd: Fd }, dup2),

@@ -85,14 +85,20 @@ function pollWith(ctx: CallContext, at: number, count: number, limit: Limit): nu
   const watch = ctx.attempt === 0 ? importPollfds(ctx, at, count, limit) : (ctx.state as Watch);
   if (typeof watch === 'number') return watch;
   const ready = look(watch);
-  if (ready === 0 && mayWait(ctx, watch)) return sleep(ctx, watch);
+  const waits = ready === 0 && mayWait(ctx, watch);
+  // A signal ends the wait with revents written as well (do_sys_poll), so they are before it.
+  const fault = waits && ctx.attempt > 0 ? 0 : exportPollfds(ctx, at, watch);
+  if (waits && fault === 0) return sleep(ctx, watch);
+  writeRest(ctx, watch.limit);
+  return fault !== 0 ? fault : ready;
+}
+function exportPollfds(ctx: CallContext, at: number, watch: Watch): number {
   for (const [i, revents] of watch.revents.entries()) {
     i16.put(ctx.scratch, 0, revents);
     const to = at + i * pollfd.size + pollfd.offset.revents;
     if (ctx.memory.write(to, ctx.scratch, 0, 2) < 2) return -Errno.EFAULT;
   }
-  writeRest(ctx, watch.limit);
-  return ready;
+  return 0;
 }
 
 export const poll = (ctx: CallContext, fds: number, count: number, timeoutMs: number): number =>

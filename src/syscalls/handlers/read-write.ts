@@ -115,3 +115,13 @@ const vectorCall2 =
 /** Offset -1 is readv(2) with flags. */
 export const preadv2 = vectorCall2(readVector);
 export const pwritev2 = vectorCall2(writeVector);
+
+/** Last of SEEK_SET, SEEK_CUR, SEEK_END, SEEK_DATA, SEEK_HOLE. */
+const SEEK_MAX = 4;
+export function lseek(ctx: CallContext, fd: number, _offset: number, whence: number): number {
+  const file = ctx.file(fd);
+  if (file === undefined) return -Errno.EBADF;
+  if (whence < 0 || whence > SEEK_MAX) return -Errno.EINVAL;
+  // An epoll object takes any position and keeps none (noop_llseek).
+  return file instanceof Socket ? -Errno.ESPIPE : 0;
+}
