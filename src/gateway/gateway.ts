@@ -90,9 +90,9 @@ export class Gateway implements LinkReceiver {
     this.dns.shutdown();
   }
 
-  /** True when no buffer is free to receive a large frame. */
+  /** True when buffers are so few that the link may have found none to read a frame to. */
   get isStarved(): boolean {
-    return this.#pool.available.large === 0;
+    return this.#pool.isLow;
   }
   /** A message of the control channel, checked. The configuration is the driver's to read. */
   message(m: MessageToGateway): void {

@@ -167,7 +167,8 @@ export class UdpFlows {
     }
     const fd = host.sockets.openSocket(target.host.isV4 ? Sock.Inet : Sock.Inet6, Sock.Datagram);
     if (fd < 0) {
-      counters.drop('no-descriptor');
+      if (fd === -Errno.EAFNOSUPPORT) errors.unreachable(packet, 'net');
+      else counters.drop('no-descriptor');
       return undefined;
     }
     host.sockets.prepareDatagram(fd, target.host.isV4 ? Sock.Inet : Sock.Inet6);

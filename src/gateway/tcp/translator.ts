@@ -142,6 +142,7 @@ export class TcpTranslator implements TcpContext {
     if (this.#table.size >= this.#table.limit) return this.counters.drop('tcp-table-full');
     const { sockets } = this.host;
     const fd = sockets.openSocket(host.isV4 ? Sock.Inet : Sock.Inet6, Sock.Stream);
+    if (fd === -Errno.EAFNOSUPPORT) return errors.unreachable(packet, 'net');
     // The guest sends its SYN again, and may find room then.
     if (fd < 0) return this.counters.drop('no-descriptor');
     sockets.prepareStream(fd, NOT_SENT_LOWAT);

@@ -1,0 +1,77 @@
+import { networkInterfaces } from 'node:os';
+import test from 'ava';
+import { EventPoller } from '../../src/host/event-poller.ts';
+import { seqpacketPair } from '../../src/host/fd-frame-io.ffi.ts';
+import { arena, close } from '../../src/host/libc.ffi.ts';
+import * as sockets from '../../src/host/socket.ffi.ts';
+import { IpAddress } from '../../src/netstack/address.ts';
+
+const FOREIGN = [IpAddress.of('203.0.113.77'), IpAddress.of('2001:db8:ffff::77')];
+const EAGAIN = 11;
+
+test('the host’s own addresses are told from all others, loopback’s whole net among them', (t) => {
+  const local = new sockets.LocalAddresses(FOREIGN, () => {
+    t.fail('bind(2) tells');
+    return false;
+  });
+  const own = Object.values(networkInterfaces()).flatMap((all) => all ?? []);
+  for (const { address } of own) {
+    const parsed = IpAddress.of(address);
+    if (!parsed.isLinkLocal) t.true(local.has(parsed), address);
+  }
+  t.true(local.has(IpAddress.of('127.9.9.9')));
+  t.false(local.has(IpAddress.of('198.51.100.1')));
+  t.false(local.has(IpAddress.of('2001:db8::5')));
+});
+
+test('where even foreign addresses may be bound, the list decides', (t) => {
+  const asked: string[] = [];
+  const local = new sockets.LocalAddresses([IpAddress.LOOPBACK4], (address) => {
+    asked.push(address.toString());
+    return address.equals(IpAddress.of('198.51.100.2'));
+  });
+  t.true(local.has(IpAddress.of('198.51.100.2')));
+  t.false(local.has(IpAddress.of('198.51.100.1')));
+  t.deepEqual(asked, ['198.51.100.2', '198.51.100.1']);
+});
+
+test('events go to their owner, never to one who forgot, nor to a successor of the same key', (t) => {
+  const poller = new EventPoller();
+  const [a, b] = seqpacketPair().fds;
+  const [c, d] = seqpacketPair().fds;
+  const memory = arena(4096);
+  const seen: string[] = [];
+  const owner = (name: string) => ({
+    watchKey: -1,
+    hostEvent: (events: number) => void seen.push(`${name}${events & 1}`),
+  });
+  const [first, second, third] = [owner('first'), owner('second'), owner('third')];
+  poller.watch(a, first);
+  poller.watch(c, second);
+  poller.dispatch(poller.wait(0));
+  t.deepEqual(seen.splice(0), ['first0', 'second0']);
+  sockets.send(b, memory.address, 1);
+  sockets.send(d, memory.address, 1);
+  const count = poller.wait(1000);
+  t.is(count, 2);
+  poller.forget(second);
+  poller.watch(b, third);
+  t.is(third.watchKey, 1);
+  poller.dispatch(count);
+  t.deepEqual(seen.splice(0), ['first1']);
+  t.is(poller.wait(0), 1, 'edge triggered: only the new one');
+  for (const fd of [a, b, c, d]) close(fd);
+  poller.close();
+});
+
+test('calls answer octets or -errno', (t) => {
+  const fd = sockets.openSocket(sockets.AF_INET, sockets.SOCK_DGRAM);
+  const memory = arena(4096);
+  t.true(fd > 0);
+  t.is(sockets.receive(fd, memory.address, 100, 0), -EAGAIN);
+  t.is(sockets.connect(fd, IpAddress.LOOPBACK4, 9), 0);
+  t.is(sockets.takeError(fd), 0);
+  t.true(sockets.openSocket(12_345, sockets.SOCK_STREAM) < 0);
+  sockets.closeSocket(fd);
+  t.is(sockets.send(fd, memory.address, 1), -9);
+});
