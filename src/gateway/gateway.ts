@@ -26,6 +26,7 @@ import { UdpFlows } from './udp-flows.ts';
 
 /** A clock that is moved on once a turn: `TimerHeap`. */
 export interface SteppedClock extends Clock {
+  moveTo(now: Instant): void;
   step(now: Instant): void;
   next(): Instant | undefined;
 }
@@ -107,15 +108,16 @@ export class Gateway implements LinkReceiver {
     return counters;
   }
 
-  /** The beginning of a turn: the clock, and the timers that are due. Before the turn's events, or their timers would start in the past. */
+  /** The beginning of a turn: the clock alone. What has arrived is taken in before time-outs judge. */
   begin(now: Instant): void {
-    this.#clock.step(now);
+    this.#clock.moveTo(now);
   }
   /**
-   * The end of a turn: everything that the events and frames left to do.
+   * The end of a turn: timers that are due, then everything that they, the events and the frames left to do.
    * @returns when the next turn is due if nothing happens before: now for at once, undefined for never.
    */
   step(): Instant | undefined {
+    this.#clock.step(this.#clock.now());
     if (this.closed !== undefined) return undefined;
     // With the link full, flows wait for it to drain, which is an event of the driver's.
     let more = this.tcp.flush();

@@ -86,9 +86,16 @@ export class TimerHeap implements Clock {
     return this.#heap[0]?.at;
   }
 
+  /**
+   * Real time: sets the clock and fires nothing, for a loop that takes in what has arrived before it lets time-outs
+   * judge: after a pause of the process an answer may stand beside the alarm that waited for it.
+   */
+  moveTo(now: Instant): void {
+    if (now > this.#now) this.#now = now;
+  }
   /** Real time: sets the clock, then fires all that is due by then. An alarm that re-arms itself for now waits for the next step. */
   step(now: Instant): void {
-    if (now > this.#now) this.#now = now;
+    this.moveTo(now);
     const armedBefore = this.#order;
     for (let due = this.#heap[0]; due !== undefined && due.at <= this.#now; due = this.#heap[0]) {
       if (due.order >= armedBefore) return;

@@ -73,3 +73,18 @@ test('alarms fire in order of time, then of arming, whatever was cancelled or mo
     }),
   );
 });
+
+test('moveTo sets the time and fires nothing; the next step does', (t) => {
+  const clock = new TimerHeap();
+  const fired: number[] = [];
+  const alarm = clock.alarm((now) => fired.push(now));
+  alarm.set(instant(10));
+  clock.moveTo(instant(20));
+  t.is(clock.now(), 20);
+  clock.moveTo(instant(15));
+  t.is(clock.now(), 20);
+  t.true(alarm.armed);
+  t.deepEqual(fired, []);
+  clock.step(clock.now());
+  t.deepEqual(fired, [20]);
+});
