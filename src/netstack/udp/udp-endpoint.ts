@@ -156,7 +156,9 @@ export class UdpSocket implements UdpEndpoint {
     if (refusal !== undefined) return refusal;
     const { settings } = this;
     const iface = this.#interfaceFor(address, 0);
-    const route = this.#context.ip.route(address, this.#source, iface, IpProtocol.Udp, port);
+    const source = this.#sourceFor(address);
+    if (typeof source === 'string') return source;
+    const route = this.#context.ip.route(address, source, iface, IpProtocol.Udp, port);
     if (typeof route === 'string') return route;
     if (route.isBroadcast && !settings.broadcast) return 'permission';
     // As Linux: an address once chosen stays over a further connect() until disconnect().
@@ -174,11 +176,17 @@ export class UdpSocket implements UdpEndpoint {
     if (!this.#portLocked) this.#context.ports.release(this.binding);
   }
 
-  /** The address to send from, if bind() or connect() fixed one; a group bound to is none (RFC 1112 6.1). */
-  get #source(): IpAddress | undefined {
+  /**
+   * The address to send to `remote` from, if bind() or connect() fixed one; a group bound to is none (RFC 1112 6.1), and an IPv6 address that connect() chose is
+   * none for IPv4. From an IPv4 address there is no way to an IPv6 one (Linux: EAFNOSUPPORT).
+   */
+  #sourceFor(remote: IpAddress): IpAddress | NetError | undefined {
     const { localAddress } = this;
-    const none = localAddress.isUnspecified || localAddress.isMulticast || this.#context.ip.isBroadcast(localAddress);
-    return none ? undefined : localAddress;
+    if (localAddress.isUnspecified || localAddress.isMulticast || this.#context.ip.isBroadcast(localAddress)) {
+      return undefined;
+    }
+    if (localAddress.isV4 === remote.isV4) return localAddress;
+    return remote.isV4 ? undefined : 'address-family';
   }
   #interfaceFor(remote: IpAddress, chosen: number): number {
     const { boundInterface, multicastInterface } = this.settings;
@@ -200,7 +208,8 @@ export class UdpSocket implements UdpEndpoint {
 
   #routeTo(remote: IpAddress, port: number, choices: SendChoices | undefined): Route | NetError {
     const { ip } = this.#context;
-    const source = choices?.source ?? this.#source;
+    const source = choices?.source ?? this.#sourceFor(remote);
+    if (typeof source === 'string') return source;
     const iface = this.#interfaceFor(remote, choices?.interfaceIndex ?? 0);
     const cached = this.#route;
     if (
