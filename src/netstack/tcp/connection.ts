@@ -257,9 +257,13 @@ export class TcpConnection extends Tcb implements TcpEndpoint {
     if (this.state !== 'ESTABLISHED' && this.state !== 'FIN-WAIT-1' && this.state !== 'FIN-WAIT-2') return;
     const now = Math.max(0, diff(this.rcvAdv, this.rcvNxt));
     const limit = receiveLimit(this);
-    if (now * 2 > limit) return;
-    const next = windowToOffer(this);
-    if (next > 0 && next >= 2 * now) sendAck(this);
+    const next = now * 2 > limit ? 0 : windowToOffer(this);
+    if ((next > 0 && next >= 2 * now) || this.#isAckDue()) sendAck(this);
+  }
+  /** The reader has all there is, so nothing is gained by delaying the ACK, unless it is about to reply (Linux tcp_cleanup_rbuf). */
+  #isAckDue(): boolean {
+    if (!this.ackAlarm.armed || this.ackOctets === 0) return false;
+    return this.ackOctets > this.receiveMss || (this.receiveRing.length === 0 && !this.pingPong);
   }
   get atMark(): boolean {
     return this.atUrgent;

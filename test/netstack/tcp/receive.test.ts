@@ -69,6 +69,23 @@ test('the first segments of a stream are acknowledged one by one', (t) => {
   w.peer.expect('. 1:1(0) ack 171');
 });
 
+test('a reader that has taken everything releases the ACK, unless the connection is interactive', (t) => {
+  const w = world(t);
+  const endpoint = w.connected('mss 1000');
+  for (let i = 0; i < 16; i++) w.peer.send(`P. ${1 + i * 10}:${11 + i * 10}(10) ack 1`);
+  w.peer.drain();
+  w.peer.send('P. 161:171(10) ack 1');
+  w.read(endpoint, 100);
+  w.peer.expectNothing();
+  w.read(endpoint);
+  w.peer.expect('. 1:1(0) ack 171');
+  const v = world(t);
+  const other = interactive(v);
+  v.peer.send('P. 1001:1101(100) ack 2');
+  v.read(other);
+  v.peer.expectNothing();
+});
+
 test('TCP_QUICKACK sends a delayed ACK at once and leaves interactive mode', (t) => {
   const w = world(t);
   const endpoint = interactive(w);
