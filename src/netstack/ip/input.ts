@@ -3,8 +3,9 @@
  * header. RFC 1122 3.2.1, RFC 1812 5.3.7 (martian addresses), RFC 8200 4. Nothing is forwarded. IPv4 options are delimited by the header length and
  * skipped, source routes included (Linux: accept_source_route 0). IPv6 extension headers are walked in place, at most MAX_EXTENSIONS.
  */
+import { i32 } from '../../lib/bytes.ts';
 import { seconds } from '../../lib/clock.ts';
-import { IpAddress } from '../address.ts';
+import type { IpAddress } from '../address.ts';
 import type { IcmpProtocol } from '../icmp/icmp.ts';
 import type { Packet } from '../packet.ts';
 import { EtherType } from '../wire/ethernet.ts';
@@ -106,16 +107,14 @@ export class IpInput {
       return;
     }
     packet.end = at + ipv6.HEADER_LEN + ipv6.payloadLen(bytes, at);
-    const source = IpAddress.read6(bytes, at + ipv6.SOURCE);
-    const destination = IpAddress.read6(bytes, at + ipv6.DESTINATION);
-    packet.src0 = source.w0;
-    packet.src1 = source.w1;
-    packet.src2 = source.w2;
-    packet.src3 = source.w3;
-    packet.dst0 = destination.w0;
-    packet.dst1 = destination.w1;
-    packet.dst2 = destination.w2;
-    packet.dst3 = destination.w3;
+    packet.src0 = i32(bytes, at + ipv6.SOURCE);
+    packet.src1 = i32(bytes, at + ipv6.SOURCE + 4);
+    packet.src2 = i32(bytes, at + ipv6.SOURCE + 8);
+    packet.src3 = i32(bytes, at + ipv6.SOURCE + 12);
+    packet.dst0 = i32(bytes, at + ipv6.DESTINATION);
+    packet.dst1 = i32(bytes, at + ipv6.DESTINATION + 4);
+    packet.dst2 = i32(bytes, at + ipv6.DESTINATION + 8);
+    packet.dst3 = i32(bytes, at + ipv6.DESTINATION + 12);
     packet.ttl = ipv6.hopLimit(bytes, at);
     packet.tos = ipv6.trafficClass(bytes, at);
     packet.protocol = ipv6.nextHeader(bytes, at);
@@ -124,8 +123,19 @@ export class IpInput {
     this.#walk(packet, at + ipv6.NEXT_HEADER);
   }
 
+  /** Most packets: from an ordinary unicast address that is not ours to an address of the interface that they came by. Makes no garbage. */
+  #isOrdinary(p: Packet, iface: NetInterface): boolean {
+    if (!iface.hasWords(p.dst0, p.dst1, p.dst2, p.dst3)) return false;
+    const plain = p.ethertype === EtherType.Ipv4 ? isPlain4(p.src3) : isPlain6(p.src0) && isPlain6(p.dst0);
+    if (iface.isLoopback) return plain || (p.ethertype === EtherType.Ipv4 && p.src3 >>> 24 === 127);
+    if (!plain) return false;
+    for (const i of this.#router.interfaces) if (i.hasWords(p.src0, p.src1, p.src2, p.src3)) return false;
+    return true;
+  }
+
   /** Judges the addresses; false when the packet was dropped. */
   #accept(packet: Packet, iface: NetInterface): boolean {
+    if (this.#isOrdinary(packet, iface)) return true;
     const source = sourceOf(packet);
     const destination = destinationOf(packet);
     const { stats } = this.#env;
@@ -344,3 +354,11 @@ export class IpInput {
     packet.release();
   }
 }
+
+/** Neither 0.0.0.0/8, nor loopback, nor a group or broadcast. */
+function isPlain4(word: number): boolean {
+  const first = word >>> 24;
+  return first !== 0 && first !== 127 && first < 224;
+}
+/** Global unicast (2000::/3), unique local (fc00::/7) or link-local (fe80::/10); what else there is, is judged one by one. */
+const isPlain6 = (w0: number): boolean => w0 >>> 29 === 1 || w0 >>> 25 === 0x7e || w0 >>> 22 === 0x3fa;

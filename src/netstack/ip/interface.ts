@@ -82,7 +82,13 @@ export class NetInterface implements InterfaceInfo, LinkReceiver {
     return this.link.linkAddress;
   }
   hasAddress(address: IpAddress): boolean {
-    for (const own of this.addresses) if (own.address.equals(address)) return true;
+    return this.hasWords(address.w0, address.w1, address.w2, address.w3);
+  }
+  /** As `hasAddress`, straight from a packet. */
+  hasWords(w0: number, w1: number, w2: number, w3: number): boolean {
+    for (const { address } of this.addresses) {
+      if (address.w3 === w3 && address.w2 === w2 && address.w1 === w1 && address.w0 === w0) return true;
+    }
     return false;
   }
   /** True if `address` is the all-ones address of one of our IPv4 subnets (RFC 922); /31 (RFC 3021) and /32 have none. */
