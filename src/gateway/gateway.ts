@@ -91,6 +91,10 @@ export class Gateway implements LinkReceiver {
     this.dns.shutdown();
   }
 
+  /** True while, the link closed, last octets of the guest's are on their way to hosts: turns go on until they have got there. */
+  get isLingering(): boolean {
+    return this.closed !== undefined && this.tcp.size > 0;
+  }
   /** True when buffers are so few that the link may have found none to read a frame to. */
   get isStarved(): boolean {
     return this.#pool.isLow;
@@ -118,7 +122,10 @@ export class Gateway implements LinkReceiver {
    */
   step(): Instant | undefined {
     this.#clock.step(this.#clock.now());
-    if (this.closed !== undefined) return undefined;
+    if (this.closed !== undefined) {
+      this.tcp.flush();
+      return this.isLingering ? this.#clock.next() : undefined;
+    }
     // With the link full, flows wait for it to drain, which is an event of the driver's.
     let more = this.tcp.flush();
     if (this.#link.queued < LINK_HIGH) more = this.udp.flush() || more;

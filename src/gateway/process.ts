@@ -137,14 +137,14 @@ class Loop {
     for (const message of early) gateway.message(message);
     control.send({ type: 'ready', pid: process.pid });
     let timeout = 0;
-    while (gateway.closed === undefined) {
+    while (gateway.closed === undefined || gateway.isLingering) {
       const count = this.#poller.wait(timeout);
       gateway.begin(monotonic());
       this.#poller.dispatch(count);
       if (controlReady.writable) control.flush();
       controlReady.writable = false;
       if (controlReady.readable) controlReady.readable = control.poll();
-      if (control.closed) gateway.linkClosed('control channel closed');
+      if (control.closed && gateway.closed === undefined) gateway.linkClosed('control channel closed');
       const busy = this.#frames();
       const next = gateway.step();
       timeout = busy || controlReady.readable ? 0 : waitFor(next);

@@ -5,7 +5,7 @@ import { parseConfig } from '../../src/gateway/config.ts';
 import { Gateway } from '../../src/gateway/gateway.ts';
 import { Errno, Event, type Host, type Watched } from '../../src/gateway/host.ts';
 import { addressOf } from '../../src/host/libc.ffi.ts';
-import { instant, TimerHeap } from '../../src/lib/clock.ts';
+import { instant, seconds, TimerHeap } from '../../src/lib/clock.ts';
 import { SeededRandom } from '../../src/lib/random.ts';
 import { IpAddress } from '../../src/netstack/address.ts';
 import { Csum, PacketPool } from '../../src/netstack/packet.ts';
@@ -247,6 +247,8 @@ for (const source of ['peek', 'queue'] as const) {
         const bounded = gateway.tcp.size <= 8 && gateway.udp.size <= 4 && flows.dnsOpen <= 3;
         const counted = flows.tcpOpen === gateway.tcp.size && flows.udpOpen === gateway.udp.size;
         gateway.linkClosed('over');
+        for (let i = 0; i < 3 && gateway.isLingering; i++) run.step({ kind: 'stir' });
+        run.clock.advance(seconds(11));
         const clean = host.open.size === 0 && host.watched.size === 0 && gateway.tcp.budget.used === 0;
         const { large, small } = pool.available;
         return bounded && counted && clean && large === POOL.large && small === POOL.small;

@@ -1,5 +1,6 @@
 import test from 'ava';
 import { u16 } from '../../src/lib/bytes.ts';
+import { seconds } from '../../src/lib/clock.ts';
 import { IpAddress } from '../../src/netstack/address.ts';
 import { Ack, Fin, Psh, RawTcp, Rst, Syn } from './raw-tcp.ts';
 import { closedPort, collect, pattern, tcpServer } from './servers.ts';
@@ -409,4 +410,53 @@ test('when the link closes, host connections end with RST', async (t) => {
   await world.until('the reset', () => got.error !== undefined);
   t.is(got.error, 'ECONNRESET');
   t.is(world.gateway.step(), undefined);
+});
+
+test('when the link closes, what an ended connection still holds is delivered', async (t) => {
+  const server = await tcpServer((socket) => socket.pause());
+  const world = new World({ hostPorts: [server.port] });
+  t.teardown(() => (world.close(), server.close()));
+  const tcp = new RawTcp(world, at(GATEWAY4, server.port));
+  await tcp.connect();
+  await world.until('the connection', () => server.sockets.length === 1);
+  const all = pattern(6_000_000);
+  let offset = 0;
+  // Until the host takes no more and something is held.
+  await tcp.run('a held octet', () => {
+    const len = Math.min((tcp.edge - tcp.snd) | 0, 60_000, all.length - offset);
+    if (len > 0) tcp.send(all.subarray(offset, offset + len));
+    offset += Math.max(len, 0);
+    return (world.counts()['tcp-holds'] ?? 0) > 3;
+  });
+  tcp.fin();
+  await tcp.run('the end is taken', () => world.rest.length === 0);
+  world.link.close();
+  t.true(world.gateway.isLingering);
+  const got = collect(server.sockets[0] as NonNullable<(typeof server.sockets)[0]>);
+  server.sockets[0]?.resume();
+  await world.until('the end', () => got.ended);
+  t.true(got.octets.equals(all.subarray(0, offset)));
+  t.is(got.error, undefined);
+  t.false(world.gateway.isLingering);
+  t.is(world.gateway.step(), undefined);
+});
+
+test('… but not for ever', async (t) => {
+  const server = await tcpServer((socket) => socket.pause());
+  const world = new World({ hostPorts: [server.port] });
+  t.teardown(() => (world.close(), server.close()));
+  const tcp = new RawTcp(world, at(GATEWAY4, server.port));
+  await tcp.connect();
+  await world.until('the connection', () => server.sockets.length === 1);
+  const some = pattern(60_000);
+  await tcp.run('a held octet', () => {
+    if (((tcp.edge - tcp.snd) | 0) >= some.length) tcp.send(some);
+    return (world.counts()['tcp-holds'] ?? 0) > 3;
+  });
+  tcp.fin();
+  world.link.close();
+  t.true(world.gateway.isLingering);
+  world.clock.advance(seconds(11));
+  t.false(world.gateway.isLingering);
+  t.like(world.messages.at(-1), { type: 'flow-closed', reason: 'link closed, octets undelivered' });
 });

@@ -116,3 +116,10 @@ export function flush(context: TcpContext, flow: TcpFlow): boolean {
   if (flow.has(Seen.FinAcked) && flow.has(Seen.ShutDone)) context.close(flow, 'closed', false);
   return done;
 }
+
+/** With the link gone only the guest's last octets are left to deliver. The kernel delivers what it has taken. */
+export function finish(context: TcpContext, flow: TcpFlow): void {
+  if (flow.hold !== undefined) drain(context, flow);
+  settlePromise(context, flow);
+  if (flow.hold === undefined) context.close(flow, 'link closed', flow.has(Seen.HostReset));
+}

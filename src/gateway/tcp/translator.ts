@@ -9,7 +9,7 @@
  * the turn. A flow that used up its burst stays dirty.
  */
 import type { ByteRing } from '../../lib/byte-ring.ts';
-import type { Clock } from '../../lib/clock.ts';
+import type { Alarm, Clock } from '../../lib/clock.ts';
 import { micros, millis, seconds, since } from '../../lib/clock.ts';
 import type { Random } from '../../lib/random.ts';
 import { IpAddress } from '../../netstack/address.ts';
@@ -27,7 +27,7 @@ import { type ErrorWriter, refusalError } from '../icmp.ts';
 import type { Reachability } from '../reach.ts';
 import { PromiseBudget, type TcpContext } from './context.ts';
 import { CAP, Seen, TcpFlow, WINDOW_SCALE } from './flow.ts';
-import { flush, hostEvent } from './host-side.ts';
+import { finish, flush, hostEvent } from './host-side.ts';
 import { readSynOptions, segmentArrived } from './receive.ts';
 import { armTimer, LINK_HIGH, offeredMss, pump, rewind, sendProbe, sendReset, sendSynAck } from './send.ts';
 import { PeekSource, QueueBudget, QueueSource } from './source.ts';
@@ -40,6 +40,8 @@ const SCRATCH_OCTETS = 1 << 16;
 const SYN_TRIES = 6;
 const DATA_TRIES = 8;
 const IDLE = seconds(7200);
+/** For octets that the host has yet to take when the link is gone. */
+const LINGER = seconds(10);
 /** Without traffic after both ends of stream were seen. */
 const CLOSING_IDLE = seconds(60);
 
@@ -70,6 +72,8 @@ export class TcpTranslator implements TcpContext {
   readonly #table: FlowTable<TcpFlow>;
   readonly #queueBudget = new QueueBudget(QUEUE_LIMIT);
   readonly #isn: InitialSequence;
+  readonly #linger: Alarm;
+  #linkGone = false;
   #dirty: TcpFlow[] = [];
   #flushing: TcpFlow[] = [];
   #blocked: TcpFlow[] = [];
@@ -84,6 +88,7 @@ export class TcpTranslator implements TcpContext {
     const bytes = new Uint8Array(SCRATCH_OCTETS);
     this.scratch = { bytes, address: parts.host.addressOf(bytes) };
     this.#table = new FlowTable({ random: parts.random, limit: parts.settings.tcpFlows });
+    this.#linger = parts.clock.alarm(() => this.#lingered());
     this.#isn = new InitialSequence(parts.clock, parts.random);
   }
 
@@ -261,7 +266,8 @@ export class TcpTranslator implements TcpContext {
     this.#flushing = list;
     for (const flow of list) {
       flow.clear(Seen.Dirty);
-      if (!flush(this, flow)) this.markDirty(flow);
+      if (this.#linkGone) finish(this, flow);
+      else if (!flush(this, flow)) this.markDirty(flow);
     }
     list.length = 0;
     return this.#dirty.length > 0;
@@ -334,9 +340,21 @@ export class TcpTranslator implements TcpContext {
     this.#parts.log.closed(flow, reason);
   }
 
-  /** The link is gone: every host connection ends with RST. */
+  /**
+   * The link is gone. Connections that the guest had ended still get the octets that it was told were taken, within LINGER; every other ends with
+   * RST, since nobody can tell what the guest would have sent.
+   */
   shutdown(): void {
-    for (const flow of Array.from(this.#table.values())) this.close(flow, 'link closed', true);
+    this.#linkGone = true;
+    for (const flow of Array.from(this.#table.values())) {
+      flow.retransmission.cancel();
+      if (flow.has(Seen.GuestEnded)) finish(this, flow);
+      else this.close(flow, 'link closed', true);
+    }
+    if (this.size > 0) this.#linger.set(this.clock.in(LINGER));
+  }
+  #lingered(): void {
+    for (const flow of Array.from(this.#table.values())) this.close(flow, 'link closed, octets undelivered', true);
   }
 }
 
