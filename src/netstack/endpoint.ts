@@ -71,6 +71,41 @@ export interface TcpSettings extends IpSettings {
   oobInline: boolean;
 }
 
+/** State of a connection for its user's eyes (TCP_INFO). Times in microseconds, windows in octets unless segments are named. */
+export interface TcpInfo {
+  readonly state: TcpState;
+  /** Fast recovery (RFC 6582, RFC 6675). */
+  readonly inRecovery: boolean;
+  /** Consecutive timeouts of the oldest segment. */
+  readonly timeouts: number;
+  readonly keepAliveProbes: number;
+  readonly backoff: number;
+  /** Negotiated: RFC 7323 timestamps and scaling, RFC 2018 SACK. */
+  readonly timestamps: boolean;
+  readonly sack: boolean;
+  readonly windowScale: boolean;
+  readonly sendShift: number;
+  readonly receiveShift: number;
+  readonly retransmissionTimeout: number;
+  /** 0 before the first measurement. */
+  readonly smoothedRoundTrip: number;
+  readonly roundTripVariance: number;
+  readonly leastRoundTrip: number;
+  readonly sendMss: number;
+  readonly receiveMss: number;
+  readonly segmentsInFlight: number;
+  readonly segmentsSacked: number;
+  readonly congestionWindow: number;
+  readonly slowStartThreshold: number;
+  /** 0 if there was none. */
+  readonly sinceSend: number;
+  readonly sinceReceive: number;
+  /** 0 without route. */
+  readonly pathMtu: number;
+  readonly sendWindow: number;
+  readonly receiveWindow: number;
+}
+
 /** How a stream is shut down, the values of shutdown(2). */
 export const Shutdown = { Read: 1, Write: 2, Both: 3 } as const;
 
@@ -153,6 +188,7 @@ export interface TcpEndpoint {
   close(): void;
   /** RST now (RFC 9293 ABORT). */
   abort(): void;
+  info(): TcpInfo;
 }
 
 export interface UdpSettings extends IpSettings {

@@ -317,7 +317,8 @@ export class InetDatagramSocket extends InetSocket {
     const staged = this.#staged;
     this.#staged = 'nothing';
     if (staged === 'send') {
-      for (const [i, packet] of this.#packets.entries()) {
+      for (let i = 0; i < this.#packets.length; i++) {
+        const packet = this.#packets[i] as Packet;
         if (i < amount) this.endpoint.transmit(packet, this.#sendCall);
         else packet.release();
       }

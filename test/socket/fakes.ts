@@ -10,6 +10,7 @@ import type {
   Netstack,
   SendChoices,
   TcpEndpoint,
+  TcpInfo,
   TcpSettings,
   TcpState,
   UdpEndpoint,
@@ -211,6 +212,37 @@ export class FakeTcp implements TcpEndpoint {
   }
   abort(): void {
     this.calls.push('abort');
+  }
+  details: Partial<TcpInfo> = {};
+  info(): TcpInfo {
+    return {
+      state: this.state,
+      inRecovery: false,
+      timeouts: 0,
+      keepAliveProbes: 0,
+      backoff: 0,
+      timestamps: false,
+      sack: false,
+      windowScale: false,
+      sendShift: 0,
+      receiveShift: 0,
+      retransmissionTimeout: 1_000_000,
+      smoothedRoundTrip: 0,
+      roundTripVariance: 250_000,
+      leastRoundTrip: 0,
+      sendMss: this.segmentPayload,
+      receiveMss: 536,
+      segmentsInFlight: 0,
+      segmentsSacked: 0,
+      congestionWindow: 10,
+      slowStartThreshold: 0x7fff_ffff,
+      sinceSend: 0,
+      sinceReceive: 0,
+      pathMtu: 1500,
+      sendWindow: 0,
+      receiveWindow: 0,
+      ...this.details,
+    };
   }
 
   /** The peer sent this. */

@@ -422,6 +422,28 @@ test('TCP_INFO tells the state, and of a connection what is known', (t) => {
   const info = tcpInfo.decode(out);
   t.deepEqual([info.state, info.snd_mss, info.notsent_bytes], [T.TCP_CLOSE_WAIT, 1448, 99]);
   t.is(socket.getOption(SOL_TCP, T.TCP_INFO, out.subarray(0, 10)), 10);
+  tcp.details = {
+    timestamps: true,
+    sack: true,
+    windowScale: true,
+    sendShift: 7,
+    receiveShift: 10,
+    smoothedRoundTrip: 24,
+    sinceSend: 5999,
+    inRecovery: true,
+  };
+  socket.getOption(SOL_TCP, T.TCP_INFO, out);
+  const more = tcpInfo.decode(out);
+  t.deepEqual(
+    [more.options, more.wscale, more.rtt, more.last_data_sent, more.rto, more.ca_state, more.snd_cwnd],
+    [7, 0xa7, 24, 5, 1_000_000, T.TCP_CA_Recovery, 10],
+  );
+  tcp.details = { timeouts: 3 };
+  socket.getOption(SOL_TCP, T.TCP_INFO, out);
+  t.deepEqual([out[1], out[2]], [T.TCP_CA_Loss, 3]);
+  tcp.state = 'LISTEN';
+  socket.getOption(SOL_TCP, T.TCP_INFO, out);
+  t.is(tcpInfo.decode(out).snd_mss, 0);
 });
 
 test('SOL_IP: ranges, one-octet forms and read-backs as measured', (t) => {

@@ -3,8 +3,9 @@ import * as fc from 'fast-check';
 import { Errno } from '../../src/abi/errno.ts';
 import { SIOCATMARK, SIOCINQ, SIOCOUTQ, SIOCOUTQNSD } from '../../src/abi/ioctl.ts';
 import * as S from '../../src/abi/socket.ts';
-import { linger } from '../../src/abi/sockopt.ts';
+import { linger, tcpInfo } from '../../src/abi/sockopt.ts';
 import { i32 } from '../../src/abi/struct.ts';
+import { TCP_ESTABLISHED, TCP_INFO } from '../../src/abi/transport.ts';
 import { TimerHeap } from '../../src/lib/clock.ts';
 import { SeededRandom } from '../../src/lib/random.ts';
 import { Stack } from '../../src/netstack/stack.ts';
@@ -106,6 +107,11 @@ const nameOf = (socket: InetStreamSocket, peer: boolean): string => {
   const octets = new Uint8Array(28);
   const len = socket.getName(octets, peer);
   return len < 0 ? String(len) : octets.subarray(0, len).toString();
+};
+const info = (socket: InetStreamSocket): ReturnType<typeof tcpInfo.decode> => {
+  const out = new Uint8Array(tcpInfo.size);
+  socket.getOption(S.SOL_TCP, TCP_INFO, out);
+  return tcpInfo.decode(out);
 };
 /** Octet `i` of a test stream. */
 const octet = (i: number): number => (i * 7 + (i >>> 8)) & 255;
@@ -569,6 +575,19 @@ test('what a send says reaches the endpoint: call, MSG_MORE, MSG_OOB', (t) => {
   const peeked = socket.acceptPeek();
   tcp.queue = [new FakeTcp(4)];
   t.not(socket.acceptPeek(), peeked, 'the connection died in the queue');
+});
+
+test('TCP_INFO of a real connection', (t) => {
+  const h = new Host();
+  const { a, b } = h.pair();
+  h.send(a, 'x'.repeat(1000));
+  const own = info(a);
+  t.is(own.state, TCP_ESTABLISHED);
+  t.is(own.options, 7, 'timestamps, SACK, scaling');
+  t.is(own.pmtu, 65_535);
+  t.true(own.rto >= 200_000 && own.snd_cwnd >= 10 && own.snd_wnd > 0 && own.rcv_wnd > 0);
+  t.is(own.snd_wnd, info(b).rcv_wnd);
+  t.is(own.wscale & 15, info(b).wscale >>> 4);
 });
 
 test('any split of a stream arrives once and in order, whatever is rolled back', (t) => {

@@ -2,7 +2,7 @@
  * The endpoint as the socket layer sees it (endpoint.ts): RFC 9293 3.10.1 to 3.10.6, the user's calls, with Linux's results. What arrives from the network is in input.ts.
  */
 import { IpAddress } from '../address.ts';
-import type { TcpEndpoint } from '../endpoint.ts';
+import type { TcpEndpoint, TcpInfo } from '../endpoint.ts';
 import { Shutdown } from '../endpoint.ts';
 import type { Route } from '../ip/ip.ts';
 import type { NetError } from '../net-error.ts';
@@ -11,6 +11,7 @@ import { Flag } from '../wire/tcp.ts';
 import { stopListening } from './accept.ts';
 import { isWriteable } from './acknowledge.ts';
 import { emitSyn, routeOf, updateMss, windowToOffer } from './emit.ts';
+import { infoOf } from './info.ts';
 import { armKeepAlive, stopKeepAlive } from './keep-alive.ts';
 import { abort, armFinWait2, finish, leaveFlows, setState } from './lifecycle.ts';
 import { Listener } from './listener.ts';
@@ -271,6 +272,10 @@ export class TcpConnection extends Tcb implements TcpEndpoint {
   takeUrgent(): void {
     this.urgentOctet = -1;
     this.urgentTaken = true;
+  }
+
+  info(): TcpInfo {
+    return infoOf(this);
   }
 
   shutdown(how: number): NetError | undefined {

@@ -3,6 +3,9 @@ import { Errno } from '../../abi/errno.ts';
 import { SOL_TCP } from '../../abi/socket.ts';
 import { tcpInfo } from '../../abi/sockopt.ts';
 import {
+  TCP_CA_Loss,
+  TCP_CA_Open,
+  TCP_CA_Recovery,
   TCP_CLOSE,
   TCP_CLOSE_WAIT,
   TCP_CLOSING,
@@ -29,8 +32,11 @@ import {
   TCP_SYNCNT,
   TCP_USER_TIMEOUT,
   TCP_WINDOW_CLAMP,
+  TCPI_OPT_SACK,
+  TCPI_OPT_TIMESTAMPS,
+  TCPI_OPT_WSCALE,
 } from '../../abi/transport.ts';
-import type { TcpEndpoint, TcpSettings, TcpState } from '../../netstack/endpoint.ts';
+import type { TcpEndpoint, TcpInfo, TcpSettings, TcpState } from '../../netstack/endpoint.ts';
 import { int, type OptionRow, writeOctets } from './row.ts';
 
 /** TCP_MIN_MSS and MAX_TCP_WINDOW (include/net/tcp.h). */
@@ -128,7 +134,7 @@ const congestion: OptionRow = {
   },
 };
 
-const info: OptionRow = {
+const infoRow: OptionRow = {
   option: TCP_INFO,
   name: 'TCP_INFO',
   only: 'stream',
@@ -140,14 +146,44 @@ function encodeInfo(endpoint: TcpEndpoint): Uint8Array {
   const out = new Uint8Array(tcpInfo.size);
   const put = (field: keyof typeof tcpInfo.fields, value: number): void =>
     tcpInfo.fields[field].put(out, tcpInfo.offset[field], value);
-  put('state', STATE[endpoint.state]);
-  if (unconnected(endpoint)) return out;
-  put('snd_mss', endpoint.segmentPayload);
+  const info = endpoint.info();
+  put('state', STATE[info.state]);
+  if (info.state === 'LISTEN') {
+    put('unacked', endpoint.acceptable);
+    return out;
+  }
+  put('ca_state', caState(info));
+  put('retransmits', Math.min(info.timeouts, 255));
+  put('probes', Math.min(info.keepAliveProbes, 255));
+  put('backoff', info.backoff);
+  put('options', negotiated(info));
+  if (info.windowScale) put('wscale', info.sendShift | (info.receiveShift << 4));
+  put('rto', info.retransmissionTimeout);
+  put('snd_mss', info.sendMss);
+  put('rcv_mss', info.receiveMss);
+  put('unacked', info.segmentsInFlight);
+  put('sacked', info.segmentsSacked);
+  put('last_data_sent', Math.floor(info.sinceSend / 1000));
+  put('last_data_recv', Math.floor(info.sinceReceive / 1000));
+  put('pmtu', info.pathMtu);
+  put('rtt', info.smoothedRoundTrip);
+  put('rttvar', info.roundTripVariance);
+  put('min_rtt', info.leastRoundTrip);
+  put('snd_ssthresh', info.slowStartThreshold);
+  put('snd_cwnd', info.congestionWindow);
   put('notsent_bytes', endpoint.unsent);
-  put('unacked', Math.ceil(endpoint.unacknowledged / Math.max(endpoint.segmentPayload, 1)));
-  put('pmtu', endpoint.mss + (endpoint.remoteAddress.isV4 ? 40 : 60));
+  put('snd_wnd', info.sendWindow);
+  put('rcv_wnd', info.receiveWindow);
   return out;
 }
+function caState(info: TcpInfo): number {
+  if (info.timeouts > 0) return TCP_CA_Loss;
+  return info.inRecovery ? TCP_CA_Recovery : TCP_CA_Open;
+}
+const negotiated = (info: TcpInfo): number =>
+  (info.timestamps ? TCPI_OPT_TIMESTAMPS : 0) |
+  (info.sack ? TCPI_OPT_SACK : 0) |
+  (info.windowScale ? TCPI_OPT_WSCALE : 0);
 
 /** Refused as by a kernel whose net.ipv4.tcp_fastopen is 0. */
 const noFastOpen = (option: number, name: string): OptionRow => ({
@@ -270,7 +306,7 @@ export const TCP_LEVEL: readonly OptionRow[] = [
     0,
   ),
   congestion,
-  info,
+  infoRow,
   noFastOpen(TCP_FASTOPEN, 'TCP_FASTOPEN'),
   noFastOpen(TCP_FASTOPEN_CONNECT, 'TCP_FASTOPEN_CONNECT'),
 ];
