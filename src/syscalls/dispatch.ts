@@ -129,6 +129,11 @@ export class Dispatcher<T extends Task = Task> implements Scheduler {
   /** A signal: a parked call ends with what it has done, or -ERESTARTSYS, or -EINTR. Nothing happens to a task that does not wait. */
   interrupt(task: T): void {
     if (task.phase !== Phase.Parked && task.phase !== Phase.Woken) return;
+    if (task.rule === 'again') {
+      task.interrupted = true;
+      this.#retry(task);
+      return;
+    }
     this.#finish(task, task.partialOr ?? (task.rule === 'restart' ? -ERESTARTSYS : -Errno.EINTR));
   }
   /** The call is gone without answer: its thread died or a signal took it away. The task may be used again. */

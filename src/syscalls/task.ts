@@ -28,8 +28,11 @@ export const BLOCKED = -1_000_000;
 /** As `waitUntil`'s result: run the handler once more at the deadline, with `expired` set. */
 export const TRY_AGAIN = BLOCKED;
 
-/** What an interrupted call becomes: restarted (ERESTARTSYS, subject to SA_RESTART), or EINTR always. A partial result goes before both. */
-export type RestartRule = 'restart' | 'interrupt';
+/**
+ * What an interrupted call becomes: restarted (ERESTARTSYS, subject to SA_RESTART), or EINTR always; a partial result goes before both. With 'again' the handler
+ * runs once more, with `interrupted` set, and says itself.
+ */
+export type RestartRule = 'restart' | 'interrupt' | 'again';
 
 /** What handlers may ask of their task. */
 export interface CallContext {
@@ -44,6 +47,8 @@ export interface CallContext {
   readonly attempt: number;
   /** True on the try that `TRY_AGAIN` asked for. */
   readonly expired: boolean;
+  /** True on the try that `onSignal('again')` asked for; the handler must not block. */
+  readonly interrupted: boolean;
 
   // Kept between the tries of one call, cleared before its first.
   /** Free for the handler; undefined on the first try. */
@@ -135,6 +140,7 @@ export class Task implements CallContext {
   progress = 0;
   count = 0;
   expired = false;
+  interrupted = false;
   startedAt = 0 as Instant;
 
   // What its handler said.
@@ -253,7 +259,7 @@ export class Task implements CallContext {
     this.attempt = 0;
     this.state = undefined;
     this.progress = this.count = this.staged = 0;
-    this.expired = this.sigpipe = this.again = this.answered = false;
+    this.expired = this.interrupted = this.sigpipe = this.again = this.answered = false;
     this.startedAt = this.now;
     this.rule = 'restart';
     this.partialResult = NO_PARTIAL;

@@ -111,7 +111,8 @@ export class Router {
       remote,
       remote,
       undefined,
-      false,
+      // 127.255.255.255 is the loopback interface's broadcast address.
+      this.isBroadcast(remote),
     );
   }
   #groupRoute(remote: IpAddress, from: IpAddress | undefined, interfaceIndex: number): ResolvedRoute | NetError {

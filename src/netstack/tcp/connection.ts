@@ -313,6 +313,8 @@ export class TcpConnection extends Tcb implements TcpEndpoint {
     this.remoteAddress = this.family === 4 ? IpAddress.ANY4 : IpAddress.ANY6;
     this.remotePort = 0;
     this.#forgetImplicitBinding();
+    // sk_error_report at the end of tcp_disconnect.
+    this.context.notify(this, Err);
     this.context.end();
   }
   #forgetImplicitBinding(): void {

@@ -26,7 +26,7 @@ import { armRetransmit, flush, sendAck } from './output.ts';
 import { inWindow, receive } from './receive.ts';
 import type { Segment } from './segment.ts';
 import { add, after, before, diff } from './seq.ts';
-import { RECEIVE_SHUT, receiveLimit, type Tcb } from './tcb.ts';
+import { RECEIVE_SHUT, receiveLimit, SEND_SHUT, type Tcb } from './tcb.ts';
 
 const { In, Out, RdNorm, WrNorm, RdHup, Hup } = Readiness;
 type Handler = (c: Tcb, s: Segment) => void;
@@ -98,6 +98,8 @@ function synReceived(c: Tcb, s: Segment): void {
   c.sndUna = add(c.iss, 1);
   establish(c, s.window << c.sndShift, s);
   if (parent !== undefined) queueForAccept(c, parent);
+  // shutdown(Write) may have come even before connect() (tcp_rcv_state_process).
+  if ((c.shut & SEND_SHUT) !== 0) c.finQueued = true;
   if (c.finQueued) setState(c, 'FIN-WAIT-1');
   afterTrust(c, s);
 }

@@ -54,10 +54,10 @@ function sleep(ctx: CallContext, watch: Watch): number {
   }
   if (watch.limit.end !== Infinity) ctx.waitUntil(watch.limit.end, TRY_AGAIN);
   // A handler that ran makes these EINTR, whatever SA_RESTART says (signal(7)).
-  ctx.onSignal('interrupt');
+  ctx.onSignal('again');
   return BLOCKED;
 }
-const mayWait = (ctx: CallContext, watch: Watch): boolean => !watch.limit.poll && !ctx.expired;
+const mayWait = (ctx: CallContext, watch: Watch): boolean => !watch.limit.poll && !ctx.expired && !ctx.interrupted;
 
 function keep(ctx: CallContext, watch: Watch): void {
   ctx.state = watch;
@@ -85,12 +85,12 @@ function pollWith(ctx: CallContext, at: number, count: number, limit: Limit): nu
   const watch = ctx.attempt === 0 ? importPollfds(ctx, at, count, limit) : (ctx.state as Watch);
   if (typeof watch === 'number') return watch;
   const ready = look(watch);
-  const waits = ready === 0 && mayWait(ctx, watch);
-  // A signal ends the wait with revents written as well (do_sys_poll), so they are before it.
-  const fault = waits && ctx.attempt > 0 ? 0 : exportPollfds(ctx, at, watch);
-  if (waits && fault === 0) return sleep(ctx, watch);
+  if (ready === 0 && mayWait(ctx, watch)) return sleep(ctx, watch);
+  // A signal ends the wait with revents written as well (do_sys_poll).
+  const fault = exportPollfds(ctx, at, watch);
   writeRest(ctx, watch.limit);
-  return fault !== 0 ? fault : ready;
+  if (fault !== 0) return fault;
+  return ready === 0 && ctx.interrupted ? -Errno.EINTR : ready;
 }
 function exportPollfds(ctx: CallContext, at: number, watch: Watch): number {
   for (const [i, revents] of watch.revents.entries()) {
@@ -183,6 +183,8 @@ function selectWith(ctx: CallContext, n: number, sets: readonly number[], limit:
   const bitmaps = SETS.map(() => new Uint8Array(selection.octets));
   const bits = exportSelection(selection, bitmaps);
   writeRest(ctx, selection.limit);
+  // Here the sets stay as they were (core_sys_select).
+  if (bits === 0 && ctx.interrupted) return -Errno.EINTR;
   for (const [s, at] of selection.sets.entries()) {
     if (at !== 0 && ctx.memory.write(at, bitmaps[s] as Uint8Array, 0, selection.octets) < selection.octets) {
       return -Errno.EFAULT;

@@ -429,3 +429,18 @@ conformance('a large transfer through small buffers arrives whole', { group: sen
   );
   sys.record('received', received);
 });
+
+conformance('UDP broadcast on loopback reaches the wildcard, and no TCP', { group: udp }, (sys) => {
+  const a = kit(sys);
+  const { fd, port } = a.udpBound('0.0.0.0');
+  const other = a.udp();
+  a.bind(other, '127.0.0.1', port);
+  const out = a.udp();
+  a.setInt(out, c.SOL_SOCKET, c.SO_BROADCAST, 1);
+  a.sendTo(out, 'to everyone', '127.255.255.255', port);
+  a.recvFrom(fd, 100, c.MSG_DONTWAIT);
+  a.bind(a.udp(), '127.255.255.255', 7300);
+  a.bind(a.tcp(), '127.255.255.255', 7300);
+  a.connect(a.udp(), '127.255.255.255', port);
+  a.connect(a.tcp(), '127.255.255.255', port);
+});

@@ -69,6 +69,7 @@ const CLONE_NEWNET = 0x4000_0000;
 const CLONE_THREAD = 0x5_0f00;
 const SIGKILL = 9;
 const SIGUSR1 = 10;
+const SIGUSR2 = 12;
 const SIGPIPE = 13;
 const SIGCHLD = 17;
 const SA_RESTORER = 0x0400_0000;
@@ -178,7 +179,10 @@ export class HostDriver implements Driver {
     this.#enterNamespace();
     this.#zygote.must(Setup.prctl, 'prctl(PR_SET_DUMPABLE)', PR_SET_DUMPABLE, 1);
     this.#zygote.must(Setup.close, 'close', ARENA_FD);
-    this.#action(this.#zygote, SIGPIPE, 0);
+    // Processes inherit them.
+    this.#action(SIGPIPE, 0);
+    this.#action(SIGUSR1, 0);
+    this.#action(SIGUSR2, SA_RESTART);
   }
 
   #mapData(): void {
@@ -216,14 +220,14 @@ export class HostDriver implements Driver {
     z.must(Setup.close, 'close', fd);
   }
   /** Installs the agent's handler. Uses the octets behind the heap's end, which no body is given. */
-  #action(task: AgentTask, signal: number, flags: number): void {
+  #action(signal: number, flags: number): void {
     const at = HEAP_OCTETS - PAGE;
     const view = new DataView(this.#shared.bytes.buffer, CONTROL_OCTETS + at, 32);
     view.setBigUint64(0, BigInt(HANDLER_ADDRESS), true);
     view.setBigUint64(8, BigInt(flags | SA_RESTORER), true);
     view.setBigUint64(16, BigInt(RESTORER_ADDRESS), true);
     view.setBigUint64(24, 0n, true);
-    task.must(Setup.rt_sigaction, 'rt_sigaction', signal, DATA_BASE + at, 0, 8);
+    this.#zygote.must(Setup.rt_sigaction, 'rt_sigaction', signal, DATA_BASE + at, 0, 8);
     this.memory.fill(0, at, at + 32);
   }
 
@@ -330,14 +334,11 @@ export class HostDriver implements Driver {
   }
   interrupt(task: DriverTask, restart: boolean): void {
     const agent = task as AgentTask;
-    const commander = this.#zygote;
-    const other = this.#tasks.find((one) => one.pid === agent.pid && one.idle);
-    if (other === undefined) throw new Error('a signal needs an idle task in the same process to install its handler');
-    this.#action(other, SIGUSR1, restart ? SA_RESTART : 0);
-    const before = this.#signals(SIGUSR1);
-    commander.must(Setup.tgkill, 'tgkill', agent.pid, agent.tid, SIGUSR1);
+    const signal = restart ? SIGUSR2 : SIGUSR1;
+    const before = this.#signals(signal);
+    this.#zygote.must(Setup.tgkill, 'tgkill', agent.pid, agent.tid, signal);
     const end = monotonic() + PATIENCE_US;
-    while (this.#signals(SIGUSR1) === before && monotonic() < end) agent.wait(POLL_US);
+    while (this.#signals(signal) === before && monotonic() < end) agent.wait(POLL_US);
   }
   #signals(signal: number): number {
     return Atomics.load(this.#shared.words, (SIGNALS_AT >> 2) + signal);
