@@ -9,14 +9,14 @@ import * as transport from '../abi/transport.ts';
 
 type Names = ReadonlyMap<number, string>;
 
-/** Of names for one value the first that is exported wins, unless `not` matches it. */
+/** By value, ascending. Where a value has several names, `not` takes out all but one. */
 function names(module: Readonly<Record<string, unknown>>, prefix: RegExp, not?: RegExp): Names {
   const found = new Map<number, string>();
   for (const [name, value] of Object.entries(module)) {
     if (typeof value !== 'number' || !prefix.test(name) || not?.test(name) === true) continue;
     if (!found.has(value)) found.set(value, name);
   }
-  return found;
+  return new Map([...found].toSorted(([a], [b]) => (a >>> 0) - (b >>> 0)));
 }
 const nameOf = (table: Names, value: number): string =>
   table.get(value) ?? (value >= 0 ? `0x${value.toString(16)}` : `${value}`);
@@ -44,8 +44,8 @@ const SHUT = names(socket, /^SHUT_/);
 const PROTOCOLS = names(inet, /^IPPROTO_/, /MAX/);
 const OPTIONS: ReadonlyMap<number, Names> = new Map([
   [socket.SOL_SOCKET, names(socket, /^SO_/, /SO_(GET_FILTER)/)],
-  [socket.SOL_IP, names(inet, /^(IP|MCAST)_/, /PMTUDISC|IP_RETOPTS/)],
-  [socket.SOL_IPV6, names(inet, /^IPV6_/, /IPV6_(JOIN|LEAVE)_GROUP|RXHOPOPTS/)],
+  [socket.SOL_IP, names(inet, /^(IP|MCAST)_/, /PMTUDISC|IP_RETOPTS|IP_ORIGDST/)],
+  [socket.SOL_IPV6, names(inet, /^IPV6_/, /IPV6_(JOIN|LEAVE)_GROUP|IPV6_ORIGDST/)],
   [
     socket.SOL_TCP,
     names(

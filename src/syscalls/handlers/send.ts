@@ -42,7 +42,9 @@ function sendStream(ctx: CallContext, socket: Socket): number {
     if (result < 0) break;
     ctx.commitWith(socket, socket.units);
     ctx.progress += result;
-  } while (message.iov.remaining > 0);
+  } while (result > 0 && message.iov.remaining > 0);
+  // Nothing taken of what is left: the guest's memory faults there.
+  if (result === 0 && message.iov.remaining > 0) result = -Errno.EFAULT;
   if (result >= 0) return ctx.progress;
   if (result === -Errno.EAGAIN && (message.flags & MSG_DONTWAIT) === 0) return sendRest(ctx, socket);
   return endStream(ctx, socket, result);
