@@ -183,7 +183,7 @@ test('poll, select, epoll, descriptors', (t) => {
   w.socket.events = abi.POLLIN;
   w.put(A, abi.pollfd.encode({ fd: w.s, events: abi.POLLIN | abi.POLLOUT, revents: 0 }));
   w.call('poll', A, 1, 1000);
-  w.put(A, abi.timespec.encode({ sec: 1, nsec: 5 }));
+  w.put(A, abi.timespec.encode({ sec: 1, nsec: 5000 }));
   w.call('ppoll', 0, 0, A, 0, 8);
   w.emulator.interrupt(w.task, true);
   w.put(B, Uint8Array.of(1, 0, 0, 0, 0, 0, 0, 0));
@@ -222,7 +222,7 @@ test('poll, select, epoll, descriptors', (t) => {
   );
   t.regex(
     w.lines.find((line) => line.startsWith('ppoll')) ?? '',
-    /^ppoll\(\[\], 0, \{tv_sec=1, tv_nsec=5\}, NULL, 8\) = -1 EINTR/,
+    /^ppoll\(\[\], 0, \{tv_sec=1, tv_nsec=5000\}, NULL, 8\) = -1 EINTR/,
   );
 });
 
