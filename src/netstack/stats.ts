@@ -91,5 +91,4 @@ const udpCounters = () => ({
 });
 
 export type IpCounters = ReturnType<typeof ipCounters>;
-export type IcmpCounters = ReturnType<typeof icmpCounters>;
 export type UdpCounters = ReturnType<typeof udpCounters>;

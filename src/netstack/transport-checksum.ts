@@ -2,7 +2,7 @@
  * Checksums of TCP, UDP and ICMPv6 on packets: left partial for a link that completes them (virtio NEEDS_CSUM), computed otherwise; verified on receipt unless
  * the link vouches. UDP's rule that a computed zero goes out as 0xffff (RFC 768) is applied to all: both are zero in one's complement.
  */
-import { putU16, u16 } from '../lib/bytes.ts';
+import { putU16 } from '../lib/bytes.ts';
 import { addressSum, addSums, finishSum, pseudoSum } from '../lib/checksum.ts';
 import type { IpAddress } from './address.ts';
 import type { Route } from './ip/ip.ts';
@@ -78,7 +78,3 @@ export function checksumIsValid(packet: Packet, protocol: number): boolean {
   );
   return addSums(packet.pool.checksum.sum(packet.at, packet.length), pseudo) === 0xffff;
 }
-
-/** The checksum as it stands in the field, for UDP's "none" (0). */
-export const storedChecksum = (packet: Packet, fieldOffset: number): number =>
-  u16(packet.bytes, packet.at + fieldOffset);

@@ -3,11 +3,12 @@ import * as fc from 'fast-check';
 import type { Family } from '../../src/netstack/address.ts';
 import { Shutdown, type UdpEndpoint } from '../../src/netstack/endpoint.ts';
 import { ALL_CAPABILITIES } from '../../src/netstack/link/pair.ts';
+import { Csum } from '../../src/netstack/packet.ts';
 import { Readiness } from '../../src/netstack/readiness.ts';
 import type { Stack } from '../../src/netstack/stack.ts';
 import { truesize } from '../../src/netstack/udp/receive-queue.ts';
 import * as udp from '../../src/netstack/wire/udp.ts';
-import { ip, octetsOf, World, type WorldOptions } from '../support/stacks.ts';
+import { frame, half, inject, ip, octetsOf, packet4, packet6, World, type WorldOptions } from '../support/stacks.ts';
 
 const { In, Out, Err, Hup, RdNorm, WrNorm, RdHup } = Readiness;
 const text = (s: string): Uint8Array => Uint8Array.from(s, (c) => c.charCodeAt(0));
@@ -518,3 +519,47 @@ test('several datagrams prepared before any is transmitted keep their own destin
   y.consume(1);
   t.is(w.leaks(), 0);
 });
+
+const datagram = (to: number): number[] => [...half(53), ...half(to), ...half(9), 0, 0, 33];
+for (const [family, name, own] of [
+  [4, '127.0.0.53', '10.0.0.2'],
+  [6, '::1', 'fd00::2'],
+] as const) {
+  test(`what a service of loopback sends over its link is taken in, and answered over it: ${name}`, (t) => {
+    const gateways = [ip('10.0.0.1'), ip('fd00::1')];
+    const w = world({ b: { services: [{ address: ip(name), port: 53 }], gateways } });
+    const e = w.b.createUdp(family);
+    t.is(e.connect(ip(name), 53), undefined);
+    t.is(e.localAddress.toString(), own);
+    const deliver = (to: number): void => {
+      const octets = datagram(to);
+      const packet =
+        family === 4 ? packet4({ protocol: 17, src: name }, octets) : packet6({ next: 17, src: name }, octets);
+      // The link vouches for the checksum.
+      inject(w, frame(family === 4 ? 0x0800 : 0x86dd, packet), (p) => {
+        p.csum = Csum.Valid;
+        if (family === 6) p.bytes[p.end - 2] = 1;
+      });
+    };
+    deliver(e.localPort);
+    t.is(receive(e), `! from ${name}:53`);
+    // A socket that is not there: the answer must not end on our own loopback.
+    let toService = 0;
+    w.pair.b.tap = (p) => {
+      const at = p.at + 14 + (family === 4 ? 16 : 24);
+      const want = new Uint8Array(16);
+      if (family === 4) ip(name).write4(want, 0);
+      else ip(name).write6(want, 0);
+      const len = family === 4 ? 4 : 16;
+      if (Buffer.compare(p.bytes.subarray(at, at + len), want.subarray(0, len)) === 0) toService++;
+      return true;
+    };
+    deliver(1);
+    w.settle();
+    t.is(toService, 1);
+    t.is(w.b.stats.Sandsock.Martians, 0);
+    // From any other address of loopback it is a martian still.
+    inject(w, frame(0x0800, packet4({ protocol: 17, src: '127.0.0.1' }, datagram(e.localPort))));
+    t.is(w.b.stats.Sandsock.Martians, 1);
+  });
+}

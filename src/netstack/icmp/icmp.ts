@@ -179,7 +179,8 @@ export class IcmpProtocol implements TransportProtocol {
   reassemblyTimedOut(first: Packet): void {
     const isV4 = first.ethertype === EtherType.Ipv4;
     const type = isV4 ? icmpv4.Type.TimeExceeded : icmpv6.Type.TimeExceeded;
-    if (this.#report(first, type, icmpv4.TimeExceeded.Reassembly, 0)) this.#counters(first).OutTimeExcds++;
+    const code = isV4 ? icmpv4.TimeExceeded.Reassembly : icmpv6.TimeExceeded.Reassembly;
+    if (this.#report(first, type, code, 0)) this.#counters(first).OutTimeExcds++;
   }
 
   #report(cause: Packet, type: number, code: number, rest: number, evenGroup = false): boolean {

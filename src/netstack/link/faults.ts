@@ -4,7 +4,7 @@
  */
 import { type Alarm, type Clock, type Duration, type Instant, micros } from '../../lib/clock.ts';
 import type { Random } from '../../lib/random.ts';
-import type { Packet } from '../packet.ts';
+import type { Packet, PacketPool } from '../packet.ts';
 import type { LinkCounters, LinkEndpoint, LinkReceiver } from './link.ts';
 
 export interface Faults {
@@ -69,8 +69,8 @@ export class FaultyLink implements LinkEndpoint {
   get queued(): number {
     return this.#inner.queued + this.#held.length;
   }
-  attach(receiver: LinkReceiver): void {
-    this.#inner.attach(receiver);
+  attach(receiver: LinkReceiver, pool?: PacketPool): void {
+    this.#inner.attach(receiver, pool);
   }
 
   transmit(packet: Packet): boolean {

@@ -12,6 +12,7 @@
 import { u16 } from '../../lib/bytes.ts';
 import { Csum, Gso, type Packet, type PacketPool, SMALL_OCTETS } from '../packet.ts';
 import * as ethernet from '../wire/ethernet.ts';
+import * as ipv4 from '../wire/ipv4.ts';
 import * as tcp from '../wire/tcp.ts';
 import * as virtio from '../wire/virtio.ts';
 import { LinkCapability, type LinkCounters, type LinkEndpoint, type LinkReceiver, linkCounters } from './link.ts';
@@ -75,8 +76,9 @@ export class FramedLink implements LinkEndpoint {
 
   /** @throws RangeError for an MTU that no frame can carry. */
   constructor(options: FramedOptions) {
-    if (options.mtu < 68 || options.mtu > 65_535)
-      throw new RangeError(`an MTU of ${options.mtu}: 68 to 65535 is possible`);
+    if (options.mtu < ipv4.MIN_MTU || options.mtu > ipv4.MAX_LEN) {
+      throw new RangeError(`an MTU of ${options.mtu}: ${ipv4.MIN_MTU} to ${ipv4.MAX_LEN} is possible`);
+    }
     this.mtu = options.mtu;
     this.linkAddress = options.linkAddress;
     this.capabilities = options.capabilities ?? LinkCapability.TxChecksum | LinkCapability.Tso4 | LinkCapability.Tso6;
