@@ -1,4 +1,6 @@
+import { networkInterfaces } from 'node:os';
 import test from 'ava';
+import { arena, native } from '../../src/host/libc.ffi.ts';
 import { u16 } from '../../src/lib/bytes.ts';
 import { seconds } from '../../src/lib/clock.ts';
 import { IpAddress } from '../../src/netstack/address.ts';
@@ -459,4 +461,121 @@ test('… but not for ever', async (t) => {
   world.clock.advance(seconds(11));
   t.false(world.gateway.isLingering);
   t.like(world.messages.at(-1), { type: 'flow-closed', reason: 'link closed, octets undelivered' });
+});
+
+test('the host’s own addresses: closed, and open at the ports that are', async (t) => {
+  const own = Object.values(networkInterfaces())
+    .flatMap((all) => all ?? [])
+    .find(({ family, internal }) => family === 'IPv4' && !internal)?.address;
+  if (own === undefined) {
+    t.log('this host has no address besides loopback');
+    t.pass();
+    return;
+  }
+  const server = await tcpServer((socket) => socket.end('own'), '0.0.0.0');
+  t.teardown(() => server.close());
+  const closed = new World();
+  const refused = new RawTcp(closed, at(IpAddress.of(own), server.port));
+  refused.syn();
+  t.is((await refused.segment('RST')).flags, Rst | Ack);
+  t.is(closed.counts()['host-closed'], 1);
+  closed.close();
+  const open = new World({ hostPorts: [server.port] });
+  t.teardown(() => open.close());
+  const tcp = new RawTcp(open, at(IpAddress.of(own), server.port));
+  await tcp.connect();
+  await tcp.run('data', () => tcp.finSeen);
+  t.is(server.sockets.length, 1);
+});
+
+test('DNS over TCP goes to the host’s resolver', async (t) => {
+  const resolver = await tcpServer((socket) => socket.end('as it is'));
+  const world = new World({ nameservers: ['127.0.0.1'], nameserverPort: resolver.port });
+  t.teardown(() => (world.close(), resolver.close()));
+  const tcp = new RawTcp(world, at(IpAddress.of('10.0.2.3'), 53));
+  await tcp.connect();
+  await tcp.run('data', () => tcp.finSeen);
+  t.is(textOf(Uint8Array.from(tcp.received)), 'as it is');
+});
+
+test('without a resolver, DNS over TCP is refused', async (t) => {
+  const world = new World();
+  t.teardown(() => world.close());
+  const tcp = new RawTcp(world, at(IpAddress.of('10.0.2.3'), 53));
+  tcp.syn();
+  t.is((await tcp.segment('RST')).flags, Rst | Ack);
+  t.is(world.counts()['no-nameserver'], 1);
+});
+
+test('a server that resets at once: connected, then reset, as on the host', async (t) => {
+  const server = await tcpServer((socket) => socket.resetAndDestroy());
+  const world = new World({ hostPorts: [server.port] });
+  t.teardown(() => (world.close(), server.close()));
+  const tcp = new RawTcp(world, at(GATEWAY4, server.port));
+  await tcp.connect();
+  await tcp.run('reset', () => tcp.resetSeen);
+  t.is(world.gateway.tcp.size, 0);
+});
+
+test('a SYN with another sequence number starts anew while the first still connects', async (t) => {
+  const server = await tcpServer();
+  const world = new World({ hostPorts: [server.port] });
+  t.teardown(() => (world.close(), server.close()));
+  const tcp = new RawTcp(world, at(GATEWAY4, server.port));
+  tcp.syn();
+  tcp.snd += 7000;
+  await tcp.connect();
+  t.is(world.gateway.tcp.size, 1);
+  t.like(
+    world.messages.find((message) => message.type === 'flow-closed'),
+    { reason: 'abandoned by guest' },
+  );
+});
+
+test('urgent octets arrive in line, once', async (t) => {
+  const server = await tcpServer();
+  const world = new World({ hostPorts: [server.port] });
+  t.teardown(() => (world.close(), server.close()));
+  const tcp = new RawTcp(world, at(GATEWAY4, server.port));
+  await tcp.connect();
+  await world.until('the connection', () => server.sockets.length === 1);
+  // Node has no MSG_OOB: the descriptor is written to by hand.
+  const { fd } = Reflect.get(server.sockets[0] as object, '_handle') as { fd: number };
+  const memory = arena(4096);
+  const sendOutOfBand = native<(fd: number, address: number, len: number, flags: number) => number>(
+    'intptr_t send(int fd, uintptr_t address, size_t len, int flags)',
+  );
+  const put = (octets: string, flags: number): void => {
+    memory.bytes.set(text(octets));
+    t.is(sendOutOfBand(fd, memory.address, octets.length, flags), octets.length);
+  };
+  put('0123456789', 0);
+  put('!', 1);
+  put('abcdefghij', 0);
+  await tcp.run('all', () => tcp.received.length >= 21);
+  for (let i = 0; i < 5; i++) world.turn(2);
+  tcp.drain();
+  t.is(textOf(Uint8Array.from(tcp.received)), '0123456789!abcdefghij');
+});
+
+test('an idle connection is asked whether its guest still lives, and given up when it does not answer', async (t) => {
+  const server = await tcpServer();
+  const world = new World({ hostPorts: [server.port] });
+  t.teardown(() => (world.close(), server.close()));
+  const tcp = new RawTcp(world, at(GATEWAY4, server.port));
+  await tcp.connect();
+  world.turn();
+  world.skip();
+  world.clock.advance(seconds(7300));
+  const probe = await tcp.segment('keep-alive');
+  t.is(probe.seq, (tcp.rcv - 1) | 0);
+  tcp.ack();
+  world.turn();
+  world.skip();
+  world.clock.advance(seconds(100));
+  t.is(world.gateway.tcp.size, 1);
+  t.is(world.rest.length, 0, 'answered');
+  world.clock.advance(seconds(7600));
+  t.is(world.gateway.tcp.size, 0);
+  t.like(world.messages.at(-1), { type: 'flow-closed', reason: 'guest does not answer' });
 });
