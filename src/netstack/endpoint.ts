@@ -201,10 +201,12 @@ export interface UdpSettings extends IpSettings {
   /** IP_MTU_DISCOVER DO: a datagram larger than the path MTU is 'message-size' instead of fragmented. */
   neverFragment: boolean;
   /**
-   * IP_RECVERR: every ICMP error that quotes a datagram of this socket becomes its pending error (connected or not, and those that Linux else ignores:
+   * IP_RECVERR: every ICMP error that quotes an IPv4 datagram of this socket becomes its pending error (connected or not, and those that Linux else ignores:
    * host and network unreachable) and is kept in the error queue.
    */
   receiveErrors: boolean;
+  /** IPV6_RECVERR: the same for IPv6. */
+  receiveErrors6: boolean;
   /** SO_NO_CHECK. */
   noChecksum: boolean;
   multicastTtl: number;
@@ -287,7 +289,7 @@ export interface UdpEndpoint {
   peek(index: number): Datagram | undefined;
   /** Drops `count` datagrams from the head. */
   consume(count: number): void;
-  /** The oldest entry of the error queue (bounded; only with `receiveErrors`). While there is one, Readiness.Err holds. */
+  /** The oldest entry of the error queue (bounded; only with `receiveErrors` or `receiveErrors6`). While there is one, Readiness.Err holds. */
   peekError(): DatagramError | undefined;
   /** Drops that entry. */
   consumeError(): void;

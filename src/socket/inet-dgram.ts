@@ -17,6 +17,7 @@ import {
   MSG_MORE,
   MSG_OOB,
   MSG_PEEK,
+  MSG_PROBE,
   MSG_TRUNC,
   SOCK_DGRAM,
 } from '../abi/socket.ts';
@@ -39,6 +40,9 @@ const LENGTH_MAX = 0xffff;
 /** Most octets that a datagram takes beside its headers. */
 const PAYLOAD_MAX_V4 = 65_507;
 const PAYLOAD_MAX_V6 = 65_527;
+
+/** What `#sendWhole` answers when there is nothing to stage. */
+const PROBED = 1;
 
 type Staged = 'nothing' | 'send' | 'cork' | 'receive' | 'error';
 
@@ -110,8 +114,18 @@ export class InetDatagramSocket extends InetSocket {
   }
   override optionsChanged(): void {
     super.optionsChanged();
-    this.endpoint.settings.receiveErrors = this.options.receiveErrors || this.options.receiveErrors6;
+    const { settings } = this.endpoint;
+    settings.receiveErrors = this.options.receiveErrors;
+    settings.receiveErrors6 = this.options.receiveErrors6;
+    if (!settings.receiveErrors && !settings.receiveErrors6) this.#dropErrorQueue();
     if (!this.options.cork && this.#cork.isOpen && this.#staged === 'nothing') this.#uncork();
+  }
+  /** IP_RECVERR was cleared: the queue goes, the pending error stays (do_ip_setsockopt). */
+  #dropErrorQueue(): void {
+    if (this.endpoint.peekError() === undefined) return;
+    const pending = this.takeErrno();
+    while (this.endpoint.peekError() !== undefined) this.endpoint.consumeError();
+    if (pending !== 0) this.setError(pending);
   }
   override shutdown(how: number): number {
     return resultOf(this.endpoint.shutdown(how + 1));
@@ -125,6 +139,7 @@ export class InetDatagramSocket extends InetSocket {
     const isPart = (message.flags & MSG_MORE) !== 0 || this.options.cork;
     const corked = isPart || (this.#cork.isOpen && !this.#closesCork);
     const result = corked ? this.#sendCorked(message, isPart) : this.#sendWhole(message);
+    if (result === PROBED) return len;
     if (result !== 0) return result;
     this.#sendCall = callId;
     this.units = 1;
@@ -136,6 +151,11 @@ export class InetDatagramSocket extends InetSocket {
     if (chosen !== 0) return chosen;
     const packet = this.#route(len);
     if (typeof packet === 'number') return packet;
+    // Only asks whether it could be sent.
+    if ((message.flags & MSG_PROBE) !== 0) {
+      packet.release();
+      return PROBED;
+    }
     if (message.iov.copyIn(packet.bytes, packet.at, len) < len) {
       packet.release();
       return -Errno.EFAULT;

@@ -91,7 +91,7 @@ function target(): World {
     listener.listen(8);
     const socket = w.b.createUdp(family);
     socket.bind(ip(any), 53);
-    socket.settings.receiveErrors = true;
+    socket.settings.receiveErrors = socket.settings.receiveErrors6 = true;
     const client = w.a.createTcp(family);
     client.connect(ip(to), 80);
   }

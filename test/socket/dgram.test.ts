@@ -540,6 +540,27 @@ test('MSG_ERRQUEUE: the payload sent, where it was sent, and who complained', (t
   t.deepEqual([parts?.[0], parts?.[1], parts?.[2].length, parts?.[2][4]], [SOL_IPV6, IN.IPV6_RECVERR, 44, 3]);
 });
 
+test('clearing IP_RECVERR drops the queue and keeps the pending error', (t) => {
+  const f = fixture(AF_INET);
+  on(SOL_IP, IN.IP_RECVERR, f.socket);
+  f.udp.errors.push(refused('10.0.2.2', '10.0.2.1'), refused('10.0.2.2', '10.0.2.1'));
+  f.udp.error = 'connection-refused';
+  on(SOL_IP, IN.IP_RECVERR, f.socket, 0);
+  t.is(f.udp.errors.length, 0);
+  t.is(f.socket.poll() & 8, 8);
+  t.is(f.receive().result, -E.ECONNREFUSED);
+  t.is(f.receive().result, -E.EAGAIN);
+});
+
+test('MSG_PROBE asks whether a message could be sent and sends nothing', (t) => {
+  const f = fixture(AF_INET);
+  t.is(f.send('ab', A, S.MSG_PROBE), 2);
+  t.is(f.socket.units, 0);
+  t.is(f.stack.pool.available.small, 64);
+  f.udp.answer = 'network-unreachable';
+  t.is(f.send('ab', A, S.MSG_PROBE), -E.ENETUNREACH);
+});
+
 test('MSG_MORE: parts become one datagram, whose name is the first’s', (t) => {
   const f = fixture(AF_INET);
   const B = name4('10.0.2.3', 99);

@@ -295,6 +295,7 @@ export class FakeUdp implements UdpEndpoint {
     dontFragment: true,
     neverFragment: false,
     receiveErrors: false,
+    receiveErrors6: false,
     noChecksum: false,
     multicastTtl: 1,
     multicastLoop: true,

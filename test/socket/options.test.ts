@@ -617,7 +617,8 @@ test('SOL_IPV6: V6ONLY only while unbound, hop limit, traffic class without the 
       [0, 1],
     ]);
   }
-  t.true(udp.udp.settings.receiveErrors);
+  t.true(udp.udp.settings.receiveErrors6);
+  t.false(udp.udp.settings.receiveErrors, 'which is IPv4’s');
   t.deepEqual(ranges(udp.socket, SOL_IPV6, IN.IPV6_MTU_DISCOVER, [2, 6]), [
     [0, 2],
     [-22, 2],

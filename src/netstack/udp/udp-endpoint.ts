@@ -46,6 +46,7 @@ const defaultSettings = (): UdpSettings => ({
   dontFragment: true,
   neverFragment: false,
   receiveErrors: false,
+  receiveErrors6: false,
   noChecksum: false,
   multicastTtl: 1,
   multicastLoop: true,
@@ -386,7 +387,7 @@ export class UdpSocket implements UdpEndpoint {
       // IP_PMTUDISC_DONT: the next one will simply be fragmented.
       if (!settings.dontFragment && !settings.neverFragment) return;
     }
-    if (settings.receiveErrors) {
+    if (destination.isV4 ? settings.receiveErrors : settings.receiveErrors6) {
       const payload = quoted.l4 + udp.HEADER_LEN;
       const end = Math.min(quoted.end, payload + QUOTED_PAYLOAD);
       this.#queue.pushError({
