@@ -1,11 +1,11 @@
 /** What every part of the TCP translation shares. */
-import type { ByteRing } from '../../lib/byte-ring.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Packet } from '../../netstack/packet.ts';
 import type { GatewayCounters } from '../counters.ts';
 import type { FrameWriter } from '../frames.ts';
 import type { Host } from '../host.ts';
 import type { TcpFlow } from './flow.ts';
+import type { RingPool } from './ring-pool.ts';
 
 export interface TcpContext {
   readonly frames: FrameWriter;
@@ -17,8 +17,7 @@ export interface TcpContext {
   readonly slab: number;
   /** Memory for octets on their way from a hold ring to a socket. */
   readonly scratch: { readonly bytes: Uint8Array; readonly address: number };
-  /** Empty hold rings, storage and all, for the next flow that needs one. */
-  readonly rings: ByteRing[];
+  readonly rings: RingPool;
   /** The flow is flushed at the end of this turn. */
   markDirty(flow: TcpFlow): void;
   /** The flow waits until the link has drained. */

@@ -3,14 +3,10 @@
  * the guest as loss: dropping it would cost the guest whole retransmission timeouts (measured +1630 ms for 5 MB against a paused reader; +8 ms with the
  * ring). The window promised to the guest always fits the ring.
  */
-import { ByteRing } from '../../lib/byte-ring.ts';
 import { Errno, Event } from '../host.ts';
 import type { TcpContext } from './context.ts';
 import { Seen, type TcpFlow } from './flow.ts';
 import { pump, sendAck, sendSynAck, settlePromise, windowUpdateDue } from './send.ts';
-
-/** Empty rings kept, at most CAP octets each. */
-const SPARE_RINGS = 8;
 
 /** Octets in order from the guest at `at` of the slab go to the host; what it does not take is held. The window was checked. */
 export function take(context: TcpContext, flow: TcpFlow, bytes: Uint8Array, at: number, len: number): void {
@@ -23,7 +19,7 @@ export function take(context: TcpContext, flow: TcpFlow, bytes: Uint8Array, at: 
     taken = offer(context, flow, context.slab + at, len);
     if (taken === len || flow.has(Seen.HostReset)) return;
   }
-  flow.hold ??= context.rings.pop() ?? new ByteRing();
+  flow.hold ??= context.rings.take();
   flow.hold.reserve(flow.hold.length + len - taken);
   flow.hold.write(flow.hold.length, bytes, at + taken, len - taken);
   flow.hold.append(len - taken);
@@ -39,18 +35,18 @@ function offer(context: TcpContext, flow: TcpFlow, address: number, len: number)
     return n;
   }
   if (n === -Errno.EAGAIN) flow.set(Seen.HostFull);
-  else hostFailed(flow);
+  else hostFailed(context, flow);
   return 0;
 }
 /** The pending error was eaten by a call: latched. Reading goes on to the end of the data. */
-function hostFailed(flow: TcpFlow): void {
+function hostFailed(context: TcpContext, flow: TcpFlow): void {
   flow.set(Seen.HostReset | Seen.Readable);
-  flow.hold = undefined;
+  dropHold(context, flow);
 }
 
-/** A ring that is empty again serves the next flow: its storage is costly to make. */
-function releaseHold(context: TcpContext, flow: TcpFlow): void {
-  if (flow.hold !== undefined && context.rings.length < SPARE_RINGS) context.rings.push(flow.hold);
+/** Forgets what is held. */
+export function dropHold(context: TcpContext, flow: TcpFlow): void {
+  if (flow.hold !== undefined) context.rings.give(flow.hold);
   flow.hold = undefined;
 }
 
@@ -63,7 +59,7 @@ function drain(context: TcpContext, flow: TcpFlow): void {
     const n = offer(context, flow, scratch.address, len);
     if (flow.has(Seen.HostReset)) return;
     flow.hold.consume(n);
-    if (flow.hold.length === 0) releaseHold(context, flow);
+    if (flow.hold.length === 0) dropHold(context, flow);
   }
 }
 
@@ -77,7 +73,7 @@ export function hostEvent(context: TcpContext, flow: TcpFlow, events: number): v
   let bits = 0;
   if ((events & Event.In) !== 0) bits |= Seen.Readable;
   if ((events & (Event.RdHup | Event.Hup)) !== 0) bits |= Seen.Readable | Seen.HangUp;
-  if ((events & Event.Err) !== 0) hostFailed(flow);
+  if ((events & Event.Err) !== 0) hostFailed(context, flow);
   if ((events & Event.Out) !== 0) flow.clear(Seen.HostFull);
   flow.set(bits);
   context.markDirty(flow);
@@ -93,7 +89,7 @@ function connectEnded(context: TcpContext, flow: TcpFlow, events: number): void 
   }
   flow.clear(Seen.Connecting);
   flow.set(Seen.SynReceived);
-  if (error !== 0) hostFailed(flow);
+  if (error !== 0) hostFailed(context, flow);
   if ((events & (Event.In | Event.RdHup | Event.Hup)) !== 0) flow.set(Seen.Readable);
   if ((events & (Event.RdHup | Event.Hup)) !== 0) flow.set(Seen.HangUp);
   sendSynAck(context, flow);

@@ -8,9 +8,10 @@
  * The kernel's offset moves by itself: a peek advances it, a real read of d octets moves it back by d and not below 0. So it equals nxt - una
  * at all times and is set only for a rewind.
  */
-import { ByteRing } from '../../lib/byte-ring.ts';
+import type { ByteRing } from '../../lib/byte-ring.ts';
 import type { Packet } from '../../netstack/packet.ts';
 import { Errno, type HostSockets, Sock } from '../host.ts';
+import type { RingPool } from './ring-pool.ts';
 
 export interface HostSource {
   /** Up to `len` octets that follow the ones read before, to `packet.at`. Octets, 0 at the end of the stream, or -errno. */
@@ -68,54 +69,68 @@ export class QueueBudget {
   }
 }
 
+/** What the queues of all flows share. */
+export interface QueueParts {
+  readonly budget: QueueBudget;
+  /** Octets of one flow's ring. */
+  readonly limit: number;
+  readonly rings: RingPool;
+}
+
 export class QueueSource implements HostSource {
   readonly #sockets: HostSockets;
   readonly #fd: number;
   readonly #slab: number;
-  readonly #budget: QueueBudget;
-  readonly #limit: number;
-  readonly #ring = new ByteRing();
+  readonly #parts: QueueParts;
+  /** Undefined while empty. */
+  #ring: ByteRing | undefined = undefined;
   /** Octets of the ring that were handed out since the last rewind. */
   #position = 0;
 
-  constructor(sockets: HostSockets, fd: number, slab: number, budget: QueueBudget, limit: number) {
+  constructor(sockets: HostSockets, fd: number, slab: number, parts: QueueParts) {
     this.#sockets = sockets;
     this.#fd = fd;
     this.#slab = slab;
-    this.#budget = budget;
-    this.#limit = limit;
+    this.#parts = parts;
   }
 
-  /** -EAGAIN with the ring at its limit too: an acknowledgment makes room, and then the flow is read again. */
+  /** -ENOBUFS with the ring at its limit: an acknowledgment makes room, and then the flow is read again. */
   read(packet: Packet, len: number): number {
-    const again = Math.min(len, this.#ring.length - this.#position);
+    const { budget, limit, rings } = this.#parts;
+    const held = this.#ring?.length ?? 0;
+    const again = Math.min(len, held - this.#position);
     if (again > 0) {
-      this.#ring.read(this.#position, packet.bytes, packet.at, again);
+      this.#ring?.read(this.#position, packet.bytes, packet.at, again);
       this.#position += again;
       return again;
     }
-    const room = Math.min(len, this.#limit - this.#ring.length, this.#budget.limit - this.#budget.used);
+    const room = Math.min(len, limit - held, budget.limit - budget.used);
     if (room <= 0) return -Errno.ENOBUFS;
     const n = this.#sockets.receive(this.#fd, this.#slab + packet.at, room, 0);
     if (n <= 0) return n;
-    this.#ring.reserve(this.#ring.length + n);
-    this.#ring.write(this.#ring.length, packet.bytes, packet.at, n);
-    this.#ring.append(n);
-    this.#budget.used += n;
+    const ring = (this.#ring ??= rings.take());
+    ring.reserve(held + n);
+    ring.write(held, packet.bytes, packet.at, n);
+    ring.append(n);
+    budget.used += n;
     this.#position += n;
     return n;
   }
   acknowledge(len: number): void {
-    const n = Math.min(len, this.#ring.length);
-    this.#ring.consume(n);
-    this.#budget.used -= n;
+    const ring = this.#ring;
+    if (ring === undefined) return;
+    const n = Math.min(len, ring.length);
+    ring.consume(n);
+    this.#parts.budget.used -= n;
     this.#position = Math.max(0, this.#position - n);
-    if (this.#ring.length === 0) this.#ring.shrink();
+    if (ring.length > 0) return;
+    this.#parts.rings.give(ring);
+    this.#ring = undefined;
   }
   rewind(): void {
     this.#position = 0;
   }
   close(): void {
-    this.acknowledge(this.#ring.length);
+    if (this.#ring !== undefined) this.acknowledge(this.#ring.length);
   }
 }

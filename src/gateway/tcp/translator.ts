@@ -8,7 +8,6 @@
  * A turn: events and frames only set bits and mark flows dirty; `flush` then visits each dirty flow once, so that one acknowledgment answers all frames of
  * the turn. A flow that used up its burst stays dirty.
  */
-import type { ByteRing } from '../../lib/byte-ring.ts';
 import type { Alarm, Clock } from '../../lib/clock.ts';
 import { micros, millis, seconds, since } from '../../lib/clock.ts';
 import type { Random } from '../../lib/random.ts';
@@ -27,10 +26,11 @@ import { type ErrorWriter, refusalError } from '../icmp.ts';
 import type { Reachability } from '../reach.ts';
 import { PromiseBudget, type TcpContext } from './context.ts';
 import { CAP, Seen, TcpFlow, WINDOW_SCALE } from './flow.ts';
-import { finish, flush, hostEvent } from './host-side.ts';
+import { dropHold, finish, flush, hostEvent } from './host-side.ts';
 import { readSynOptions, segmentArrived } from './receive.ts';
+import { RingPool } from './ring-pool.ts';
 import { armTimer, LINK_HIGH, offeredMss, pump, rewind, sendProbe, sendReset, sendSynAck } from './send.ts';
-import { PeekSource, QueueBudget, QueueSource } from './source.ts';
+import { PeekSource, QueueBudget, type QueueParts, QueueSource } from './source.ts';
 
 /** send(2) stops at twice this much unsent data, so that what the guest was told is delivered is not megabytes ahead of the peer. */
 const NOT_SENT_LOWAT = 1 << 18;
@@ -67,10 +67,10 @@ export class TcpTranslator implements TcpContext {
   readonly budget = new PromiseBudget(PROMISE_LIMIT);
   readonly slab: number;
   readonly scratch: { readonly bytes: Uint8Array; readonly address: number };
-  readonly rings: ByteRing[] = [];
+  readonly rings = new RingPool();
   readonly #parts: TranslatorParts;
   readonly #table: FlowTable<TcpFlow>;
-  readonly #queueBudget = new QueueBudget(QUEUE_LIMIT);
+  readonly #queues: QueueParts = { budget: new QueueBudget(QUEUE_LIMIT), limit: CAP, rings: this.rings };
   readonly #isn: InitialSequence;
   readonly #linger: Alarm;
   #linkGone = false;
@@ -170,7 +170,7 @@ export class TcpTranslator implements TcpContext {
     flow.ownShift = scaled ? WINDOW_SCALE : 0;
     flow.source = this.#parts.peek
       ? new PeekSource(this.host.sockets, flow.fd, this.slab)
-      : new QueueSource(this.host.sockets, flow.fd, this.slab, this.#queueBudget, CAP);
+      : new QueueSource(this.host.sockets, flow.fd, this.slab, this.#queues);
     this.#table.insert(flow.guestAddress, flow.guestPort, flow.remoteAddress, flow.remotePort, flow);
     flow.idleness.set(this.clock.in(IDLE));
     this.counters.tcpFlows++;
@@ -330,7 +330,7 @@ export class TcpTranslator implements TcpContext {
     this.#table.delete(flow.guestAddress, flow.guestPort, flow.remoteAddress, flow.remotePort);
     this.budget.used -= flow.promised;
     flow.promised = 0;
-    flow.hold = undefined;
+    dropHold(this, flow);
     flow.source?.close();
     flow.source = undefined;
     this.host.poller.forget(flow);
