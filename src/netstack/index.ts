@@ -44,3 +44,5 @@ export { Csum, Gso, Packet, PacketPool, type PoolOptions } from './packet.ts';
 export { type Observer, Readiness } from './readiness.ts';
 export { type LinkOptions, Stack, type StackOptions, type TcpTransport, type TransportEnvironment } from './stack.ts';
 export { Stats } from './stats.ts';
+export { TcpLayer, type TcpLimits } from './tcp/tcp-layer.ts';
+export { checksumIsValid, finishChecksum } from './transport-checksum.ts';

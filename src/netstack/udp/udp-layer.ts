@@ -68,7 +68,8 @@ export class UdpLayer implements TransportProtocol, UdpContext {
     }
     const sourcePort = udp.sourcePort(bytes, at);
     const port = udp.destinationPort(bytes, at);
-    if (packet.linkMulticast) {
+    const toGroup = packet.linkMulticast && !this.ip.isLocal(destinationOf(packet));
+    if (toGroup) {
       this.#deliverToAll(packet, port, sourcePort);
       return;
     }
