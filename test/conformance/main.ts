@@ -1,11 +1,13 @@
 /** `npm run conformance`: every body on the host kernel and on the emulator, as a table. */
 import { Command } from 'commander';
+import * as fc from 'fast-check';
 import type { Driver } from './driver.ts';
 import { EmulatorDriver } from './emulator/driver.ts';
 import { HostDriver } from './host/driver.ts';
+import { alone, steps, together } from './random.ts';
 import { differences, summary, tables, verdict } from './report.ts';
 import { compare, type Outcome, runBody } from './runner.ts';
-import { bodies } from './suite.ts';
+import { type Body, bodies } from './suite.ts';
 
 interface Options {
   readonly group?: string;
@@ -15,6 +17,8 @@ interface Options {
   readonly hostOnly?: true;
   readonly emulatorOnly?: true;
   readonly repeat: string;
+  readonly random?: string;
+  readonly seed: string;
 }
 
 const program = new Command('conformance')
@@ -25,13 +29,23 @@ const program = new Command('conformance')
   .option('--emulator-only', 'only on the emulator')
   .option('--transcripts', 'print the transcripts')
   .option('--repeat <count>', 'run this often, and fail if a transcript changes from run to run', '1')
+  .option('--random <count>', 'sequences of calls made at random instead of the bodies')
+  .option('--seed <number>', 'where the random sequences start', '1')
   .option('--json', 'print outcomes as JSON')
   .parse();
 const options = program.opts<Options>();
 
-const chosen = bodies.filter(
-  ({ group, name }) => (options.group === undefined || group === options.group) && name.includes(options.body ?? ''),
-);
+const chosen =
+  options.random === undefined
+    ? bodies.filter(
+        ({ group, name }) =>
+          (options.group === undefined || group === options.group) && name.includes(options.body ?? ''),
+      )
+    : randomBodies(Number(options.random), Number(options.seed));
+/** Half of them one task's, half three tasks'. */
+function randomBodies(numRuns: number, seed: number): Body[] {
+  return fc.sample(steps, { numRuns, seed }).map((sequence, i) => (i % 2 === 0 ? alone : together)(sequence));
+}
 const print = (text: string): void => void process.stdout.write(`${text}\n`);
 
 function runAll(): Outcome[] {
@@ -60,7 +74,7 @@ if (options.json === true) print(JSON.stringify(outcomes, null, 2));
 else {
   if (options.transcripts === true) {
     for (const { name, linux, ours } of outcomes) print(`## ${name}\n${(linux ?? ours ?? []).join('\n')}`);
-  } else print(tables(outcomes));
+  } else if (options.random === undefined) print(tables(outcomes));
   print(differences(outcomes));
   print(summary(outcomes));
 }

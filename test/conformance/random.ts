@@ -146,6 +146,7 @@ export const steps: fc.Arbitrary<Step[]> = fc.array(step, { minLength: 3, maxLen
 
 /** What `call` returns when the task is blocked now; no call returns it. */
 const BLOCKED = -1_000_000;
+const isBlocked = (task: Task): boolean => task.blocked;
 /** A task whose calls may block. */
 class Starting implements Task {
   readonly #task: Task;
@@ -156,9 +157,8 @@ class Starting implements Task {
     return this.#task.name;
   }
   call(call: c.SyscallName, ...args: Arg[]): number {
-    if (this.#task.blocked) return BLOCKED;
-    this.#task.start(call, ...args);
-    return this.#task.blocked ? BLOCKED : this.#task.result();
+    if (!this.blocked) this.#task.start(call, ...args);
+    return isBlocked(this.#task) ? BLOCKED : this.#task.result();
   }
   start(call: c.SyscallName, ...args: Arg[]): void {
     this.#task.start(call, ...args);
@@ -192,13 +192,13 @@ function run(sys: System, sequence: readonly Step[], flags: number, kits: readon
 
 /** The sequence as one task's calls on non-blocking sockets. */
 export const alone = (sequence: readonly Step[]): Body => ({
-  name: 'a random sequence',
+  name: `alone ${JSON.stringify(sequence)}`,
   group: 'random',
   run: (sys) => run(sys, sequence, c.SOCK_NONBLOCK, [new Kit(sys, sys.task('a'))]),
 });
 /** The sequence as the calls of three tasks on blocking sockets. */
 export const together = (sequence: readonly Step[]): Body => ({
-  name: 'a random sequence of three tasks',
+  name: `together ${JSON.stringify(sequence)}`,
   group: 'random',
   run: (sys) =>
     run(
