@@ -154,6 +154,8 @@ export interface TcpEndpoint {
    * Reserves that room in the ring, so say how much is wanted: without it the whole limit is reserved.
    */
   sendSpace(wanted?: number): number;
+  /** True if Readiness.Out will hold once `len` staged octets have joined the stream. */
+  writableAfter(len: number): boolean;
   /** `len` staged octets join the stream, attributed to `callId`. `more` (MSG_MORE) holds back a partial segment; `urgent` marks the last octet (MSG_OOB). */
   commitSend(len: number, callId: number, more: boolean, urgent: boolean): void;
 

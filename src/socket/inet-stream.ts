@@ -343,7 +343,7 @@ export class InetStreamSocket extends InetSocket {
     const events = this.poll();
     const { endpoint } = this;
     if (this.#staged === 'send') {
-      return endpoint.sendEnded || endpoint.sendSpace(amount + 1) > amount ? events : events & ~(POLLOUT | POLLWRNORM);
+      return endpoint.writableAfter(amount) ? events : events & ~(POLLOUT | POLLWRNORM);
     }
     if (this.#staged !== 'receive') return events;
     const left = endpoint.receivable - amount;

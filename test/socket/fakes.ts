@@ -183,6 +183,9 @@ export class FakeTcp implements TcpEndpoint {
     this.sendRing.reserve(this.sendRing.length + space);
     return space;
   }
+  writableAfter(len: number): boolean {
+    return this.sendRing.length + len < this.space;
+  }
   commitSend(len: number, callId: number, more: boolean, isUrgent: boolean): void {
     this.calls.push(`commitSend ${len} ${callId} ${more} ${isUrgent}`);
     this.sendRing.append(len);

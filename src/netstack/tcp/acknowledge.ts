@@ -151,8 +151,8 @@ function releaseData(c: Tcb, ack: number): void {
   }
 }
 /** Linux sk_stream_is_writeable: the free part is at least half the used one. */
-export const isWriteable = (c: Tcb, limit: number): boolean =>
-  limit - c.sendRing.length >= c.sendRing.length >> 1 && limit > c.sendRing.length;
+export const isWriteable = (c: Tcb, limit: number, used = c.sendRing.length): boolean =>
+  limit - used >= used >> 1 && limit > used;
 
 /** One more sign that a segment was overtaken or lost. */
 function duplicate(c: Tcb): void {

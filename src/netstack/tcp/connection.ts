@@ -188,6 +188,9 @@ export class TcpConnection extends Tcb implements TcpEndpoint {
     // No memory for a larger ring: what it has must do.
     return Math.max(0, this.sendRing.bytes.length - this.sendRing.length);
   }
+  writableAfter(len: number): boolean {
+    return this.sendEnded || isWriteable(this, sendLimit(this), this.sendRing.length + len);
+  }
   commitSend(len: number, callId: number, more: boolean, urgent: boolean): void {
     if (len <= 0 || this.sendEnded) return;
     this.context.begin();
