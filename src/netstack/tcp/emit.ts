@@ -99,7 +99,7 @@ export function emitSegment(c: Tcb, seq: number, len: number, flags: number): bo
   if (packet === undefined) return false;
   if (len > 0) fill(c, packet, seq, len);
   const isReset = (flags & Flag.Rst) !== 0;
-  const blocks = isReset ? 0 : sackBlocks(c);
+  const blocks = isReset ? 0 : sackBlocks(c, len);
   const options = (c.tsOn ? TIMESTAMP_OCTETS : 0) + (blocks > 0 ? 4 + 8 * blocks : 0);
   const window = isReset ? 0 : advertise(c) >>> c.rcvShift;
   const at = begin(c, packet, seq, flags, options, window);
@@ -220,9 +220,11 @@ function putUrgent(c: Tcb, b: Uint8Array, at: number, seq: number): void {
   wire.setUrgentPointer(b, at, Math.min(ahead, 0xffff));
 }
 
-function sackBlocks(c: Tcb): number {
+/** How many reports fit beside `len` octets: a full segment has room for none, so what must be reported goes ahead of data (output.ts, flush). */
+function sackBlocks(c: Tcb, len: number): number {
   if (!c.sackOn || c.outOfOrder.count === 0) return 0;
-  return Math.min(c.outOfOrder.count, c.tsOn ? MAX_SACK_BLOCKS - 1 : MAX_SACK_BLOCKS);
+  const room = (segmentPayload(c) - len - 4) >> 3;
+  return Math.max(0, Math.min(c.outOfOrder.count, room, c.tsOn ? MAX_SACK_BLOCKS - 1 : MAX_SACK_BLOCKS));
 }
 /** RFC 2018 4: the range that changed last goes first. */
 function putSack(c: Tcb, b: Uint8Array, at: number, blocks: number): void {

@@ -259,8 +259,9 @@ function armCork(c: Tcb): void {
 export function sendAck(c: Tcb): void {
   emitSegment(c, c.sndMax, 0, Flag.Ack);
 }
-/** Sends what the input just made due. */
+/** Sends what the input just made due. While a hole is open the ACK goes alone: one with data is no duplicate (RFC 5681 2), and has no room for reports. */
 export function flush(c: Tcb): void {
+  if (c.ackNow && c.outOfOrder.count > 0) sendAck(c);
   output(c);
   if (c.ackNow) sendAck(c);
 }

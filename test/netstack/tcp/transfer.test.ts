@@ -196,6 +196,9 @@ class Transfer {
       this.#t.is(layer.memory, 0, 'rings are gone');
     }
     this.#t.is(net.clock.next(), undefined, 'no alarm is left');
+    for (const stack of net.stacks) {
+      this.#t.is(stack.stats.Ip.FragFails + stack.stats.Ip6.FragFails, 0, 'no segment is too long for the link');
+    }
     const { large, small } = net.pool.available;
     this.#t.deepEqual([large, small], [128, 4096], 'every buffer is back');
   }
