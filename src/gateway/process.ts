@@ -17,7 +17,7 @@ import { PacketPool } from '../netstack/packet.ts';
 import { ConfigError, parseConfig, resolveConfig } from './config.ts';
 import { type GatewayControl, gatewayControl } from './control.ts';
 import { Gateway } from './gateway.ts';
-import { Event, type Host, type Watched } from './host.ts';
+import { Event, type Host, type HostSockets, type Watched } from './host.ts';
 import { MESSAGE_LIMIT, type MessageToGateway } from './messages.ts';
 
 /** Documentation addresses (RFC 5737, RFC 3849): nobody has them. */
@@ -32,10 +32,24 @@ const isListed = (wanted: IpAddress): boolean =>
     all?.some(({ address }) => IpAddress.parse(address)?.equals(wanted) === true),
   );
 
+const hostSockets: HostSockets = {
+  openSocket: sockets.openSocket,
+  prepareStream: sockets.prepareStream,
+  prepareDatagram: sockets.prepareDatagram,
+  connect: sockets.connect,
+  send: sockets.send,
+  receive: sockets.receive,
+  shutdownWrite: sockets.shutdownWrite,
+  takeError: sockets.takeError,
+  setPeekOffset: sockets.setPeekOffset,
+  closeSocket: sockets.closeSocket,
+  closeWithReset: sockets.closeWithReset,
+};
+
 /** @param poller whose events the caller waits for and dispatches. */
 export function localHost(poller: EventPoller): Host {
   const local = new sockets.LocalAddresses(FOREIGN, isListed);
-  return { sockets, poller, isHostAddress: (address) => local.has(address), addressOf };
+  return { sockets: hostSockets, poller, isHostAddress: (address) => local.has(address), addressOf };
 }
 export const hasPeekOffset = sockets.probePeekOffset;
 /** The process dies with the thread that started it, should the link's end ever fail to tell. */
