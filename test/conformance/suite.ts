@@ -4,6 +4,7 @@ import './bodies/address.ts';
 import './bodies/blocking.ts';
 import './bodies/connection.ts';
 import './bodies/control.ts';
+import './bodies/datagram-parts.ts';
 import './bodies/descriptors.ts';
 import './bodies/ending.ts';
 import './bodies/epoll.ts';
