@@ -25,6 +25,8 @@ export interface Reach {
   /** Where the host connects to; undefined when refused. */
   readonly host: IpAddress | undefined;
   readonly port: number;
+  /** Where to connect when `host` refuses. */
+  readonly alternative: IpAddress | undefined;
   readonly refused: RefusalReason | undefined;
   /** Queries to this destination are the name proxy's (over UDP), or go to the host's resolver (over TCP). */
   readonly isNameServer: boolean;
@@ -38,8 +40,20 @@ const METADATA = [
 ];
 const DNS_PORT = 53;
 
-const refuse = (refused: RefusalReason): Reach => ({ host: undefined, port: 0, refused, isNameServer: false });
-const allow = (host: IpAddress, port: number): Reach => ({ host, port, refused: undefined, isNameServer: false });
+const refuse = (refused: RefusalReason): Reach => ({
+  host: undefined,
+  port: 0,
+  alternative: undefined,
+  refused,
+  isNameServer: false,
+});
+const allow = (host: IpAddress, port: number, alternative?: IpAddress): Reach => ({
+  host,
+  port,
+  alternative,
+  refused: undefined,
+  isNameServer: false,
+});
 
 const prefixBits4 = (prefix: number): number => 96 + prefix;
 
@@ -66,7 +80,8 @@ export class Reachability {
   resolve(destination: IpAddress, port: number): Reach {
     if (port === DNS_PORT && this.#nameServers.some((server) => server.equals(destination))) {
       const host = this.#settings.nameservers[0];
-      return { host, port: this.#settings.nameserverPort, refused: undefined, isNameServer: true };
+      const resolverPort = this.#settings.nameserverPort;
+      return { host, port: resolverPort, alternative: undefined, refused: undefined, isNameServer: true };
     }
     if (this.isOwn(destination)) return this.#own(destination, port);
     const refused = this.#ruleAgainst(destination);
@@ -78,8 +93,8 @@ export class Reachability {
   #own(destination: IpAddress, port: number): Reach {
     const s = this.#settings;
     if (!this.#openPorts.has(port)) return refuse('host-closed');
-    if (destination.equals(s.gateway4)) return allow(IpAddress.LOOPBACK4, port);
-    if (destination.equals(s.gateway6)) return allow(IpAddress.LOOPBACK6, port);
+    if (destination.equals(s.gateway4)) return allow(IpAddress.LOOPBACK4, port, IpAddress.LOOPBACK6);
+    if (destination.equals(s.gateway6)) return allow(IpAddress.LOOPBACK6, port, IpAddress.LOOPBACK4);
     return refuse('host-closed');
   }
 

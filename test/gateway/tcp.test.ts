@@ -6,7 +6,7 @@ import { seconds } from '../../src/lib/clock.ts';
 import { IpAddress } from '../../src/netstack/address.ts';
 import { Ack, Fin, Psh, RawTcp, Rst, Syn } from './raw-tcp.ts';
 import { closedPort, collect, pattern, tcpServer } from './servers.ts';
-import { at, GATEWAY4, GATEWAY6, GUEST6, icmpOf, tcpTo, text, textOf, World } from './support.ts';
+import { at, GATEWAY4, GATEWAY6, GUEST4, GUEST6, icmpOf, tcpTo, text, textOf, World } from './support.ts';
 
 for (const source of ['peek', 'queue'] as const) {
   test(`${source}: octets both ways, then both ends close, guest first`, async (t) => {
@@ -578,4 +578,22 @@ test('an idle connection is asked whether its guest still lives, and given up wh
   world.clock.advance(seconds(7600));
   t.is(world.gateway.tcp.size, 0);
   t.like(world.messages.at(-1), { type: 'flow-closed', reason: 'guest does not answer' });
+});
+
+test('a server on one of the loopbacks only is reached at either address', async (t) => {
+  for (const [host, gateway, guest] of [
+    ['127.0.0.1', GATEWAY6, GUEST6],
+    ['::1', GATEWAY4, GUEST4],
+  ] as const) {
+    const server = await tcpServer((socket) => socket.end('here'), host);
+    const world = new World({ hostPorts: [server.port] });
+    const tcp = new RawTcp(world, at(gateway, server.port), guest);
+    await tcp.connect();
+    await tcp.run('data', () => tcp.finSeen);
+    t.is(textOf(Uint8Array.from(tcp.received)), 'here');
+    t.is(world.counts()['tcp-other-loopback'], 1);
+    t.is(world.counts()['tcp-connect-refused'], undefined);
+    world.close();
+    server.close();
+  }
 });

@@ -70,7 +70,9 @@ export class TcpFlow implements LoggedFlow, Watched {
   octetsFromGuest = 0;
   octetsToGuest = 0;
   watchKey = -1;
-  readonly fd: number;
+  fd: number;
+  /** Where to connect when the first address refuses. */
+  alternative: IpAddress | undefined = undefined;
   /** Both addresses as a term of the pseudo-header. */
   readonly addressTerm: number;
 

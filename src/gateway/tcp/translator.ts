@@ -136,7 +136,7 @@ export class TcpTranslator implements TcpContext {
       remotePort: wire.destinationPort(b, packet.at),
     };
     const { log, reach, errors } = this.#parts;
-    const { host, port, refused } = reach.resolve(identity.remoteAddress, identity.remotePort);
+    const { host, port, refused, alternative } = reach.resolve(identity.remoteAddress, identity.remotePort);
     if (refused !== undefined || host === undefined) {
       log.refused(identity, refused ?? 'no-nameserver');
       const error = refusalError(refused ?? 'host-closed');
@@ -145,18 +145,43 @@ export class TcpTranslator implements TcpContext {
       return;
     }
     if (this.#table.size >= this.#table.limit) return this.counters.drop('tcp-table-full');
-    const { sockets } = this.host;
-    const fd = sockets.openSocket(host.isV4 ? Sock.Inet : Sock.Inet6, Sock.Stream);
+    const fd = this.#socketFor(host);
     if (fd === -Errno.EAFNOSUPPORT) return errors.unreachable(packet, 'net');
     // The guest sends its SYN again, and may find room then.
     if (fd < 0) return this.counters.drop('no-descriptor');
-    sockets.prepareStream(fd, NOT_SENT_LOWAT);
     const flow = new TcpFlow(identity, log.nextId(), log.takeOwner(identity), fd, this.clock, this);
+    flow.alternative = alternative;
     this.#start(flow, packet);
-    const result = sockets.connect(fd, host, port);
+    this.#connect(flow, host, port);
+  }
+  #socketFor(host: IpAddress): number {
+    const fd = this.host.sockets.openSocket(host.isV4 ? Sock.Inet : Sock.Inet6, Sock.Stream);
+    if (fd >= 0) this.host.sockets.prepareStream(fd, NOT_SENT_LOWAT);
+    return fd;
+  }
+  #connect(flow: TcpFlow, host: IpAddress, port: number): void {
+    const { sockets, poller } = this.host;
+    flow.source = this.#parts.peek
+      ? new PeekSource(sockets, flow.fd, this.slab)
+      : new QueueSource(sockets, flow.fd, this.slab, this.#queues);
+    const result = sockets.connect(flow.fd, host, port);
     if (result < 0 && result !== -Errno.EINPROGRESS) return this.connectFailed(flow, -result);
     // Watched only now: before connect(2) the socket reports a hangup.
-    this.host.poller.watch(fd, flow);
+    poller.watch(flow.fd, flow);
+  }
+  /** Many servers listen on one of the host's two loopbacks only: the other is tried before the guest is refused. */
+  #tryAlternative(flow: TcpFlow): boolean {
+    const { alternative } = flow;
+    if (alternative === undefined) return false;
+    flow.alternative = undefined;
+    const fd = this.#socketFor(alternative);
+    if (fd < 0) return false;
+    this.counters.event('tcp-other-loopback');
+    this.host.poller.forget(flow);
+    this.host.sockets.closeSocket(flow.fd);
+    flow.fd = fd;
+    this.#connect(flow, alternative, flow.remotePort);
+    return true;
   }
   #start(flow: TcpFlow, packet: Packet): void {
     const b = packet.bytes;
@@ -168,9 +193,6 @@ export class TcpTranslator implements TcpContext {
     flow.nxt = flow.max = (flow.iss + 1) | 0;
     const scaled = readSynOptions(flow, b, at, offeredMss(this.frames.link.mtu, flow.guestAddress.isV4));
     flow.ownShift = scaled ? WINDOW_SCALE : 0;
-    flow.source = this.#parts.peek
-      ? new PeekSource(this.host.sockets, flow.fd, this.slab)
-      : new QueueSource(this.host.sockets, flow.fd, this.slab, this.#queues);
     this.#table.insert(flow.guestAddress, flow.guestPort, flow.remoteAddress, flow.remotePort, flow);
     flow.idleness.set(this.clock.in(IDLE));
     this.counters.tcpFlows++;
@@ -179,6 +201,7 @@ export class TcpTranslator implements TcpContext {
   }
 
   connectFailed(flow: TcpFlow, error: number): void {
+    if (error === Errno.ECONNREFUSED && this.#tryAlternative(flow)) return;
     this.counters.event(error === Errno.ECONNREFUSED ? 'tcp-connect-refused' : 'tcp-connect-failed');
     this.close(flow, `connect: ${connectReason(error)}`, false);
     const { errors } = this.#parts;
