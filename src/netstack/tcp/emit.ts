@@ -32,7 +32,8 @@ export function refreshRoute(c: Tcb): boolean {
   if (route !== undefined && route.generation === c.context.ip.generation) return true;
   const found = routeOf(c);
   if (typeof found === 'string') {
-    c.softError = found;
+    // 'invalid': our own address is gone, with its interface.
+    c.softError = found === 'invalid' ? 'network-unreachable' : found;
     return false;
   }
   c.route = found;
