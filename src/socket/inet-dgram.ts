@@ -23,7 +23,7 @@ import {
 } from '../abi/socket.ts';
 import { instant } from '../lib/clock.ts';
 import { IpAddress } from '../netstack/address.ts';
-import type { Datagram, UdpEndpoint } from '../netstack/endpoint.ts';
+import type { Datagram, Netstack, UdpEndpoint } from '../netstack/endpoint.ts';
 import { Packet } from '../netstack/packet.ts';
 import type { Committable } from './committable.ts';
 import { Choices, wantsControl, writeControl, writeErrorControl } from './control.ts';
@@ -217,13 +217,7 @@ export class InetDatagramSocket extends InetSocket {
   #choose(message: Message): number {
     const { endpoint, peerName: to } = this;
     const len = message.iov.remaining;
-    // inet_send_prepare: a port first, whatever comes of the message.
-    if (
-      !endpoint.isBound &&
-      endpoint.bind(this.domain === AF_INET ? IpAddress.ANY4 : IpAddress.ANY6, 0) !== undefined
-    ) {
-      return -Errno.EAGAIN;
-    }
+    if (!this.#autobind()) return -Errno.EAGAIN;
     // IPv4 looks at length and flags before the name, IPv6 only once the message turns out to leave by IPv4.
     const early = this.domain === AF_INET ? earlyRefusal(message, len) : 0;
     if (early !== 0) return early;
@@ -234,14 +228,21 @@ export class InetDatagramSocket extends InetSocket {
       this.#hasName = error !== NO_NAME;
     }
     if (!this.#hasName && !endpoint.isConnected) return -Errno.EDESTADDRREQ;
-    const toV4 = this.#hasName ? to.address.isV4 : endpoint.remoteAddress.isV4;
+    const destination = this.#hasName ? to.address : endpoint.remoteAddress;
+    const toV4 = destination.isV4;
     const refusal = toV4 ? earlyRefusal(message, len) : 0;
     if (refusal !== 0) return refusal;
-    // Not provided: sending past the routing table.
-    if ((message.flags & MSG_DONTROUTE) !== 0) return -Errno.EOPNOTSUPP;
+    if ((message.flags & MSG_DONTROUTE) !== 0 && !isOnLink(this.stack, destination)) return -Errno.ENETUNREACH;
     this.#choices.clear();
     if (message.controlLength === 0) return 0;
     return this.#choices.read(message, this.domain, toV4, this.stack);
+  }
+  /** inet_send_prepare: a port first, whatever comes of the message. */
+  #autobind(): boolean {
+    const { endpoint } = this;
+    return (
+      endpoint.isBound || endpoint.bind(this.domain === AF_INET ? IpAddress.ANY4 : IpAddress.ANY6, 0) === undefined
+    );
   }
   /** A packet of `len` octets for what `#choose` found, or a negative errno. */
   #route(len: number): Packet | number {
@@ -390,6 +391,15 @@ export class InetDatagramSocket extends InetSocket {
 
 /** net.ipv4.ip_default_ttl. */
 const DEFAULT_TTL = 64;
+
+/** MSG_DONTROUTE: true for what needs no gateway (RT_SCOPE_LINK). */
+function isOnLink(stack: Netstack, destination: IpAddress): boolean {
+  if (destination.isMulticast || destination.isLimitedBroadcast || destination.isLinkLocal) return true;
+  const bits = destination.isV4 ? 96 : 0;
+  return stack.interfaces.some((i) =>
+    i.addresses.some((a) => a.address.isV4 === destination.isV4 && a.address.matches(destination, a.prefix + bits)),
+  );
+}
 
 /** Length and flags, for what leaves by IPv4 (udp_sendmsg). */
 function earlyRefusal(message: Message, len: number): number {

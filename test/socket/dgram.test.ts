@@ -173,7 +173,9 @@ test('sendto: what the name may be, as measured', (t) => {
   t.is(f.send('x'), -E.EDESTADDRREQ);
   t.is(f.send('x', A, S.MSG_OOB), -E.EOPNOTSUPP);
   t.is(f.send('x', undefined, S.MSG_OOB), -E.EOPNOTSUPP, 'before the missing name');
-  t.is(f.send('x', A, S.MSG_DONTROUTE), -E.EOPNOTSUPP);
+  t.is(f.send('x', A, S.MSG_DONTROUTE), 1, 'on the link');
+  t.is(f.send('x', name4('127.0.0.1', 53), S.MSG_DONTROUTE), 1);
+  t.is(f.send('x', name4('192.0.2.1', 53), S.MSG_DONTROUTE), -E.ENETUNREACH, 'behind a gateway');
   f.udp.answer = 'message-size';
   t.is(f.send('x', A), -E.EMSGSIZE);
   const long = message(f.memory, 0, 65_536);
