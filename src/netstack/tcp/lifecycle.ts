@@ -43,6 +43,10 @@ export function finish(c: Tcb): void {
   c.outOfOrder.clear();
   c.scoreboard.clear();
   c.markCount = 0;
+  if (c.orphan) {
+    c.receiveRing.consume(c.receiveRing.length);
+    context.releaseRing(c.receiveRing);
+  }
   // Linux: a port that bind() did not name is free from now on.
   if (c.orphan || !c.portLocked) context.ports.release(c.binding);
   const { parent } = c;

@@ -251,11 +251,14 @@ test('closing a listener forgets half-open connections and resets those not acce
   w.peer.send('S 0:0(0) <mss 1460>');
   w.peer.expect('S. 0:0(0) ack 1');
   w.peer.send('. 1:1(0) ack 1');
+  w.peer.send('P. 1:101(100) ack 1');
+  w.peer.expect('. 1:1(0) ack 101');
   listener.close();
-  w.peer.expect('R. 1:1(0) ack 1');
+  w.peer.expect('R. 1:1(0) ack 101');
   w.peer.expectNothing();
   t.is(w.tcp.flows.size, 0);
   t.is(w.tcp.ports.count, 0);
+  t.is(w.tcp.memory, 0);
 });
 
 test('TCP_DEFER_ACCEPT: a connection is ready only when data has come', (t) => {
