@@ -1,23 +1,19 @@
-/** What the launcher and its sacrificial thread say to each other. */
+/** What the supervisor and the launcher say to each other, as lines of JSON on descriptor 3 of the launcher. */
 
-/** Cells of the shared Int32Array. `Done` is waited on; it is 1 once the others are set. */
-export const LaunchCell = { Done: 0, Listener: 1, Tid: 2 } as const;
-export const LAUNCH_CELLS = 3;
+export const CHANNEL_FD = 3;
 
 export type StdioEntry = number | 'ignore';
 
+/** To the launcher. */
 export interface LaunchOrder {
-  readonly shared: SharedArrayBuffer;
-  /** `struct sock_filter` array. */
-  readonly filter: Uint8Array;
+  /** `struct sock_filter` array, in base64. */
+  readonly filter: string;
+  readonly path: string;
   readonly argv: readonly string[];
-  readonly env: Readonly<Record<string, string>>;
-  readonly cwd: string;
-  readonly stdio: readonly StdioEntry[];
+  readonly env: readonly string[];
 }
 
+/** From the launcher. `reserved` is the number that the filter's listener is about to have: once the filter stands, nothing can be said any more. */
 export type LaunchMessage =
-  | { readonly kind: 'installing' }
-  | { readonly kind: 'spawned'; readonly pid: number }
-  | { readonly kind: 'failed'; readonly code: string; readonly message: string }
-  | { readonly kind: 'exited'; readonly code: number | null; readonly signal: NodeJS.Signals | null };
+  | { readonly kind: 'reserved'; readonly fd: number }
+  | { readonly kind: 'failed'; readonly step: 'filter' | 'exec'; readonly errno: number };

@@ -31,8 +31,6 @@ export interface SeccompPlatformOptions {
   readonly routes: ReadonlyMap<number, Route>;
   readonly foreign: ForeignCalls;
   readonly signals: SignalActions;
-  /** The launcher's own thread: its calls are let through. */
-  readonly launcherTid: number;
   readonly onCrash: (task: GuestTask, report: CrashReport) => void;
   /** A task is about to make a call on `file`. */
   readonly onCaller: (task: GuestTask, file: OpenFile) => void;
@@ -46,7 +44,6 @@ export class SeccompPlatform implements Platform<GuestTask> {
   readonly #routes: ReadonlyMap<number, Route>;
   readonly #foreign: ForeignCalls;
   readonly #signals: SignalActions;
-  readonly #launcherTid: number;
   readonly #onCrash: SeccompPlatformOptions['onCrash'];
   readonly #onCaller: SeccompPlatformOptions['onCaller'];
   readonly #onClosed: SeccompPlatformOptions['onClosed'];
@@ -63,7 +60,6 @@ export class SeccompPlatform implements Platform<GuestTask> {
     this.#routes = options.routes;
     this.#foreign = options.foreign;
     this.#signals = options.signals;
-    this.#launcherTid = options.launcherTid;
     this.#onCrash = options.onCrash;
     this.#onCaller = options.onCaller;
     this.#onClosed = options.onClosed;
@@ -77,17 +73,9 @@ export class SeccompPlatform implements Platform<GuestTask> {
     const listener = this.#listener;
     if (!listener.receive()) return;
     this.received++;
-    if (listener.tid === this.#launcherTid) {
-      this.#resume();
-      return;
-    }
     const route = this.#routes.get(listener.nr);
     if (route !== undefined && this.#isOurs(route)) this.#begin(this.#taskOf(listener.tid));
     else this.#serveForeign();
-  }
-  #resume(): void {
-    this.passed++;
-    this.#listener.resume(this.#listener.idLow, this.#listener.idHigh);
   }
   #isOurs(route: Route): boolean {
     if (route === 'socket') return true;

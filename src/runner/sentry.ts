@@ -211,7 +211,6 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
         onGuest: (tid) => this.#guestStarts(tid),
       }),
       signals,
-      launcherTid: launched.launcherTid,
       onCrash: (_task, report) => this.emit('crash', report),
       onCaller: (task, file) => {
         const id = uplink === undefined ? undefined : socketIdOf(file);
@@ -266,8 +265,6 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
       return code ?? SIGNALLED + (signal === null ? 0 : constants.signals[signal]);
     } finally {
       this.#ending = true;
-      // The thread's own calls are trapped while it ends.
-      await this.#launched.dispose();
       await this.#sendRest();
       this.#gatewayCounters = await this.#uplink?.gatewayCounters();
       this.#close();
