@@ -29,7 +29,8 @@ test('no file names a machine of ours: registries, home and work directories', (
 
 test('nothing is marked as unfinished', (t) => {
   t.deepEqual(lines(/\b(TODO|FIXME|XXX|HACK)\b/), []);
-  t.deepEqual(lines(/not (yet )?implemented/i), []);
+  // strerror(ENOSYS) has these words
+  t.deepEqual(lines(/^(?!.*ENOSYS).*not (yet )?implemented/i), []);
   t.deepEqual(lines(/\b(test|conformance)\.(skip|todo|only|failing)\b/), []);
 });
 
