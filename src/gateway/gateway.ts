@@ -9,7 +9,7 @@ import type { Clock, Instant } from '../lib/clock.ts';
 import type { Random } from '../lib/random.ts';
 import type { LinkEndpoint, LinkReceiver } from '../netstack/link/link.ts';
 import type { Packet, PacketPool } from '../netstack/packet.ts';
-import { type CompleteConfig, resolveConfig } from './config.ts';
+import { type CompleteConfig, ConfigError, resolveConfig } from './config.ts';
 import { GatewayCounters } from './counters.ts';
 import { DnsProxy } from './dns.ts';
 import { type ControlChannel, FlowLog } from './flow-log.ts';
@@ -56,6 +56,7 @@ export class Gateway implements LinkReceiver {
   readonly #input: FrameReader;
   readonly #control: ControlChannel;
 
+  /** @throws ConfigError for what this kernel lacks. */
   constructor(options: GatewayOptions) {
     const { host, clock, random, link, pool, control } = options;
     const { counters } = this;
@@ -65,7 +66,12 @@ export class Gateway implements LinkReceiver {
     const reach = new Reachability(settings, (address) => host.isHostAddress(address));
     const log = new FlowLog(counters, control);
     const parts = { settings, frames, errors, host, clock, random, counters, log, reach };
-    const peek = settings.source === 'auto' ? options.hasPeekOffset : settings.source === 'peek';
+    if (settings.source === 'peek' && !options.hasPeekOffset) {
+      throw new ConfigError(
+        "source 'peek' needs SO_PEEK_OFF for TCP, which Linux has since 6.9: use 'auto' or 'queue'",
+      );
+    }
+    const peek = settings.source !== 'queue' && options.hasPeekOffset;
     this.#clock = clock;
     this.#link = link;
     this.#pool = pool;

@@ -1,7 +1,7 @@
 /** A hostile guest and a hostile host at once: no frame and no answer of a socket throws, leaks a buffer or a descriptor, or breaks a bound. */
 import test from 'ava';
 import * as fc from 'fast-check';
-import { parseConfig } from '../../src/gateway/config.ts';
+import { ConfigError, parseConfig } from '../../src/gateway/config.ts';
 import { Gateway } from '../../src/gateway/gateway.ts';
 import { Errno, Event, type Host, type Watched } from '../../src/gateway/host.ts';
 import { addressOf } from '../../src/host/libc.ffi.ts';
@@ -261,3 +261,20 @@ for (const source of ['peek', 'queue'] as const) {
     t.pass();
   });
 }
+
+test('what the kernel lacks is said, not ignored', (t) => {
+  const options = {
+    config: parseConfig({ source: 'peek' }),
+    link: new TestLink(1500, ALL_OFFLOADS),
+    pool,
+    host: new ChanceHost(1),
+    clock: new TimerHeap(),
+    random: new SeededRandom(1),
+    control: { malformed: 0, lost: 0, poll: () => undefined, send: () => undefined },
+  };
+  t.throws(() => new Gateway({ ...options, hasPeekOffset: false }), {
+    instanceOf: ConfigError,
+    message: /Linux .*6\.9/,
+  });
+  t.notThrows(() => new Gateway({ ...options, config: parseConfig({}), hasPeekOffset: false }));
+});

@@ -4,12 +4,13 @@ import { arena, native } from '../../src/host/libc.ffi.ts';
 import { u16 } from '../../src/lib/bytes.ts';
 import { seconds } from '../../src/lib/clock.ts';
 import { IpAddress } from '../../src/netstack/address.ts';
+import { ipv6Loopback, needing } from '../support/needs.ts';
 import { Ack, Fin, Psh, RawTcp, Rst, Syn } from './raw-tcp.ts';
 import { closedPort, collect, pattern, tcpServer } from './servers.ts';
-import { at, GATEWAY4, GATEWAY6, GUEST4, GUEST6, icmpOf, tcpTo, text, textOf, World } from './support.ts';
+import { at, GATEWAY4, GATEWAY6, GUEST4, GUEST6, icmpOf, tcpTo, text, textOf, World, withSource } from './support.ts';
 
 for (const source of ['peek', 'queue'] as const) {
-  test(`${source}: octets both ways, then both ends close, guest first`, async (t) => {
+  withSource(source)(`${source}: octets both ways, then both ends close, guest first`, async (t) => {
     const server = await tcpServer();
     const world = new World({ hostPorts: [server.port], source });
     t.teardown(() => (world.close(), server.close()));
@@ -35,7 +36,7 @@ for (const source of ['peek', 'queue'] as const) {
     t.deepEqual(world.pool.available, { large: 64, small: 256 });
   });
 
-  test(`${source}: the host closes first, the guest still sends`, async (t) => {
+  withSource(source)(`${source}: the host closes first, the guest still sends`, async (t) => {
     const server = await tcpServer();
     const world = new World({ hostPorts: [server.port], source });
     t.teardown(() => (world.close(), server.close()));
@@ -55,7 +56,7 @@ for (const source of ['peek', 'queue'] as const) {
     t.is(got.error, undefined);
   });
 
-  test(`${source}: a reset by the host follows its data`, async (t) => {
+  withSource(source)(`${source}: a reset by the host follows its data`, async (t) => {
     const server = await tcpServer();
     const world = new World({ hostPorts: [server.port], source });
     t.teardown(() => (world.close(), server.close()));
@@ -70,28 +71,31 @@ for (const source of ['peek', 'queue'] as const) {
     t.is(world.gateway.tcp.size, 0);
   });
 
-  test(`${source}: a reset behind unread data: the guest gets the data, then RST, never FIN`, async (t) => {
-    const server = await tcpServer();
-    const world = new World({ hostPorts: [server.port], source });
-    t.teardown(() => (world.close(), server.close()));
-    const tcp = new RawTcp(world, at(GATEWAY4, server.port));
-    await tcp.connect();
-    await world.until('the connection', () => server.sockets.length === 1);
-    tcp.window = 0;
-    tcp.ack();
-    const host = server.sockets[0] as NonNullable<(typeof server.sockets)[0]>;
-    const sent = pattern(3000);
-    await new Promise((done) => host.write(sent, done));
-    host.resetAndDestroy();
-    for (let i = 0; i < 5; i++) world.turn(2);
-    tcp.window = 1 << 20;
-    tcp.ack();
-    await tcp.run('reset', () => tcp.resetSeen);
-    t.deepEqual(Buffer.from(tcp.received), sent);
-    t.false(tcp.finSeen);
-  });
+  withSource(source)(
+    `${source}: a reset behind unread data: the guest gets the data, then RST, never FIN`,
+    async (t) => {
+      const server = await tcpServer();
+      const world = new World({ hostPorts: [server.port], source });
+      t.teardown(() => (world.close(), server.close()));
+      const tcp = new RawTcp(world, at(GATEWAY4, server.port));
+      await tcp.connect();
+      await world.until('the connection', () => server.sockets.length === 1);
+      tcp.window = 0;
+      tcp.ack();
+      const host = server.sockets[0] as NonNullable<(typeof server.sockets)[0]>;
+      const sent = pattern(3000);
+      await new Promise((done) => host.write(sent, done));
+      host.resetAndDestroy();
+      for (let i = 0; i < 5; i++) world.turn(2);
+      tcp.window = 1 << 20;
+      tcp.ack();
+      await tcp.run('reset', () => tcp.resetSeen);
+      t.deepEqual(Buffer.from(tcp.received), sent);
+      t.false(tcp.finSeen);
+    },
+  );
 
-  test(`${source}: FIN, then RST while the guest is half open`, async (t) => {
+  withSource(source)(`${source}: FIN, then RST while the guest is half open`, async (t) => {
     const server = await tcpServer();
     const world = new World({ hostPorts: [server.port], source });
     t.teardown(() => (world.close(), server.close()));
@@ -105,7 +109,7 @@ for (const source of ['peek', 'queue'] as const) {
     t.is(world.gateway.tcp.size, 0);
   });
 
-  test(`${source}: octets lost on the link are sent again from the first that is missing`, async (t) => {
+  withSource(source)(`${source}: octets lost on the link are sent again from the first that is missing`, async (t) => {
     const server = await tcpServer();
     const world = new World({ hostPorts: [server.port], source });
     t.teardown(() => (world.close(), server.close()));
@@ -124,7 +128,7 @@ for (const source of ['peek', 'queue'] as const) {
     t.true((world.counts()['tcp-rewinds'] ?? 0) >= 1);
   });
 
-  test(`${source}: a lost last segment is sent again by the timer`, async (t) => {
+  withSource(source)(`${source}: a lost last segment is sent again by the timer`, async (t) => {
     const server = await tcpServer();
     const world = new World({ hostPorts: [server.port], source });
     t.teardown(() => (world.close(), server.close()));
@@ -139,7 +143,7 @@ for (const source of ['peek', 'queue'] as const) {
     t.true((world.counts()['tcp-timeouts'] ?? 0) >= 1);
   });
 
-  test(`${source}: forged acknowledgments throw away nothing`, async (t) => {
+  withSource(source)(`${source}: forged acknowledgments throw away nothing`, async (t) => {
     const server = await tcpServer();
     const world = new World({ hostPorts: [server.port], source });
     t.teardown(() => (world.close(), server.close()));
@@ -204,7 +208,7 @@ test('loopback, link-local, metadata and the host’s own addresses are closed',
   t.true(world.messages.every((message) => message.type === 'flow-refused'));
 });
 
-test('IPv6: the same way to ::1', async (t) => {
+needing(ipv6Loopback)('IPv6: the same way to ::1', async (t) => {
   const server = await tcpServer((socket) => socket.end('six'), '::1');
   const world = new World({ hostPorts: [server.port] });
   t.teardown(() => (world.close(), server.close()));
@@ -580,7 +584,7 @@ test('an idle connection is asked whether its guest still lives, and given up wh
   t.like(world.messages.at(-1), { type: 'flow-closed', reason: 'guest does not answer' });
 });
 
-test('a server on one of the loopbacks only is reached at either address', async (t) => {
+needing(ipv6Loopback)('a server on one of the loopbacks only is reached at either address', async (t) => {
   for (const [host, gateway, guest] of [
     ['127.0.0.1', GATEWAY6, GUEST6],
     ['::1', GATEWAY4, GUEST4],

@@ -13,9 +13,10 @@ import { IpAddress } from '../../src/netstack/address.ts';
 import { FaultyLink } from '../../src/netstack/link/faults.ts';
 import { ALL_CAPABILITIES, LinkPair } from '../../src/netstack/link/pair.ts';
 import { PacketPool } from '../../src/netstack/packet.ts';
+import { ipv6Loopback } from '../support/needs.ts';
 import { Guest, type GuestStream } from './guest.ts';
 import { closedPort, collect, pattern, tcpServer, udpServer } from './servers.ts';
-import { GATEWAY_MAC, GATEWAY4, GATEWAY6, GUEST_MAC, text } from './support.ts';
+import { GATEWAY_MAC, GATEWAY4, GATEWAY6, GUEST_MAC, text, withSource } from './support.ts';
 
 class World {
   readonly clock = new TimerHeap(monotonic());
@@ -148,13 +149,13 @@ const orders: Record<string, (peers: Peers) => Promise<void>> = {
   },
 };
 
-for (const [family, gateway, address] of [
-  ['IPv4', GATEWAY4, '127.0.0.1'],
-  ['IPv6', GATEWAY6, '::1'],
+for (const [family, gateway, address, needs] of [
+  ['IPv4', GATEWAY4, '127.0.0.1', []],
+  ['IPv6', GATEWAY6, '::1', [ipv6Loopback]],
 ] as const) {
   for (const source of ['peek', 'queue'] as const) {
     for (const [order, run] of Object.entries(orders)) {
-      test(`${family}, ${source}: ${order}`, async (t) => {
+      withSource(source, ...needs)(`${family}, ${source}: ${order}`, async (t) => {
         const server = await tcpServer(undefined, address);
         const world = new World({ hostPorts: [server.port], source });
         t.teardown(() => (world.close(), server.close()));

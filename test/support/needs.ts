@@ -3,6 +3,7 @@
  * line says what is missing; with CI=true, where everything must be there, it fails instead.
  */
 import { existsSync } from 'node:fs';
+import { networkInterfaces } from 'node:os';
 import { delimiter, join } from 'node:path';
 import test, { type Implementation } from 'ava';
 
@@ -17,6 +18,10 @@ export const command = (name: string): Need => ({
   present: (process.env['PATH'] ?? '').split(delimiter).some((folder) => existsSync(join(folder, name))),
 });
 export const root: Need = { what: 'root', present: process.getuid?.() === 0 };
+export const ipv6Loopback: Need = {
+  what: '::1',
+  present: Object.values(networkInterfaces()).some((all) => all?.some(({ address }) => address === '::1') === true),
+};
 export const architecture = (name: typeof process.arch): Need => ({
   what: `a machine of architecture ${name}`,
   present: process.arch === name,

@@ -73,6 +73,7 @@ export class TcpFlow implements LoggedFlow, Watched {
   fd: number;
   /** Where to connect when the first address refuses. */
   alternative: IpAddress | undefined = undefined;
+  toLoopback = false;
   /** Both addresses as a term of the pseudo-header. */
   readonly addressTerm: number;
 

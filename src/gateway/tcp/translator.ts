@@ -151,6 +151,7 @@ export class TcpTranslator implements TcpContext {
     if (fd < 0) return this.counters.drop('no-descriptor');
     const flow = new TcpFlow(identity, log.nextId(), log.takeOwner(identity), fd, this.clock, this);
     flow.alternative = alternative;
+    flow.toLoopback = alternative !== undefined;
     this.#start(flow, packet);
     this.#connect(flow, host, port);
   }
@@ -200,8 +201,10 @@ export class TcpTranslator implements TcpContext {
     this.#parts.log.opened(flow);
   }
 
-  connectFailed(flow: TcpFlow, error: number): void {
-    if (error === Errno.ECONNREFUSED && this.#tryAlternative(flow)) return;
+  connectFailed(flow: TcpFlow, reported: number): void {
+    if (this.#tryAlternative(flow)) return;
+    // Whatever keeps us from a loopback of the host (it may lack a family), its port is closed to the guest.
+    const error = flow.toLoopback ? Errno.ECONNREFUSED : reported;
     this.counters.event(error === Errno.ECONNREFUSED ? 'tcp-connect-refused' : 'tcp-connect-failed');
     this.close(flow, `connect: ${connectReason(error)}`, false);
     const { errors } = this.#parts;
