@@ -11,7 +11,7 @@ import { ERESTARTSYS, Errno, isError } from '../abi/errno.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { OpenFile } from '../socket/file.ts';
 import type { Syscall } from './syscall.ts';
-import { BLOCKED, Phase, type Scheduler, type Task } from './task.ts';
+import { BLOCKED, Phase, type Scheduler, type Task, TRY_AGAIN } from './task.ts';
 
 /** Something of ours went wrong in a call. */
 export interface CrashReport {
@@ -179,7 +179,7 @@ export class Dispatcher<T extends Task = Task> implements Scheduler {
     this.#runList.push(task);
   }
   #timeOut(task: T): void {
-    if (task.onTimeout === BLOCKED) this.#enqueue(task);
+    if (task.onTimeout === TRY_AGAIN) this.#enqueue(task);
     else this.#finish(task, task.partialOr ?? task.onTimeout);
   }
   #retry(task: T): void {
@@ -208,7 +208,7 @@ export class Dispatcher<T extends Task = Task> implements Scheduler {
     }
     const expired = task.expired;
     task.park();
-    if (expired && task.onTimeout !== BLOCKED) this.#timeOut(task);
+    if (expired && task.onTimeout !== TRY_AGAIN) this.#timeOut(task);
     else if (task.again) this.#enqueue(task);
   }
 

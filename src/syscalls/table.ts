@@ -41,7 +41,7 @@ const socketCalls = (sockets: SocketCreator): readonly Syscall[] => [
   partial(
     'socketpair',
     { domain: arg.Family, type: arg.SockType, protocol: arg.Protocol, pair: arg.Ptr },
-    'AF_UNIX is EAFNOSUPPORT',
+    "AF_UNIX pairs are the kernel's own under `sandsock run`; here EAFNOSUPPORT",
     socketpairHandler(sockets),
   ),
   full('bind', address, bind),

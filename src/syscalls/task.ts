@@ -26,7 +26,7 @@ import type { Syscall } from './syscall.ts';
 /** What a handler returns instead of a result when the call must wait. Far outside the errno range. */
 export const BLOCKED = -1_000_000;
 /** As `waitUntil`'s result: run the handler once more at the deadline, with `expired` set. */
-export const TRY_AGAIN = BLOCKED;
+export const TRY_AGAIN = BLOCKED - 1;
 
 /**
  * What an interrupted call becomes: restarted (ERESTARTSYS, subject to SA_RESTART), or EINTR always; a partial result goes before both. With 'again' the handler

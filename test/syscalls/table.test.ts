@@ -1,9 +1,11 @@
+import { readFileSync } from 'node:fs';
 import test from 'ava';
 import { Errno, NR_AMD64, NR_ARM64 } from '../../src/abi/index.ts';
 import { ArenaMemory, PAGE, Protection } from '../../src/syscalls/arena-memory.ts';
 import { Fd, Int, Long, Ptr, Size, Uint } from '../../src/syscalls/args.ts';
 import { absent, full } from '../../src/syscalls/syscall.ts';
 import { SOCKET_CALLS, systemCalls } from '../../src/syscalls/table.ts';
+import { syscallsMarkdown } from './docs.ts';
 import { FakeSocket } from './fake-socket.ts';
 import { world } from './world.ts';
 
@@ -84,4 +86,8 @@ test('arena memory faults where a process would', (t) => {
   t.throws(() => memory.map(0x10001, new Uint8Array(PAGE)), { message: /whole pages/ });
   t.throws(() => memory.map(0x10000 + PAGE, new Uint8Array(PAGE)), { message: /mapped at 0x11000 already/ });
   t.throws(() => memory.protect(0, PAGE, Protection.Read), { message: /no such page/ });
+});
+
+test('docs/syscalls.md says what the table says', (t) => {
+  t.is(readFileSync('docs/syscalls.md', 'utf8'), syscallsMarkdown(), 'npm run docs writes it');
 });
