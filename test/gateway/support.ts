@@ -19,12 +19,6 @@ import {
 } from '../../src/netstack/link/link.ts';
 import { Csum, type Packet, PacketPool } from '../../src/netstack/packet.ts';
 import * as tcpWire from '../../src/netstack/wire/tcp.ts';
-import { type Declare, type Need, needing } from '../support/needs.ts';
-
-const peekOffset: Need = { what: 'SO_PEEK_OFF for TCP (Linux 6.9)', present: hasPeekOffset() };
-/** Declares a test that uses one of the sources. */
-export const withSource = (source: 'peek' | 'queue', ...more: readonly Need[]): Declare =>
-  needing(...(source === 'peek' ? [peekOffset] : []), ...more);
 
 export const GUEST4 = IpAddress.of('10.0.2.15');
 export const GATEWAY4 = IpAddress.of('10.0.2.2');

@@ -7,7 +7,8 @@ import { IpAddress } from '../../src/netstack/address.ts';
 import { ipv6Loopback, needing } from '../support/needs.ts';
 import { Ack, Fin, Psh, RawTcp, Rst, Syn } from './raw-tcp.ts';
 import { closedPort, collect, pattern, tcpServer } from './servers.ts';
-import { at, GATEWAY4, GATEWAY6, GUEST4, GUEST6, icmpOf, tcpTo, text, textOf, World, withSource } from './support.ts';
+import { withSource } from './sources.ts';
+import { at, GATEWAY4, GATEWAY6, GUEST4, GUEST6, icmpOf, tcpTo, text, textOf, World } from './support.ts';
 
 for (const source of ['peek', 'queue'] as const) {
   withSource(source)(`${source}: octets both ways, then both ends close, guest first`, async (t) => {

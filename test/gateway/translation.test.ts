@@ -16,7 +16,8 @@ import { PacketPool } from '../../src/netstack/packet.ts';
 import { ipv6Loopback } from '../support/needs.ts';
 import { Guest, type GuestStream } from './guest.ts';
 import { closedPort, collect, pattern, tcpServer, udpServer } from './servers.ts';
-import { GATEWAY_MAC, GATEWAY4, GATEWAY6, GUEST_MAC, text, withSource } from './support.ts';
+import { withSource } from './sources.ts';
+import { GATEWAY_MAC, GATEWAY4, GATEWAY6, GUEST_MAC, text } from './support.ts';
 
 class World {
   readonly clock = new TimerHeap(monotonic());
