@@ -10,7 +10,7 @@
 import { ERESTARTSYS, Errno, isError } from '../abi/errno.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { OpenFile } from '../socket/file.ts';
-import type { Syscall } from './syscall.ts';
+import type { Syscall, SyscallTable } from './syscall.ts';
 import { BLOCKED, Phase, type Scheduler, type Task, TRY_AGAIN } from './task.ts';
 
 /** Something of ours went wrong in a call. */
@@ -63,7 +63,7 @@ export interface Unsupported {
 }
 
 export interface DispatcherOptions<T extends Task> {
-  readonly table: ReadonlyMap<number, Syscall>;
+  readonly table: SyscallTable;
   readonly clock: Clock;
   readonly platform: Platform<T>;
 }
@@ -75,7 +75,7 @@ export class Dispatcher<T extends Task = Task> implements Scheduler {
   readonly clock: Clock;
   readonly platform: Platform<T>;
   observer: Observer<T> | undefined = undefined;
-  readonly #table: ReadonlyMap<number, Syscall>;
+  readonly #table: SyscallTable;
   readonly #statistics = new Map<Syscall, CallStatistics>();
   readonly #unsupported = new Map<string, Unsupported>();
   /** Unsupported requests beyond what the report keeps. */
@@ -111,6 +111,10 @@ export class Dispatcher<T extends Task = Task> implements Scheduler {
     const statistics = this.#statistics.get(call);
     if (statistics !== undefined) statistics.calls++;
     this.#try(task);
+  }
+
+  get userEnd(): number {
+    return this.#table.userEnd;
   }
 
   /** Tries the calls that were woken. Those woken meanwhile wait for the next turn; true if there are any. */

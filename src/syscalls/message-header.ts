@@ -10,4 +10,11 @@ export class MessageHeader {
   control = 0;
   /** msg_controllen; Infinity if it was out of range. */
   controlLength = 0;
+  /** Room for the control data of a send: grows to the longest that the task has sent, at most optmem_max. */
+  #controlBuffer = new Uint8Array(0);
+
+  controlBuffer(octets: number): Uint8Array {
+    if (this.#controlBuffer.length < octets) this.#controlBuffer = new Uint8Array(Math.max(octets, 256));
+    return this.#controlBuffer;
+  }
 }

@@ -64,3 +64,13 @@ export const absent = (name: string, errno: ErrnoName, note: string): Syscall =>
     context.unsupported(name, '', errno);
     return -Errno[errno];
   });
+
+/** Calls by number, for one architecture. */
+export class SyscallTable extends Map<number, Syscall> {
+  /** End of user addresses there. */
+  readonly userEnd: number;
+  constructor(userEnd: number) {
+    super();
+    this.userEnd = userEnd;
+  }
+}

@@ -19,7 +19,7 @@ import { lseek, pread, preadv, preadv2, pwritev2, read, readv, write, writev } f
 import { recvfrom, recvmmsg, recvmsg } from './handlers/receive.ts';
 import { sendmmsg, sendmsg, sendto } from './handlers/send.ts';
 import { type SocketCreator, socketHandler, socketpairHandler } from './handlers/socket.ts';
-import { absent, full, partial, type Syscall } from './syscall.ts';
+import { absent, full, partial, type Syscall, SyscallTable } from './syscall.ts';
 
 const { Fd, Int, Uint, Size, Long } = arg;
 
@@ -143,8 +143,14 @@ const NUMBERS: Readonly<Record<Architecture, Readonly<Record<string, number>>>> 
 export const epollEventOf = (architecture: Architecture): typeof epollEventAmd64 | typeof epollEventArm64 =>
   architecture === 'x86_64' ? epollEventAmd64 : epollEventArm64;
 
-function byNumber(architecture: Architecture, calls: readonly Syscall[]): Map<number, Syscall> {
-  const table = new Map<number, Syscall>();
+/**
+ * End of user addresses, which access_ok() checks against: TASK_SIZE_MAX with four-level page tables on x86_64, TASK_SIZE with 48-bit addresses on arm64. What lies above needs
+ * a hint to mmap(2) that nobody gives unasked.
+ */
+const USER_END: Readonly<Record<Architecture, number>> = { x86_64: 0x7fff_ffff_f000, arm64: 0x1_0000_0000_0000 };
+
+function byNumber(architecture: Architecture, calls: readonly Syscall[]): SyscallTable {
+  const table = new SyscallTable(USER_END[architecture]);
   for (const call of calls) {
     const nr = NUMBERS[architecture][call.name];
     // arm64 never had the legacy calls.
@@ -156,7 +162,7 @@ function byNumber(architecture: Architecture, calls: readonly Syscall[]): Map<nu
 }
 
 /** Calls by number. */
-export const systemCalls = (options: TableOptions): ReadonlyMap<number, Syscall> =>
+export const systemCalls = (options: TableOptions): SyscallTable =>
   byNumber(options.architecture, [
     ...socketCalls(options.sockets),
     ...(options.descriptors ? descriptorCalls(options.architecture) : []),

@@ -40,6 +40,8 @@ export interface CallContext {
   readonly memory: GuestMemory;
   readonly files: FdTable;
   readonly credentials: Credentials;
+  /** End of user addresses on this architecture. */
+  readonly userEnd: number;
   readonly now: Instant;
   /** Id of this call, carried by the packets it causes. Never 0. */
   readonly callId: number;
@@ -98,6 +100,7 @@ export interface CallContext {
 /** What a task asks of its dispatcher. */
 export interface Scheduler {
   readonly clock: Clock;
+  readonly userEnd: number;
   woken(task: Task): void;
   expired(task: Task): void;
   /** Shows the events a file will have after a commit that comes now. */
@@ -183,6 +186,9 @@ export class Task implements CallContext {
     this.#alarm = scheduler.clock.alarm(() => scheduler.expired(this));
   }
 
+  get userEnd(): number {
+    return this.#scheduler.userEnd;
+  }
   get now(): Instant {
     return this.#scheduler.clock.now();
   }

@@ -560,3 +560,17 @@ test('a send of nothing asks the socket nevertheless', (t) => {
   socket.onSend.says(-Errno.EPIPE);
   t.is(w.call('write', w.fd(socket), A, 0), -Errno.EPIPE);
 });
+
+test('arm64 has user addresses that x86_64 has not', (t) => {
+  const high = 0xffff_ffff_0000;
+  for (const [architecture, result] of [
+    ['arm64', 1],
+    ['x86_64', -Errno.EFAULT],
+  ] as const) {
+    const w = world(architecture);
+    w.memory.map(high, new Uint8Array(4096));
+    const socket = new FakeSocket();
+    socket.onReceive.says(gives('x'));
+    t.is(w.call('read', w.fd(socket), high, 1), result);
+  }
+});

@@ -86,7 +86,7 @@ export class EpollCalls {
     const epoll = ctx.file(epfd);
     if (epoll === undefined) return -Errno.EBADF;
     if (max <= 0 || max > EP_MAX_EVENTS) return -Errno.EINVAL;
-    if (!accessOk(at, max * this.#size)) return -Errno.EFAULT;
+    if (!accessOk(ctx, at, max * this.#size)) return -Errno.EFAULT;
     if (!(epoll instanceof EpollFile)) return -Errno.EINVAL;
     const count = epoll.collect(max);
     if (count > 0) return this.#send(ctx, epoll, at, count);

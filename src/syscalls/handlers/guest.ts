@@ -9,11 +9,8 @@ import { i32, u64 } from '../../abi/struct.ts';
 import type { IoVector } from '../../socket/io-vector.ts';
 import type { CallContext } from '../task.ts';
 
-/** End of user addresses with four-level page tables (TASK_SIZE_MAX): what access_ok() lets through. arm64 has more; nobody maps there unasked. */
-const USER_END = 0x7fff_ffff_f000;
-
 /** access_ok(): false for ranges that no user mapping can cover. Says nothing about what is mapped. */
-export const accessOk = (addr: number, len: number): boolean => addr + len <= USER_END;
+export const accessOk = (ctx: CallContext, addr: number, len: number): boolean => addr + len <= ctx.userEnd;
 
 /** copy_from_user of `len` octets into `dst` (whose beginning is used). */
 export const copyIn = (ctx: CallContext, addr: number, dst: Uint8Array, len: number): number =>
@@ -68,10 +65,10 @@ export function addressOutSized(
 }
 
 /** import_ubuf: one buffer. */
-export function importBuffer(iov: IoVector, addr: number, size: number): number {
+export function importBuffer(ctx: CallContext, addr: number, size: number): number {
   const len = Math.min(size, MAX_RW_COUNT);
-  if (!accessOk(addr, len)) return -Errno.EFAULT;
-  iov.push(addr, len);
+  if (!accessOk(ctx, addr, len)) return -Errno.EFAULT;
+  ctx.message.iov.push(addr, len);
   return 0;
 }
 
@@ -88,7 +85,7 @@ export function importVector(ctx: CallContext, iov: IoVector, addr: number, coun
     const base = u64.get(VECTOR, i * iovec.size);
     const len = u64.get(VECTOR, i * iovec.size + 8);
     // A single vector is cut first and then checked, several are checked whole (__import_iovec_ubuf, __import_iovec).
-    if (!accessOk(base, count === 1 ? Math.min(len, MAX_RW_COUNT) : len)) return -Errno.EFAULT;
+    if (!accessOk(ctx, base, count === 1 ? Math.min(len, MAX_RW_COUNT) : len)) return -Errno.EFAULT;
     iov.push(base, Math.min(len, MAX_RW_COUNT - iov.total));
   }
   return 0;

@@ -28,7 +28,7 @@ export function read(ctx: CallContext, fd: number, buffer: number, size: number)
   if (ctx.attempt > 0) return receiveMessage(ctx, file);
   const { message } = ctx;
   message.clear();
-  const fault = accessOk(buffer, size) ? importBuffer(message.iov, buffer, size) : -Errno.EFAULT;
+  const fault = accessOk(ctx, buffer, size) ? importBuffer(ctx, buffer, size) : -Errno.EFAULT;
   if (fault !== 0) return fault;
   return receiveInto(ctx, file, 0);
 }
@@ -47,7 +47,7 @@ export function write(ctx: CallContext, fd: number, buffer: number, size: number
   if (ctx.attempt > 0) return sendMessage(ctx, file);
   const { message } = ctx;
   message.clear();
-  const fault = accessOk(buffer, size) ? importBuffer(message.iov, buffer, size) : -Errno.EFAULT;
+  const fault = accessOk(ctx, buffer, size) ? importBuffer(ctx, buffer, size) : -Errno.EFAULT;
   if (fault !== 0) return fault;
   return sendFrom(ctx, file, 0);
 }

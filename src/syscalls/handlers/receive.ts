@@ -87,7 +87,7 @@ export function recvfrom(
   let socket: Socket | number;
   if (ctx.attempt === 0) {
     message.clear();
-    const fault = importBuffer(message.iov, buffer, size);
+    const fault = importBuffer(ctx, buffer, size);
     if (fault !== 0) return fault;
     socket = socketOf(ctx, fd);
     if (typeof socket === 'number') return socket;

@@ -82,7 +82,7 @@ export function sendto(
   if (ctx.attempt > 0) return sendMessage(ctx, ctx.file(fd) as Socket);
   const { message } = ctx;
   message.clear();
-  const fault = importBuffer(message.iov, buffer, size);
+  const fault = importBuffer(ctx, buffer, size);
   if (fault !== 0) return fault;
   const socket = socketOf(ctx, fd);
   if (typeof socket === 'number') return socket;
@@ -101,7 +101,7 @@ function importControl(ctx: CallContext): number {
   const length = header.controlLength;
   if (length === 0) return 0;
   if (length >= OPTMEM_MAX) return -Errno.ENOBUFS;
-  message.control = new Uint8Array(length);
+  message.control = header.controlBuffer(length);
   message.controlLength = length;
   return copyIn(ctx, header.control, message.control, length);
 }
