@@ -164,7 +164,9 @@ export class Choices implements SendChoices {
   }
   #chooseTtl(control: Uint8Array, least: number): number {
     if (walker.dataLength !== 4) return -Errno.EINVAL;
-    const ttl = i32.get(control, walker.data);
+    const value = i32.get(control, walker.data);
+    // The hop limit is looked at as 16 bits (struct ipcm6_cookie), the TTL as it is.
+    const ttl = least < 0 ? (value << 16) >> 16 : value;
     if (ttl < least || ttl > 255) return -Errno.EINVAL;
     if (ttl > 0) this.ttl = ttl;
     // A hop limit of 0 dies on the way out; -1 is the default.
@@ -175,9 +177,12 @@ export class Choices implements SendChoices {
       if (!stack.interfaces.some((i) => i.index === interfaceIndex)) return -Errno.ENODEV;
       this.interfaceIndex = interfaceIndex;
     } else if (!source.isV4 && source.isLinkLocal) return -Errno.EINVAL;
-    if (source.isUnspecified) return 0;
-    // IPv4 finds out when it looks for a route, IPv6 at once (ip6_datagram_send_ctl).
-    if (!stack.isLocal(source)) return source.isV4 ? -Errno.ENETUNREACH : -Errno.EINVAL;
+    if (source.isUnspecified) {
+      this.source = undefined;
+      return 0;
+    }
+    // IPv6 wants an address of ours at once (ip6_datagram_send_ctl), IPv4 when it looks for a route.
+    if (!source.isV4 && !stack.isLocal(source)) return -Errno.EINVAL;
     this.source = source;
     return 0;
   }

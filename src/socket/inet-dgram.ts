@@ -232,6 +232,7 @@ export class InetDatagramSocket extends InetSocket {
     const toV4 = destination.isV4;
     const refusal = toV4 ? earlyRefusal(message, len) : 0;
     if (refusal !== 0) return refusal;
+    if (this.#hasName && to.port === 0) return -Errno.EINVAL;
     if ((message.flags & MSG_DONTROUTE) !== 0 && !isOnLink(this.stack, destination)) return -Errno.ENETUNREACH;
     this.#choices.clear();
     if (message.controlLength === 0) return 0;

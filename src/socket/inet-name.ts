@@ -102,8 +102,8 @@ function decodePeer(name: Uint8Array, len: number, context: NameContext, out: In
 export const NO_NAME = 1;
 
 /**
- * The name of sendto(2) and sendmsg(2) on a datagram socket. AF_UNSPEC counts as AF_INET on an AF_INET socket. The port is checked by `checkDestinationPort`
- * only, because IPv4 looks at the length of the message and at the flags first.
+ * The name of sendto(2) and sendmsg(2) on a datagram socket. AF_UNSPEC counts as AF_INET on an AF_INET socket. A port of 0 is
+ * the caller's to refuse, because IPv4 looks at the length of the message and at the flags first.
  */
 export function decodeDestination(name: Uint8Array, len: number, context: NameContext, out: InetName): number {
   const family = familyOf(name, len);
@@ -111,28 +111,24 @@ export function decodeDestination(name: Uint8Array, len: number, context: NameCo
     if (len < sockaddrIn.size) return -Errno.EINVAL;
     if (family !== AF_INET && family !== AF_UNSPEC) return -Errno.EAFNOSUPPORT;
     out.read4(name);
-    return finishDestination(out, context);
+    return toThisHost(out, context);
   }
   switch (family) {
     case AF_INET6:
       if (len < SIN6_LEN_RFC2133) return -Errno.EINVAL;
       out.read6(name, len);
       if (out.address.isV4 && context.v6Only) return -Errno.ENETUNREACH;
-      return finishDestination(out, context);
+      return toThisHost(out, context);
     case AF_INET:
       if (context.v6Only) return -Errno.ENETUNREACH;
       if (len < sockaddrIn.size) return -Errno.EINVAL;
       out.read4(name);
-      return finishDestination(out, context);
+      return toThisHost(out, context);
     case AF_UNSPEC:
       return NO_NAME;
     default:
       return -Errno.EINVAL;
   }
-}
-
-function finishDestination(out: InetName, context: NameContext): number {
-  return out.port === 0 ? -Errno.EINVAL : toThisHost(out, context);
 }
 
 /** The unspecified address as a destination is this host (RFC 1122 3.2.1.3 calls it an error; every BSD and Linux take it so). */

@@ -141,15 +141,15 @@ test('the agent is a small executable with its handler and restorer inside', (t)
   t.deepEqual([...image.subarray(RESTORER_ADDRESS - base)], [0xb8, 15, 0, 0, 0, 0x0f, 0x05]);
 });
 
+const outcome = (linux: string[] | undefined, ours: string[] | undefined): Outcome => ({
+  name: 'a body',
+  group: 'poll',
+  linux,
+  ours,
+  difference: linux === undefined || ours === undefined ? undefined : compare(linux, ours),
+  ms: 1,
+});
 test('the report names what differs', (t) => {
-  const outcome = (linux: string[] | undefined, ours: string[] | undefined): Outcome => ({
-    name: 'a body',
-    group: 'poll',
-    linux,
-    ours,
-    difference: linux === undefined || ours === undefined ? undefined : compare(linux, ours),
-    ms: 1,
-  });
   const outcomes = [outcome(['x'], ['x']), outcome(['x'], ['y']), outcome(['x'], undefined)];
   t.deepEqual(outcomes.map(verdict), ['equal', 'different', 'ran']);
   t.is(summary(outcomes), '1 of 2 bodies are equal on linux and sandsock');

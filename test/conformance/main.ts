@@ -5,6 +5,7 @@ import type { Driver } from './driver.ts';
 import { EmulatorDriver } from './emulator/driver.ts';
 import { HostDriver } from './host/driver.ts';
 import { alone, steps, together } from './random.ts';
+import { messageSteps, messages } from './random-messages.ts';
 import { differences, summary, tables, verdict } from './report.ts';
 import { compare, type Outcome, runBody } from './runner.ts';
 import { type Body, bodies } from './suite.ts';
@@ -42,9 +43,14 @@ const chosen =
           (options.group === undefined || group === options.group) && name.includes(options.body ?? ''),
       )
     : randomBodies(Number(options.random), Number(options.seed));
-/** Half of them one task's, half three tasks'. */
-function randomBodies(numRuns: number, seed: number): Body[] {
-  return fc.sample(steps, { numRuns, seed }).map((sequence, i) => (i % 2 === 0 ? alone : together)(sequence));
+/** A third of them one task's, a third three tasks', a third messages. */
+function randomBodies(count: number, seed: number): Body[] {
+  const numRuns = Math.ceil(count / 3);
+  return [
+    ...fc.sample(steps, { numRuns, seed }).map(alone),
+    ...fc.sample(steps, { numRuns, seed: seed + 1 }).map(together),
+    ...fc.sample(messageSteps, { numRuns, seed }).map(messages),
+  ];
 }
 const print = (text: string): void => void process.stdout.write(`${text}\n`);
 

@@ -94,7 +94,8 @@ test('no route, a foreign source, and 127.0.0.1 as the source of a packet that l
     addresses: [{ address: ip('10.0.2.15'), prefix: 24 }],
     gateways: [ip('10.0.2.2')],
   });
-  t.is(probe.send(ip('192.0.2.1'), pattern(1), { source: ip('10.0.2.99') }), 'invalid');
+  t.is(probe.send(ip('192.0.2.1'), pattern(1), { source: ip('10.0.2.99') }), 'network-unreachable');
+  t.is(probe.send(ip('192.0.2.1'), pattern(1), { source: ip('255.255.255.255') }), 'invalid');
   t.is(probe.send(ip('192.0.2.1'), pattern(1), { source: ip('127.0.0.1') }), 'invalid');
   t.is(probe.send(ip('192.0.2.1'), pattern(1), { source: ip('fd00::1') }), 'network-unreachable');
   t.is(probe.send(ip('192.0.2.1'), pattern(1)), undefined);

@@ -76,7 +76,9 @@ export class Router {
     if (interfaceIndex !== 0 && this.interfaceAt(interfaceIndex)?.isUp !== true) return 'network-unreachable';
     if (from === undefined) return undefined;
     if (from.isV4 !== remote.isV4) return 'network-unreachable';
-    return this.isLocal(from) ? undefined : 'invalid';
+    if (this.isLocal(from)) return undefined;
+    // ip_route_output_key_hash_rcu: what can be nobody's address is invalid, what is someone else's leads nowhere.
+    return from.isV4 && !from.isMulticast && !from.isLimitedBroadcast ? 'network-unreachable' : 'invalid';
   }
 
   #serviceRoute(
