@@ -221,13 +221,8 @@ export class InetDatagramSocket extends InetSocket {
     // IPv4 looks at length and flags before the name, IPv6 only once the message turns out to leave by IPv4.
     const early = this.domain === AF_INET ? earlyRefusal(message, len) : 0;
     if (early !== 0) return early;
-    this.#hasName = message.nameLength >= 0;
-    if (this.#hasName) {
-      const error = decodeDestination(message.name, message.nameLength, this, to);
-      if (error < 0) return error;
-      this.#hasName = error !== NO_NAME;
-    }
-    if (!this.#hasName && !endpoint.isConnected) return -Errno.EDESTADDRREQ;
+    const error = this.#readName(message);
+    if (error !== 0) return error;
     const destination = this.#hasName ? to.address : endpoint.remoteAddress;
     const toV4 = destination.isV4;
     const refusal = toV4 ? earlyRefusal(message, len) : 0;
@@ -237,6 +232,16 @@ export class InetDatagramSocket extends InetSocket {
     this.#choices.clear();
     if (message.controlLength === 0) return 0;
     return this.#choices.read(message, this.domain, toV4, this.stack);
+  }
+  /** The message's name, if it has one, or that the socket has a peer. */
+  #readName(message: Message): number {
+    this.#hasName = message.nameLength >= 0;
+    if (this.#hasName) {
+      const error = decodeDestination(message.name, message.nameLength, this, this.peerName);
+      if (error < 0) return error;
+      this.#hasName = error !== NO_NAME;
+    }
+    return this.#hasName || this.endpoint.isConnected ? 0 : -Errno.EDESTADDRREQ;
   }
   /** inet_send_prepare: a port first, whatever comes of the message. */
   #autobind(): boolean {

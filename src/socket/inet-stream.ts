@@ -249,7 +249,7 @@ export class InetStreamSocket extends InetSocket {
     if (endpoint.state === 'LISTEN') return -Errno.ENOTCONN;
     if ((flags & MSG_OOB) !== 0) return this.#receiveUrgent(message);
     const available = endpoint.receivable - taken;
-    if (available <= 0) return this.#receiveNothing(taken);
+    if (available <= 0) return iov.remaining === 0 && this.#isBeforeUrgent(taken) ? 0 : this.#receiveNothing(taken);
     if (this.#isTooLittle(available + taken, flags, iov.remaining)) return -Errno.EAGAIN;
     const len = Math.min(available, iov.remaining);
     // MSG_TRUNC discards: the octets are counted and not copied (tcp(7)).
@@ -259,6 +259,10 @@ export class InetStreamSocket extends InetSocket {
       this.units = len;
     }
     return len;
+  }
+  /** An urgent octet stands behind the `taken` ones: it is something to read for who asks for nothing. */
+  #isBeforeUrgent(taken: number): boolean {
+    return this.endpoint.atMark || this.endpoint.receiveRing.length > taken;
   }
   /** Nothing to read: end of file, error, or wait; in the order of tcp_recvmsg_locked. */
   #receiveNothing(taken: number): number {

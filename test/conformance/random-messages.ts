@@ -205,7 +205,7 @@ class Scene {
         const bytes = new Uint8Array(Math.max(0, len + dataOff));
         const value = new Uint8Array(4);
         // A hop limit of 0 is refused here: such a packet dies at once.
-        const isNone = type === c.IPV6_HOPLIMIT && level === c.SOL_IPV6 && (data & 0xffff) === 0;
+        const isNone = type === c.IPV6_HOPLIMIT && (data & 0xffff) === 0;
         c.i32.put(value, 0, isNone ? 1 : data);
         // In a struct the value stands behind the interface index.
         bytes.set(value.subarray(0, Math.min(4, bytes.length)), len === 12 && bytes.length >= 8 ? 4 : 0);
