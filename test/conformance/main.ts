@@ -3,7 +3,7 @@ import { Command } from 'commander';
 import * as fc from 'fast-check';
 import type { Driver } from './driver.ts';
 import { EmulatorDriver } from './emulator/driver.ts';
-import { HostDriver } from './host/driver.ts';
+import { HostDriver, HostUnavailable } from './host/driver.ts';
 import { alone, steps, together } from './random.ts';
 import { messageSteps, messages } from './random-messages.ts';
 import { differences, summary, tables, verdict } from './report.ts';
@@ -65,7 +65,21 @@ function runAll(): Outcome[] {
   }
 }
 
-const outcomes = runAll();
+/** What the host lacks is said in one line. */
+function explain(error: unknown): never {
+  if (!(error instanceof HostUnavailable)) throw error;
+  process.stderr.write(`conformance: ${error.message} (--emulator-only runs without the host)\n`);
+  process.exit(1);
+}
+function runFirst(): Outcome[] {
+  try {
+    return runAll();
+  } catch (error) {
+    return explain(error);
+  }
+}
+
+const outcomes = runFirst();
 let unstable = 0;
 for (let round = 1; round < Number(options.repeat); round++) {
   runAll().forEach((outcome, i) => {
