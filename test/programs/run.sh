@@ -9,7 +9,7 @@ if [ -z "${APPS_DATA:-}" ]; then APPS_DATA=$(mktemp -d "${TMPDIR:-/tmp}/sandsock
 export APPS_DATA; "$programs/prepare.sh" "$APPS_DATA" || exit 1
 lacking() { local need; for need in $(sed -n 's/^# needs: //p' "$1"); do command -v "$need" >/dev/null || [ -e "$need" ] || echo -n " $need"; done; }
 passed=0; failed=0; skipped=0
-names=("$@"); [ $# -gt 0 ] || mapfile -t names < <(cd "$programs" && ls ./*.sh | sed 's/^\.\///; s/\.sh$//' | grep -vxE 'lib|ns|run|prepare')
+names=("$@"); [ $# -gt 0 ] || mapfile -t names < <(cd "$programs" && ls ./*.sh | sed 's/^\.\///; s/\.sh$//' | grep -vxE 'lib|nightly|ns|prepare|run|sandboxed')
 for n in "${names[@]}"; do
   missing=$(lacking "$programs/$n.sh")
   if [ -n "$missing" ] && [ "${CI:-}" != true ]; then skipped=$((skipped + 1)); printf '%-10s %8s %s (this machine lacks%s)\n' SKIP '' "$n" "$missing"; continue; fi
