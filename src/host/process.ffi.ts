@@ -118,9 +118,8 @@ export function writeProcess(tid: number, address: number, src: Uint8Array, at: 
   return n >= 0 ? n : -errno();
 }
 
-export const gettid = native<() => number>('int gettid()');
 const getpgrp = native<() => number>('int getpgrp()');
 const tcgetpgrp = native<(fd: number) => number>('int tcgetpgrp(int fd)');
 
-/** True when descriptor `fd` is the terminal that we are in the foreground of: then its Ctrl-C reaches our whole process group by itself. */
-export const inForeground = (fd: number): boolean => isatty(fd) && tcgetpgrp(fd) === getpgrp();
+/** True when we are in the foreground of a terminal that is one of 0, 1, 2: then its Ctrl-C reaches our whole process group by itself. */
+export const inForeground = (): boolean => [0, 1, 2].some((fd) => isatty(fd) && tcgetpgrp(fd) === getpgrp());

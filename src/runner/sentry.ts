@@ -267,8 +267,8 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
       this.#ending = true;
       await this.#sendRest();
       this.#gatewayCounters = await this.#uplink?.gatewayCounters();
-      this.#close();
       await this.#uplink?.close();
+      this.#close();
     }
   }
   /** What the guest's sockets had still to send when it ended, as a kernel does; bounded, since the other side may never take it. */

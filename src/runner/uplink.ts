@@ -19,7 +19,7 @@ import type { Loop } from './loop.ts';
 
 const DNS_PORT = 53;
 /** How long the gateway is given to tell its last counters. */
-const COUNTERS_TIMEOUT_MS = 500;
+const COUNTERS_TIMEOUT_MS = 3000;
 
 const macOf = (text: string): Uint8Array => Uint8Array.from(text.split(':'), (octet) => Number.parseInt(octet, 16));
 
@@ -31,6 +31,7 @@ export class Uplink {
   readonly #framed: FramedLink;
   #loop: Loop | undefined = undefined;
   #wantsOut = false;
+  #ready = false;
   #answered: ((counters: Counters) => void) | undefined = undefined;
 
   /** @throws ConfigError, GatewayStartError, HostError */
@@ -65,6 +66,7 @@ export class Uplink {
     });
   }
   #receive(message: MessageFromGateway): void {
+    if (message.type === 'ready') this.#ready = true;
     if (message.type === 'counters') this.#answered?.(message);
     this.onMessage?.(message);
   }
@@ -105,7 +107,8 @@ export class Uplink {
 
   /** The gateway's own counters; undefined if it does not tell in time. */
   async gatewayCounters(): Promise<Counters | undefined> {
-    if (this.#process.control.closed) return undefined;
+    // A guest that sent nothing need not wait until its gateway is up.
+    if (this.#process.control.closed || (!this.#ready && this.counters.txFrames === 0)) return undefined;
     let timer: NodeJS.Timeout | undefined;
     const answer = new Promise<Counters | undefined>((resolve) => {
       this.#answered = resolve;
@@ -117,11 +120,14 @@ export class Uplink {
     this.#answered = undefined;
     return counters;
   }
-  /** Ends the gateway and waits for its end. The loop that it was attached to is closed already. */
+  /** Ends the gateway and waits for its end. */
   async close(): Promise<void> {
+    this.#loop?.remove(this.#process.linkFd);
+    this.#loop?.remove(this.#process.controlFd);
     this.#framed.close();
     close(this.#process.linkFd);
     close(this.#process.controlFd);
+    if (!this.#ready) process.kill(this.#process.pid, 'SIGKILL');
     await this.#process.exited.catch(() => undefined);
   }
 }

@@ -1,0 +1,139 @@
+/** `sandsock doctor`: what this host allows, tried rather than looked up, and the remedy for what it lacks. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { release } from 'node:os';
+import { close } from '../host/libc.ffi.ts';
+import { pidfdGetfd, pidfdOpen, pidfdThreads, readProcess } from '../host/process.ffi.ts';
+import { SeccompListener, seccompGap } from '../host/seccomp.ffi.ts';
+import { CloseWatch } from '../host/unix-socket.ffi.ts';
+import { assemble, give, Verdict } from '../runner/bpf.ts';
+import { findHelper } from '../runner/command.ts';
+import { RunError } from '../runner/errors.ts';
+import { launch } from '../runner/launch.ts';
+import { strongestIsolation, weakness } from '../runner/namespaces.ts';
+
+export interface Finding {
+  readonly name: string;
+  /** 'lacking' keeps sandsock from running; 'weaker' does not. */
+  readonly state: 'ok' | 'weaker' | 'lacking';
+  readonly detail: string;
+  /** What to do; empty when there is nothing. */
+  readonly remedy: string;
+}
+
+const ok = (name: string, detail: string): Finding => ({ name, state: 'ok', detail, remedy: '' });
+const lacking = (name: string, detail: string, remedy: string): Finding => ({ name, state: 'lacking', detail, remedy });
+const weaker = (name: string, detail: string, remedy: string): Finding => ({ name, state: 'weaker', detail, remedy });
+
+/** Installs a filter that lets everything pass, on a process that ends at once. */
+async function listenerFindings(): Promise<Finding[]> {
+  const notification = 'seccomp user notification';
+  const gap = seccompGap();
+  if (gap !== undefined) return [lacking(notification, gap.what, gap.remedy)];
+  const filter = assemble([give(Verdict.Allow)]);
+
+  try {
+    const launched = await launch({
+      filter,
+      argv: ['/bin/sh', '-c', ':'],
+      env: {},
+      cwd: '/',
+      stdio: ['ignore', 'ignore', 'ignore'],
+    });
+    const listener = new SeccompListener(launched.listenerFd);
+    const addfd = listener.probe();
+    const sync = listener.setSyncWakeUp(true);
+    await launched.ended;
+    close(launched.listenerFd);
+    return [
+      ok(notification, 'a filter with a listener could be installed'),
+      addfd === undefined
+        ? ok('SECCOMP_ADDFD_FLAG_SEND', 'descriptors go in together with the answer')
+        : lacking('SECCOMP_ADDFD_FLAG_SEND', addfd.what, addfd.remedy),
+      sync
+        ? ok('SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP', 'fewer wake-ups of other cores')
+        : weaker('SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP', 'calls of several threads cost more', 'Linux 6.6 has it'),
+    ];
+  } catch (error) {
+    if (error instanceof RunError) return [lacking(notification, error.message, error.remedy)];
+    throw error;
+  }
+}
+
+const PTRACE_REMEDY =
+  'in a container allow pidfd_getfd and process_vm_readv (docker run --cap-add SYS_PTRACE, or a seccomp profile that names them); set sysctl kernel.yama.ptrace_scope to 0 or 1';
+
+/** A child of ours stands for a guest. */
+async function processFindings(): Promise<Finding[]> {
+  const child = spawn('/bin/sh', ['-c', 'read line'], { stdio: ['pipe', 'ignore', 'ignore'] });
+  await once(child, 'spawn');
+  const pid = child.pid as number;
+  const pidfd = pidfdOpen(pid);
+  const copy = pidfdGetfd(pidfd, 0);
+  const first = /^([0-9a-f]+)-/.exec(readFileSync(`/proc/${pid}/maps`, 'utf8'))?.[1] ?? '0';
+  const word = new Uint8Array(64);
+  const read = readProcess(pid, Number.parseInt(first, 16), word, 0, word.length);
+  child.stdin.end();
+  await once(child, 'exit');
+  for (const fd of [pidfd, copy]) if (fd >= 0) close(fd);
+  return [
+    copy >= 0
+      ? ok('pidfd_getfd', 'descriptors of a guest can be looked at')
+      : lacking('pidfd_getfd', `errno ${-copy}`, PTRACE_REMEDY),
+    read > 0
+      ? ok('process_vm_readv', "a guest's memory can be read")
+      : lacking('process_vm_readv', `errno ${-read}`, PTRACE_REMEDY),
+    pidfdThreads.supported
+      ? ok('PIDFD_THREAD', 'threads with descriptor tables of their own are told apart')
+      : weaker(
+          'PIDFD_THREAD',
+          'a thread with a descriptor table of its own is seen with its process’s',
+          'Linux 6.9 has it',
+        ),
+  ];
+}
+
+function programFindings(): Finding[] {
+  return ['setpriv', 'unshare'].map((name) => {
+    try {
+      return ok(name, findHelper(name));
+    } catch (error) {
+      return lacking(name, 'is not in the system directories', error instanceof RunError ? error.remedy : '');
+    }
+  });
+}
+
+async function namespaceFinding(): Promise<Finding> {
+  const isolation = await strongestIsolation(process.getuid?.() === 0);
+  const text = weakness(isolation);
+  if (text === undefined) {
+    return ok('namespaces', `network and PID namespace${isolation.user ? ' through a user namespace' : ''}`);
+  }
+  const [detail = text, remedy = ''] = text.split('; ');
+  return weaker('namespaces', detail, remedy);
+}
+
+/** Below it a busy server runs out of watches. */
+const FEW_WATCHES = 8192;
+
+function inotifyFinding(): Finding {
+  const watch = new CloseWatch();
+  if (watch.fd < 0)
+    return lacking('inotify', `no instance (errno ${-watch.fd})`, 'raise sysctl fs.inotify.max_user_instances');
+  close(watch.fd);
+  const limit = Number(readFileSync('/proc/sys/fs/inotify/max_user_watches', 'utf8'));
+  if (limit >= FEW_WATCHES) return ok('inotify', `${limit} watches: so many sockets may be open`);
+  return weaker('inotify', `${limit} watches: so many sockets may be open`, 'raise sysctl fs.inotify.max_user_watches');
+}
+
+export async function examine(): Promise<Finding[]> {
+  return [
+    ok('kernel', release()),
+    ...(await listenerFindings()),
+    ...(await processFindings()),
+    ...programFindings(),
+    await namespaceFinding(),
+    inotifyFinding(),
+  ];
+}

@@ -1,0 +1,145 @@
+/** `sandsock run`: one guest, its signals, its listing and its summary. */
+import { readFileSync } from 'node:fs';
+import { constants } from 'node:os';
+import { inForeground } from '../host/process.ffi.ts';
+import { IpAddress } from '../netstack/address.ts';
+import { Sentry, type SentryOptions, type SentrySummary } from '../runner/sentry.ts';
+import type { RunConfig } from './config.ts';
+import { openSink, type Sink, stderrSink } from './sink.ts';
+import { StraceWriter } from './strace-writer.ts';
+
+/** Name servers that resolv.conf(5) names; the resolver takes the first three. */
+export function nameserversOf(file: string): string[] {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch {
+    return [];
+  }
+  const named = [...text.matchAll(/^\s*nameserver\s+(\S+)/gm)].map(([, address = '']) => address.replace(/%.*$/, ''));
+  return named.filter((address) => IpAddress.parse(address) !== undefined).slice(0, 3);
+}
+
+const RESOLV_CONF = '/etc/resolv.conf';
+/** systemd-resolved's own listing of the servers behind its 127.0.0.53. */
+const RESOLVED_CONF = '/run/systemd/resolve/resolv.conf';
+
+/** The host's resolvers are those that the host's own programs ask, be they on its loopback. */
+function gatewayOptions(config: RunConfig): NonNullable<SentryOptions['gateway']> {
+  const named = nameserversOf(RESOLV_CONF);
+  const upstream = nameserversOf(RESOLVED_CONF);
+  return {
+    hostPorts: config.hostPort,
+    nameservers: named.length > 0 ? named : upstream,
+    guestNameservers: named,
+  };
+}
+
+/** Signals whose sender means the guest. */
+const FORWARDED = ['SIGTERM', 'SIGHUP', 'SIGUSR2', 'SIGCONT'] as const;
+/** Those that a terminal sends to the whole foreground process group, the guest included. */
+const FROM_TERMINAL = ['SIGINT', 'SIGQUIT'] as const;
+
+function forwardSignals(sentry: Sentry): () => void {
+  const handlers = new Map<NodeJS.Signals, () => void>();
+  for (const name of FORWARDED) handlers.set(name, () => sentry.kill(constants.signals[name]));
+  for (const name of FROM_TERMINAL) {
+    handlers.set(name, () => {
+      if (!inForeground()) sentry.kill(constants.signals[name]);
+    });
+  }
+  for (const [name, handler] of handlers) process.on(name, handler);
+  return () => {
+    for (const [name, handler] of handlers) process.off(name, handler);
+  };
+}
+
+/** The summary as JSON shows it. Octets are those of Ethernet frames. */
+export interface RunReport {
+  readonly exitStatus: number;
+  readonly durationMs: number;
+  readonly plane: string;
+  readonly isolation: Sentry['isolation'];
+  /** Socket calls answered, by name. */
+  readonly calls: Readonly<Record<string, { calls: number; errors: number; blocked: number; notTaken: number }>>;
+  readonly callsServed: number;
+  /** Calls that stopped at the filter, and those of them that were about files of the host. */
+  readonly trapped: number;
+  readonly passed: number;
+  readonly frames: { readonly fromGuest: number; readonly toGuest: number; readonly dropped: number };
+  readonly octets: { readonly fromGuest: number; readonly toGuest: number };
+  /** Flows that the gateway opened; null when it did not tell. */
+  readonly flows: { readonly tcp: number; readonly udp: number; readonly dns: number } | null;
+  readonly flowsAnnounced: number;
+  readonly refused: Readonly<Record<string, number>>;
+  readonly unsupported: SentrySummary['unsupported'];
+  readonly crashes: number;
+}
+
+type LinkFigures = Pick<RunReport, 'frames' | 'octets'>;
+
+function linkFigures(link: SentrySummary['link']): LinkFigures {
+  if (link === undefined) {
+    return { frames: { fromGuest: 0, toGuest: 0, dropped: 0 }, octets: { fromGuest: 0, toGuest: 0 } };
+  }
+  const dropped = link.txDropped + link.rxDropped + link.rxErrors;
+  return {
+    frames: { fromGuest: link.txFrames, toGuest: link.rxFrames, dropped },
+    octets: { fromGuest: link.txOctets, toGuest: link.rxOctets },
+  };
+}
+
+function flowsOf(gateway: SentrySummary['gateway'], link: SentrySummary['link']): RunReport['flows'] {
+  if (gateway !== undefined) return { tcp: gateway.flows.tcp, udp: gateway.flows.udp, dns: gateway.flows.dns };
+  return (link?.txFrames ?? 0) === 0 ? { tcp: 0, udp: 0, dns: 0 } : null;
+}
+
+export function reportOf(sentry: Sentry, config: RunConfig, exitStatus: number, durationMs: number): RunReport {
+  const { calls, received, passed, link, flows, gateway, unsupported, crashes } = sentry.summary();
+  return {
+    exitStatus,
+    durationMs: Math.round(durationMs),
+    plane: config.plane,
+    isolation: sentry.isolation,
+    calls: Object.fromEntries(calls.map(({ name, ...counts }) => [name, counts])),
+    callsServed: calls.reduce((sum, call) => sum + call.calls, 0),
+    trapped: received,
+    passed,
+    ...linkFigures(link),
+    flows: flowsOf(gateway, link),
+    flowsAnnounced: flows,
+    refused: gateway?.refused ?? {},
+    unsupported,
+    crashes,
+  };
+}
+
+/** Runs `command` and returns the exit status for ours. @throws RunError */
+export async function run(command: string, args: readonly string[], config: RunConfig): Promise<number> {
+  const listing: Sink | undefined = config.strace === undefined ? undefined : openSink(config.strace);
+  const summary: Sink | undefined = config.json === undefined ? undefined : openSink(config.json);
+  const started = performance.now();
+  const sentry = await Sentry.start(command, args, {
+    ...(config.gateway ? { gateway: gatewayOptions(config) } : {}),
+    ...(listing === undefined ? {} : { observer: new StraceWriter(listing) }),
+    syncWakeUp: config.syncWakeUp,
+  });
+  sentry.on('warning', (text) => stderrSink.line(`sandsock: ${text}`));
+  sentry.on('crash', (report) => {
+    const { error, ...where } = report;
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    stderrSink.line(
+      `sandsock: a bug of sandsock ended this guest; please report it: ${JSON.stringify(where)}\n${text}`,
+    );
+  });
+  const stop = forwardSignals(sentry);
+  try {
+    const status = await sentry.exited;
+    summary?.line(JSON.stringify(reportOf(sentry, config, status, performance.now() - started)));
+    return status;
+  } finally {
+    stop();
+    listing?.close();
+    summary?.close();
+  }
+}

@@ -1,0 +1,56 @@
+/** Where listings go: stderr at once, so that they stand between the guest's own lines, or a file in larger pieces. */
+import { closeSync, openSync, writeSync } from 'node:fs';
+import { RunError } from '../runner/errors.ts';
+
+const STDERR = 2;
+const PIECE = 65_536;
+
+export interface Sink {
+  line(text: string): void;
+  close(): void;
+}
+
+/** Writes all of it: a pipe may take less, and a terminal in non-blocking mode nothing for a moment. */
+function writeAll(fd: number, text: string): void {
+  let rest = Buffer.from(text);
+  while (rest.length > 0) {
+    try {
+      rest = rest.subarray(writeSync(fd, rest));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') return;
+    }
+  }
+}
+
+export const stderrSink: Sink = {
+  line: (text) => writeAll(STDERR, `${text}\n`),
+  close: () => undefined,
+};
+
+class FileSink implements Sink {
+  readonly #fd: number;
+  #text = '';
+
+  constructor(file: string) {
+    try {
+      this.#fd = openSync(file, 'w', 0o644);
+    } catch (cause) {
+      throw new RunError('E_CONFIG', `${file} cannot be written`, 'name another file', cause);
+    }
+  }
+  line(text: string): void {
+    this.#text += `${text}\n`;
+    if (this.#text.length >= PIECE) this.#flush();
+  }
+  #flush(): void {
+    writeAll(this.#fd, this.#text);
+    this.#text = '';
+  }
+  close(): void {
+    this.#flush();
+    closeSync(this.#fd);
+  }
+}
+
+/** @param name a file's name, or `-` for stderr. @throws RunError */
+export const openSink = (name: string): Sink => (name === '-' ? stderrSink : new FileSink(name));
