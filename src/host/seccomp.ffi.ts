@@ -2,7 +2,7 @@
  * seccomp(2) with user notification, seccomp_unotify(2). The structs are laid out in one arena that is zeroed before each receive, because the
  * kernel refuses a dirty buffer; ids are kept as two 32-bit words, since a bigint costs 30 ns to make.
  */
-import { arena, errno, HostError, must, native } from './libc.ffi.ts';
+import { arena, errno, must, native } from './libc.ffi.ts';
 
 const ioctl = native<(fd: number, request: number, argument: number) => number>(
   'int ioctl(int fd, uint64_t request, uintptr_t argument)',
@@ -187,5 +187,3 @@ export class SeccompListener {
     };
   }
 }
-
-export { HostError };

@@ -22,7 +22,6 @@ export const asSockaddr: Show = (b, names) => {
   return isCut ? `cut: family ${family} port ${names.port(c.be16.get(b, 2))} ${hex(b.subarray(4))}` : `cut: ${hex(b)}`;
 };
 export const asI32: Show = (b) => String(c.i32.get(b, 0));
-export const asI64: Show = (b) => String(c.i64.get(b, 0));
 /** Octets as characters, where they are such. */
 export const asText: Show = (b) => {
   let end = b.length;
