@@ -28,6 +28,7 @@ import {
   type Observer,
   type Unsupported,
 } from '../syscalls/dispatch.ts';
+import type { SyscallTable } from '../syscalls/syscall.ts';
 import { SOCKET_CALLS, systemCalls } from '../syscalls/table.ts';
 import { findCommand } from './command.ts';
 import { RunError } from './errors.ts';
@@ -40,6 +41,7 @@ import { Lingering } from './lingering.ts';
 import { Loop, type Stepped } from './loop.ts';
 import { callersSoftFileLimit, type Isolation, launchChain, strongestIsolation, weakness } from './namespaces.ts';
 import { type Route, SeccompPlatform } from './seccomp-platform.ts';
+import { sendfileCall } from './sendfile.ts';
 import { SignalActions } from './signals.ts';
 import { StrictPlane } from './strict-plane.ts';
 import { UnixNames } from './unix-names.ts';
@@ -223,7 +225,7 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
       },
     });
     this.dispatcher = new Dispatcher<GuestTask>({
-      table: systemCalls({ architecture: ARCHITECTURE.name, sockets, descriptors: false }),
+      table: runnersTable(sockets),
       clock,
       platform: this.#platform,
     });
@@ -311,6 +313,13 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
       gateway: this.#gatewayCounters,
     };
   }
+}
+
+/** The table's calls, and those of ours that need the guest's files. */
+function runnersTable(sockets: SocketFactory): SyscallTable {
+  const table = systemCalls({ architecture: ARCHITECTURE.name, sockets, descriptors: false });
+  table.set(ARCHITECTURE.numbers.sendfile, sendfileCall);
+  return table;
 }
 
 function definedOnly(env: Readonly<Record<string, string | undefined>>): Record<string, string> {
