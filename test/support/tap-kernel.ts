@@ -42,13 +42,14 @@ const nextTurn = (): Promise<void> =>
     // oxlint-disable-next-line no-restricted-globals -- this program is a driver of the real loop
     setImmediate(resolve);
   });
-/** Turns until the child has ended. */
-async function whileRunning(child: ChildProcess, work: () => void): Promise<number> {
-  while (child.exitCode === null && child.signalCode === null) {
+/** Turns until the child has ended and, what its kernel still sends for it, `work` has no more to wait for. */
+async function whileRunning(child: ChildProcess, work: () => boolean): Promise<number> {
+  let waiting = true;
+  while (waiting || (child.exitCode === null && child.signalCode === null)) {
     link.poll(256);
     link.writable();
     stack.step(monotonic());
-    work();
+    waiting = work();
     await nextTurn();
   }
   return child.exitCode ?? -1;
@@ -60,7 +61,9 @@ const socket = require('node:net').connect(80, host);
 let got = 0, wrong = 0;
 socket.on('connect', () => socket.end(Buffer.alloc(octets, ${FROM_KERNEL})));
 socket.on('data', (d) => { got += d.length; for (const x of d) if (x !== ${FROM_US}) wrong++; });
-socket.on('end', () => process.exit(got === octets && wrong === 0 ? 0 : 1));
+let open = 2; // it ends when both directions have: 'end' alone leaves what is not yet written unsent
+const done = () => --open === 0 && process.exit(got === octets && wrong === 0 ? 0 : 1);
+socket.on('end', done).on('finish', done);
 socket.on('error', () => process.exit(2));`;
 
 async function exchange(family: 4 | 6) {
@@ -71,10 +74,10 @@ async function exchange(family: 4 | 6) {
   const fill = new Uint8Array(65_536).fill(FROM_US);
   let connection: TcpEndpoint | undefined;
   let [received, wrong, sent] = [0, 0, 0];
-  const work = (): void => {
+  const work = (): boolean => {
     if (connection === undefined) {
       connection = listener.acceptPeek();
-      if (connection === undefined) return;
+      if (connection === undefined) return false;
       listener.acceptCommit();
     }
     const c = connection;
@@ -89,6 +92,7 @@ async function exchange(family: 4 | 6) {
       sent += room;
       if (sent === octets) c.shutdown(2);
     }
+    return !c.receiveEnded && c.error === undefined;
   };
   const client = spawn(process.execPath, ['-e', CLIENT, own[family], String(octets)], { stdio: 'inherit' });
   const status = await whileRunning(client, work);
@@ -109,15 +113,16 @@ const echoes: number[] = [];
 for (const family of [4, 6] as const) {
   const socket = stack.createUdp(family);
   socket.bind(IpAddress.of(own[family]), 7);
-  const work = (): void => {
+  const work = (): boolean => {
     const d = socket.peek(0);
-    if (d === undefined) return;
+    if (d === undefined) return false;
     const { packet, source, sourcePort } = d;
     const answer = socket.prepare(source, sourcePort, packet.length, undefined);
     if (typeof answer === 'string') throw new Error(answer);
     answer.bytes.set(packet.bytes.subarray(packet.at, packet.end), answer.at);
     socket.transmit(answer, 0);
     socket.consume(1);
+    return false;
   };
   const asker = spawn(process.execPath, ['-e', ASKER, own[family], `udp${family}`], { stdio: 'inherit' });
   echoes.push(await whileRunning(asker, work));
