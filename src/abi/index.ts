@@ -13,6 +13,7 @@ export * from './fcntl.ts';
 export * from './in.ts';
 export * from './ioctl.ts';
 export * from './msghdr.ts';
+export * from './netlink.ts';
 export * from './nr-amd64.ts';
 export * from './nr-arm64.ts';
 export * from './poll.ts';

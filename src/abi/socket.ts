@@ -9,6 +9,7 @@ export const AF_LOCAL = 1;
 export const AF_INET = 2;
 export const AF_INET6 = 10;
 export const AF_KEY = 15;
+export const AF_BRIDGE = 7;
 export const AF_NETLINK = 16;
 export const AF_PACKET = 17;
 export const AF_RDS = 21;

@@ -7,6 +7,8 @@ import type { ByteRing } from '../lib/byte-ring.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Random } from '../lib/random.ts';
 import type { Family, IpAddress } from './address.ts';
+import type { RouteSpec } from './ip/route-table.ts';
+import type { LinkCounters } from './link/link.ts';
 import type { NetError } from './net-error.ts';
 import type { Packet, PacketPool } from './packet.ts';
 import type { Observer } from './readiness.ts';
@@ -310,7 +312,22 @@ export interface InterfaceInfo {
   readonly linkAddress: Uint8Array | undefined;
   readonly isLoopback: boolean;
   readonly isUp: boolean;
+  /** Frames that the transmit queue holds; 0 for none. */
+  readonly queueLimit: number;
+  readonly counters: LinkCounters;
   readonly addresses: ReadonlyArray<{ readonly address: IpAddress; readonly prefix: number }>;
+}
+
+/** The way to a destination as the guest may ask for it. */
+export interface PathInfo {
+  readonly local: IpAddress;
+  /** The destination as it would stand in a header. */
+  readonly remote: IpAddress;
+  /** The router, or `remote` itself on the link. */
+  readonly nextHop: IpAddress;
+  readonly interfaceIndex: number;
+  readonly isLoopback: boolean;
+  readonly isBroadcast: boolean;
 }
 
 /** The stack as the socket layer sees it. */
@@ -319,6 +336,10 @@ export interface Netstack {
   readonly random: Random;
   readonly pool: PacketPool;
   readonly interfaces: readonly InterfaceInfo[];
+  /** The routing table; ways to our own addresses are not in it. */
+  readonly routes: readonly RouteSpec[];
+  /** Where a packet to `remote` would go. `interfaceIndex` 0 for any. */
+  path(remote: IpAddress, source: IpAddress | undefined, interfaceIndex: number): PathInfo | NetError;
   createTcp(family: Family): TcpEndpoint;
   createUdp(family: Family): UdpEndpoint;
   isLocal(address: IpAddress): boolean;

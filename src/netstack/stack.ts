@@ -6,7 +6,7 @@
 import type { Instant, TimerHeap } from '../lib/clock.ts';
 import type { Random } from '../lib/random.ts';
 import { type Family, IpAddress } from './address.ts';
-import type { Netstack, TcpEndpoint, UdpEndpoint } from './endpoint.ts';
+import type { Netstack, PathInfo, TcpEndpoint, UdpEndpoint } from './endpoint.ts';
 import type { IpEnvironment, NetInterface } from './ip/interface.ts';
 import { type IpLayer, IpProtocol, type LinkService, type TransportProtocol } from './ip/ip.ts';
 import { InternetLayer } from './ip/ip-layer.ts';
@@ -14,6 +14,7 @@ import type { RouteSpec } from './ip/route-table.ts';
 import type { InterfaceAddress } from './ip/source-selection.ts';
 import type { LinkEndpoint } from './link/link.ts';
 import { LoopbackLink } from './link/loopback.ts';
+import type { NetError } from './net-error.ts';
 import { PacketPool } from './packet.ts';
 import { Stats } from './stats.ts';
 import { TcpLayer } from './tcp/tcp-layer.ts';
@@ -118,6 +119,9 @@ export class Stack implements Netstack {
   }
   isLocal(address: IpAddress): boolean {
     return this.ip.isLocal(address);
+  }
+  path(remote: IpAddress, source: IpAddress | undefined, interfaceIndex: number): PathInfo | NetError {
+    return this.ip.route(remote, source, interfaceIndex);
   }
   pathMtu(remote: IpAddress): number | undefined {
     const route = this.ip.route(remote, undefined, 0);

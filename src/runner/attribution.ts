@@ -111,6 +111,9 @@ export class AttributingLink implements LinkEndpoint {
   get counters(): LinkCounters {
     return this.#inner.counters;
   }
+  get queueLimit(): number {
+    return this.#inner.queueLimit ?? 0;
+  }
   get queued(): number {
     return this.#inner.queued;
   }

@@ -190,10 +190,10 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
 
     const { clock } = stack;
     const offset = realtimeOffset();
-    const sockets = new SocketFactory(stack, (at) => at + offset);
-    const signals = new SignalActions();
     const unsupported = (call: string, what: string, errno: string): void =>
       this.dispatcher.unsupported(call, what, errno);
+    const sockets = new SocketFactory(stack, (at) => at + offset, unsupported);
+    const signals = new SignalActions();
     this.#unix = new UnixNames({
       listener: this.#listener,
       clock,

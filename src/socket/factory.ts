@@ -13,6 +13,7 @@ import {
   IPPROTO_UDP,
   IPPROTO_UDPLITE,
 } from '../abi/in.ts';
+import { MAX_LINKS, NETLINK_ROUTE } from '../abi/netlink.ts';
 import {
   AF_INET,
   AF_INET6,
@@ -32,14 +33,31 @@ import type { Credentials } from './credentials.ts';
 import { InetDatagramSocket } from './inet-dgram.ts';
 import type { SocketWorld } from './inet-socket.ts';
 import { InetStreamSocket } from './inet-stream.ts';
+import { NetlinkPorts } from './netlink/ports.ts';
+import { NetlinkSocket, type NetlinkWorld } from './netlink/route-socket.ts';
+import { RouteNetlink } from './netlink/rtnetlink.ts';
 import type { Socket } from './socket.ts';
 
 export class SocketFactory {
   readonly #world: SocketWorld;
+  readonly #netlink: NetlinkWorld;
 
-  /** @param realtime CLOCK_REALTIME in microseconds at an instant of the stack's clock, for SO_TIMESTAMP; virtual time is its own. */
-  constructor(stack: Netstack, realtime: (at: Instant) => number = (at) => at) {
+  /**
+   * @param realtime CLOCK_REALTIME in microseconds at an instant of the stack's clock, for SO_TIMESTAMP; virtual time is its own.
+   * @param unsupported is told of requests inside messages that were refused; those of calls are counted by the call.
+   */
+  constructor(
+    stack: Netstack,
+    realtime: (at: Instant) => number = (at) => at,
+    unsupported: (call: string, what: string, errno: string) => void = () => undefined,
+  ) {
     this.#world = { stack, realtime };
+    this.#netlink = {
+      stack,
+      ports: new NetlinkPorts(stack.random),
+      kernel: new RouteNetlink(stack),
+      unsupported: (what, errno) => unsupported('netlink', what, errno),
+    };
   }
 
   create(
@@ -49,6 +67,7 @@ export class SocketFactory {
     statusFlags: number,
     credentials: Credentials,
   ): Socket | number {
+    if (domain === AF_NETLINK) return this.#createNetlink(type, protocol, statusFlags, credentials);
     const refusal = refusalOf(domain, type, protocol);
     if (refusal !== 0) return refusal;
     const family = domain === AF_INET ? 4 : 6;
@@ -68,6 +87,19 @@ export class SocketFactory {
         return -Errno.ESOCKTNOSUPPORT;
     }
   }
+
+  /** netlink_create. */
+  #createNetlink(
+    type: number,
+    protocol: number,
+    statusFlags: number,
+    credentials: Credentials,
+  ): NetlinkSocket | number {
+    if (type < 0 || type >= SOCK_MAX) return -Errno.EINVAL;
+    if (type !== SOCK_RAW && type !== SOCK_DGRAM) return -Errno.ESOCKTNOSUPPORT;
+    if (protocol !== NETLINK_ROUTE) return -Errno.EPROTONOSUPPORT;
+    return new NetlinkSocket(this.#netlink, type, statusFlags, credentials);
+  }
 }
 
 /** The checks that come before the protocol's own: 0 or a negative errno. */
@@ -82,15 +114,16 @@ function refusalOf(domain: number, type: number, protocol: number): number {
 
 const FAMILIES: Readonly<Record<number, string>> = {
   [AF_UNIX]: 'AF_UNIX',
-  [AF_NETLINK]: 'AF_NETLINK',
   [AF_PACKET]: 'AF_PACKET',
 };
 
 /** For the compatibility report: what this release lacks, of those that most Linux kernels have; undefined when Linux would refuse as well. */
 export function notProvided(domain: number, type: number, protocol: number): string | undefined {
-  const family = FAMILIES[domain];
-  if (family !== undefined) return family;
-  if (domain !== AF_INET && domain !== AF_INET6) return undefined;
+  if (domain === AF_NETLINK)
+    return protocol > NETLINK_ROUTE && protocol < MAX_LINKS ? `AF_NETLINK ${protocol}` : undefined;
+  return domain === AF_INET || domain === AF_INET6 ? notProvidedInet(domain, type, protocol) : FAMILIES[domain];
+}
+function notProvidedInet(domain: number, type: number, protocol: number): string | undefined {
   const name = domain === AF_INET ? 'AF_INET' : 'AF_INET6';
   if (type === SOCK_RAW) return `${name} SOCK_RAW`;
   if (type === SOCK_STREAM && protocol === IPPROTO_MPTCP) return `${name} SOCK_STREAM IPPROTO_MPTCP`;

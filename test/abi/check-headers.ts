@@ -44,7 +44,7 @@ const MAY_LACK = new Set(
   SO_DEVMEM_DONTNEED SO_RCVPRIORITY SO_PASSRIGHTS IPPROTO_MAX IP_LOCAL_PORT_RANGE IP_PROTOCOL IPV6_FLOWINFO IPV6_FLOWLABEL_MGR IPV6_FLOWINFO_SEND
   IPV6_MULTICAST_ALL IPV6_ROUTER_ALERT_ISOLATE IPV6_RECVERR_RFC4884 TCP_AO_ADD_KEY TCP_AO_DEL_KEY TCP_AO_INFO TCP_AO_GET_KEYS TCP_AO_REPAIR TCP_IS_MPTCP
   TCP_RTO_MAX_MS TCP_RTO_MIN_US TCP_DELACK_MAX_US UDP_NO_CHECK6_TX UDP_NO_CHECK6_RX UDP_SEGMENT UDP_GRO F_GETOWNER_UIDS F_DUPFD_QUERY F_CREATED_QUERY SIOCOUTQNSD
-  EP_MAX_EVENTS ERESTARTSYS MAX_ERRNO CMSG_HEADER NAME_CAPACITY UNIX_PATH_MAX SIN6_LEN_RFC2133 SOCKADDR_STORAGE_SIZE NSIG SO_EE_ORIGIN_NONE`.split(
+  EP_MAX_EVENTS RTM_LAST ERESTARTSYS MAX_ERRNO CMSG_HEADER NAME_CAPACITY UNIX_PATH_MAX SIN6_LEN_RFC2133 SOCKADDR_STORAGE_SIZE NSIG SO_EE_ORIGIN_NONE`.split(
     /\s+/,
   ),
 );
@@ -53,6 +53,10 @@ const DIFFER_IN_LIBC = new Set(['SOMAXCONN', 'NSIG']);
 
 const pick = (module: Readonly<Record<string, unknown>>, pattern: RegExp): Record<string, unknown> =>
   Object.fromEntries(Object.entries(module).filter(([name]) => pattern.test(name)));
+
+/** rxOtherhostDropped: rx_otherhost_dropped. */
+const snakeCase = (fields: object): Record<string, string> =>
+  Object.fromEntries(Object.keys(fields).map((name) => [name, name.replace(/[A-Z]/g, (c) => `_${c.toLowerCase()}`)]));
 
 const units = (epollEvent: Declared, numbers: Readonly<Record<string, number>>): readonly Unit[] => [
   {
@@ -121,6 +125,37 @@ const units = (epollEvent: Declared, numbers: Readonly<Record<string, number>>):
         newer: Object.keys(abi.tcpInfo.fields).slice(Object.keys(abi.tcpInfo.fields).indexOf('rcv_wnd')),
       }),
     ],
+  },
+  {
+    headers: [
+      'linux/netlink.h',
+      'linux/rtnetlink.h',
+      'linux/if_link.h',
+      'linux/if_addr.h',
+      'linux/if_arp.h',
+      'linux/if.h',
+      'linux/in_route.h',
+    ],
+    layouts: [
+      layout(abi.nlmsghdr, 'nlmsg_'),
+      layout(abi.nlmsgerr, ''),
+      layout(abi.nlattr, 'nla_'),
+      layout(abi.nlPktinfo, ''),
+      layout(abi.rtgenmsg, 'rtgen_'),
+      layout(abi.ifinfomsg, 'ifi_', { rename: { pad: '__ifi_pad' } }),
+      layout(abi.ifaddrmsg, 'ifa_'),
+      layout(abi.rtmsg, 'rtm_', { rename: { dstLen: 'rtm_dst_len', srcLen: 'rtm_src_len' } }),
+      layout(abi.ifaCacheinfo, 'ifa_', { rename: { cstamp: 'cstamp', tstamp: 'tstamp' } }),
+      layout(abi.rtaCacheinfo, 'rta_'),
+      layout(abi.rtnlLinkStats, '', { rename: snakeCase(abi.rtnlLinkStats.fields) }),
+      layout(abi.rtnlLinkStats64, '', { rename: snakeCase(abi.rtnlLinkStats64.fields), newer: ['rxOtherhostDropped'] }),
+      layout(abi.ifreq, 'ifr_', { skip: ['name', 'ifru'] }),
+      layout(abi.ifconf, 'ifc_'),
+    ],
+    constants: pick(
+      abi,
+      /^(NETLINK|NLM|NLMSG|NLMSGERR|NLA|RTM|IFLA|IFF|IFA|IFAPROT|RT|RTA|RTAX|RTN|RTPROT|RTCF|RTEXT|ARPHRD|IF_OPER|IFNAMSIZ)(_|$)(?!GROUPS$)/,
+    ),
   },
   { headers: ['poll.h'], layouts: [layout(abi.pollfd, '')], constants: pick(abi, /^POLL/) },
   { headers: ['sys/select.h'], constants: pick(abi, /^FD_SETSIZE$/) },

@@ -9,6 +9,7 @@ import './bodies/descriptors.ts';
 import './bodies/ending.ts';
 import './bodies/epoll.ts';
 import './bodies/message.ts';
+import './bodies/netlink.ts';
 import './bodies/option-sweep.ts';
 import './bodies/options.ts';
 import './bodies/poll.ts';

@@ -53,7 +53,10 @@ const REFUSED: [number, number, number, number][] = [
   [40, 99, 0, EINVAL],
   [40, 1, 0, EAFNOSUPPORT],
   [1, 1, 0, EAFNOSUPPORT],
-  [16, 3, 0, EAFNOSUPPORT],
+  [16, 1, 0, ESOCKTNOSUPPORT],
+  [16, 99, 0, EINVAL],
+  [16, 3, 16, EPROTONOSUPPORT],
+  [16, 3, -1, EPROTONOSUPPORT],
   [17, 3, 0, EAFNOSUPPORT],
   [2, 10, 0, EAFNOSUPPORT],
 ];
@@ -69,7 +72,8 @@ test('what there is not, with Linux’s errno', (t) => {
 test('the compatibility report names what most kernels have', (t) => {
   t.is(notProvided(1, 1, 0), 'AF_UNIX');
   t.is(notProvided(17, 3, 3), 'AF_PACKET');
-  t.is(notProvided(16, 3, 0), 'AF_NETLINK');
+  t.is(notProvided(16, 3, 16), 'AF_NETLINK 16');
+  t.is(notProvided(16, 3, 0), undefined);
   t.is(notProvided(2, 3, 1), 'AF_INET SOCK_RAW');
   t.is(notProvided(10, 1, 262), 'AF_INET6 SOCK_STREAM IPPROTO_MPTCP');
   t.is(notProvided(2, 2, 136), 'AF_INET SOCK_DGRAM IPPROTO_UDPLITE');

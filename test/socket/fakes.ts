@@ -16,6 +16,8 @@ import type {
   UdpEndpoint,
   UdpSettings,
 } from '../../src/netstack/endpoint.ts';
+import type { RouteSpec } from '../../src/netstack/ip/route-table.ts';
+import { linkCounters } from '../../src/netstack/link/link.ts';
 import type { NetError } from '../../src/netstack/net-error.ts';
 import { type Packet, PacketPool } from '../../src/netstack/packet.ts';
 import { type Observer, Readiness } from '../../src/netstack/readiness.ts';
@@ -417,6 +419,8 @@ export class FakeStack implements Netstack {
       linkAddress: undefined,
       isLoopback: true,
       isUp: true,
+      queueLimit: 1000,
+      counters: linkCounters(),
       addresses: [address('127.0.0.1', 8), address('::1', 128)],
     },
     {
@@ -426,9 +430,15 @@ export class FakeStack implements Netstack {
       linkAddress: undefined,
       isLoopback: false,
       isUp: true,
+      queueLimit: 2048,
+      counters: linkCounters(),
       addresses: [address('10.0.2.15', 24), address('fd00::15', 64), address('fe80::15', 64)],
     },
   ];
+  readonly routes: readonly RouteSpec[] = [];
+  path(): NetError {
+    return 'network-unreachable';
+  }
   readonly tcps: FakeTcp[] = [];
   readonly udps: FakeUdp[] = [];
   mtu: number | undefined = 1500;

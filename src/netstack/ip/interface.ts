@@ -6,7 +6,7 @@ import type { Clock } from '../../lib/clock.ts';
 import type { Random } from '../../lib/random.ts';
 import type { IpAddress } from '../address.ts';
 import type { InterfaceInfo } from '../endpoint.ts';
-import type { LinkEndpoint, LinkReceiver } from '../link/link.ts';
+import type { LinkCounters, LinkEndpoint, LinkReceiver } from '../link/link.ts';
 import type { Packet, PacketPool } from '../packet.ts';
 import type { Stats } from '../stats.ts';
 import * as ethernet from '../wire/ethernet.ts';
@@ -77,6 +77,12 @@ export class NetInterface implements InterfaceInfo, LinkReceiver {
 
   get mtu(): number {
     return this.link.mtu;
+  }
+  get queueLimit(): number {
+    return this.link.queueLimit ?? 0;
+  }
+  get counters(): LinkCounters {
+    return this.link.counters;
   }
   get linkAddress(): Uint8Array | undefined {
     return this.link.linkAddress;

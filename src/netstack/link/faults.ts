@@ -66,6 +66,9 @@ export class FaultyLink implements LinkEndpoint {
   get counters(): LinkCounters {
     return this.#inner.counters;
   }
+  get queueLimit(): number {
+    return this.#inner.queueLimit ?? 0;
+  }
   get queued(): number {
     return this.#inner.queued + this.#held.length;
   }

@@ -66,7 +66,7 @@ export class FramedLink implements LinkEndpoint {
   readonly #io: FrameIo;
   readonly #pool: PacketPool;
   readonly #queueOctets: number;
-  readonly #queueCount: number;
+  readonly queueLimit: number;
   readonly #queue = new PacketQueue();
   #receiver: LinkReceiver | undefined = undefined;
   /** Where the next frame is read to. */
@@ -85,7 +85,7 @@ export class FramedLink implements LinkEndpoint {
     this.#io = options.io;
     this.#pool = options.pool;
     this.#queueOctets = options.queueOctets ?? QUEUE_OCTETS;
-    this.#queueCount = options.queueCount ?? QUEUE_COUNT;
+    this.queueLimit = options.queueCount ?? QUEUE_COUNT;
     this.#buffer = this.#largeBuffer();
   }
   attach(receiver: LinkReceiver): void {
@@ -199,7 +199,7 @@ export class FramedLink implements LinkEndpoint {
 
   #enqueue(packet: Packet): boolean {
     const full =
-      this.#queue.count >= this.#queueCount ||
+      this.#queue.count >= this.queueLimit ||
       this.#queue.octets + packet.length > this.#queueOctets ||
       this.#pool.isLow;
     // One frame always fits, however low the pool.

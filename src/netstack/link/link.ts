@@ -58,5 +58,7 @@ export interface LinkEndpoint {
   transmit(packet: Packet): boolean;
   /** Frames waiting; a sender that has more than one window's worth should wait for `drained`. */
   readonly queued: number;
+  /** Frames that the transmit queue holds (the interface's txqueuelen); absent for a link without queue. */
+  readonly queueLimit?: number;
   close(): void;
 }

@@ -16,6 +16,7 @@ export class LoopbackLink implements LinkEndpoint {
   readonly linkAddress = undefined;
   readonly capabilities = LinkCapability.TxChecksum | LinkCapability.Tso4 | LinkCapability.Tso6;
   readonly counters: LinkCounters = linkCounters();
+  readonly queueLimit = QUEUE_COUNT;
   readonly #queue = new PacketQueue();
   #receiver: LinkReceiver | undefined = undefined;
 

@@ -72,6 +72,12 @@ function setReceiveBuffer(socket: OptionTarget, octets: number): void {
 const capped = (value: number): number => Math.min(value >>> 0, BUFFER_MAX);
 const forced = (value: number): number => Math.min(Math.max(value, 0), FORCED_MAX / 2);
 
+/** What SO_SNDBUF and SO_RCVBUF make of a value, or SO_SNDBUFFORCE and SO_RCVBUFFORCE. */
+export const capSendBuffer = (value: number, force: boolean): number =>
+  Math.max((force ? forced(value) : capped(value)) * 2, SEND_FLOOR);
+export const capReceiveBuffer = (value: number, force: boolean): number =>
+  Math.max((force ? forced(value) : capped(value)) * 2, RECEIVE_FLOOR);
+
 /** struct timeval to microseconds: 0 none, -1 at once. */
 function timeout(
   option: number,

@@ -66,9 +66,11 @@ export function getsockopt(
   const written = socket.getOption(level, option, value);
   report(ctx, 'getsockopt', level, option, written);
   if (written < 0) return written;
+  // A list may be longer than the room for it; its whole length is told (NETLINK_LIST_MEMBERSHIPS).
+  const fits = Math.min(written, value.length);
   return level === SOL_SOCKET
-    ? valueOut(ctx, valueAt, value, written) || putInt(ctx, lengthAt, written)
-    : putInt(ctx, lengthAt, written) || valueOut(ctx, valueAt, value, written);
+    ? valueOut(ctx, valueAt, value, fits) || putInt(ctx, lengthAt, written)
+    : putInt(ctx, lengthAt, written) || valueOut(ctx, valueAt, value, fits);
 }
 /** A level that the socket does not have is refused before the length is read. */
 function getFault(socket: Socket, level: number, option: number): number {
