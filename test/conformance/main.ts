@@ -1,4 +1,5 @@
 /** `npm run conformance`: every body on the host kernel and on the emulator, as a table. */
+import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import * as fc from 'fast-check';
 import type { Driver } from './driver.ts';
@@ -17,6 +18,8 @@ interface Options {
   readonly transcripts?: true;
   readonly hostOnly?: true;
   readonly emulatorOnly?: true;
+  readonly inPlace?: true;
+  readonly against?: string;
   readonly repeat: string;
   readonly random?: string;
   readonly seed: string;
@@ -28,6 +31,11 @@ const program = new Command('conformance')
   .option('--body <text>', 'only the bodies whose name contains this')
   .option('--host-only', 'only on the host kernel')
   .option('--emulator-only', 'only on the emulator')
+  .option(
+    '--in-place',
+    'on whatever serves the calls here, in the network that is there; with --host-only, inside a sandbox',
+  )
+  .option('--against <file>', 'compare with the outcomes that an earlier run wrote with --host-only --json')
   .option('--transcripts', 'print the transcripts')
   .option('--repeat <count>', 'run this often, and fail if a transcript changes from run to run', '1')
   .option('--random <count>', 'sequences of calls made at random instead of the bodies')
@@ -55,7 +63,8 @@ function randomBodies(count: number, seed: number): Body[] {
 const print = (text: string): void => void process.stdout.write(`${text}\n`);
 
 function runAll(): Outcome[] {
-  const linux: Driver | undefined = options.emulatorOnly === true ? undefined : new HostDriver();
+  const linux: Driver | undefined =
+    options.emulatorOnly === true ? undefined : new HostDriver({ inPlace: options.inPlace === true });
   const ours: Driver | undefined = options.hostOnly === true ? undefined : new EmulatorDriver();
   try {
     return chosen.map((body) => runBody(body, linux, ours));
@@ -79,7 +88,20 @@ function runFirst(): Outcome[] {
   }
 }
 
-const outcomes = runFirst();
+/** What ran here as ours, what an earlier run wrote as Linux's. */
+function against(file: string, here: readonly Outcome[]): Outcome[] {
+  const earlier = new Map(
+    (JSON.parse(readFileSync(file, 'utf8')) as Outcome[]).map((outcome) => [outcome.name, outcome]),
+  );
+  return here.map((outcome) => {
+    const linux = earlier.get(outcome.name)?.linux;
+    const ours = outcome.linux;
+    const difference = linux === undefined || ours === undefined ? undefined : compare(linux, ours);
+    return { ...outcome, linux, ours, difference };
+  });
+}
+
+const outcomes = options.against === undefined ? runFirst() : against(options.against, runFirst());
 let unstable = 0;
 for (let round = 1; round < Number(options.repeat); round++) {
   runAll().forEach((outcome, i) => {

@@ -12,6 +12,8 @@ const EXCEPT: Readonly<Record<string, string>> = {
   SO_RCVBUF: 'bounded by a sysctl; has a body of its own',
   SO_RCVLOWAT: 'bounded by a sysctl (tcp_rmem)',
   SO_COOKIE: 'any unique number',
+  SO_SNDBUFFORCE: 'needs a capability in the first user namespace',
+  SO_RCVBUFFORCE: 'needs a capability in the first user namespace',
   TCP_CONGESTION: 'the default is a sysctl',
   TCP_INFO: 'measured values',
   TCP_FASTOPEN: 'refused here, as by a kernel with tcp_fastopen 0',

@@ -85,6 +85,15 @@ const PATIENCE_US = 10_000_000;
 const POLL_US = 200;
 /** Equal observations in a row that make certain. */
 const OBSERVATIONS = 3;
+/**
+ * The same for calls that another process serves: a task that waits for its server looks like one that is blocked, so here only time tells.
+ */
+const OBSERVATIONS_SERVED = 40;
+
+export interface HostOptions {
+  /** Stay in the network that is there, whose calls a supervisor serves. Bodies then share it, so ports may be taken by connections of earlier ones. */
+  readonly inPlace?: boolean;
+}
 
 class AgentTask implements DriverTask {
   readonly at: number;
@@ -164,8 +173,10 @@ export class HostDriver implements Driver {
   #tasks: AgentTask[] = [];
   #pids: number[] = [];
   #sigpipesBefore = 0;
+  readonly #inPlace: boolean;
 
-  constructor() {
+  constructor(options: HostOptions = {}) {
+    this.#inPlace = options.inPlace === true;
     if (process.arch !== 'x64') {
       throw new HostUnavailable(
         `the conformance agent is written for x86_64, this is ${process.arch}: run the suite on an x86_64 host`,
@@ -176,7 +187,7 @@ export class HostDriver implements Driver {
     this.#zygote = new AgentTask(this.#shared, 0);
     this.#zygote.must(Setup.prctl, 'prctl(PR_SET_PDEATHSIG)', PR_SET_PDEATHSIG, SIGKILL);
     this.#mapData();
-    this.#enterNamespace();
+    if (!this.#inPlace) this.#enterNamespace();
     this.#zygote.must(Setup.prctl, 'prctl(PR_SET_DUMPABLE)', PR_SET_DUMPABLE, 1);
     this.#zygote.must(Setup.close, 'close', ARENA_FD);
     // Processes inherit them.
@@ -236,8 +247,10 @@ export class HostDriver implements Driver {
     this.#sigpipesBefore = this.#signals(SIGPIPE);
     const first = this.#clone(this.#zygote, SIGCHLD);
     first.must(Setup.prctl, 'prctl', PR_SET_PDEATHSIG, SIGKILL);
-    first.must(Setup.unshare, 'unshare(CLONE_NEWNET)', CLONE_NEWNET);
-    this.#raiseLoopback(first);
+    if (!this.#inPlace) {
+      first.must(Setup.unshare, 'unshare(CLONE_NEWNET)', CLONE_NEWNET);
+      this.#raiseLoopback(first);
+    }
     this.#free = first;
   }
   /** The first process's first thread, until a task takes it. */
@@ -293,7 +306,7 @@ export class HostDriver implements Driver {
       if (busy.length === 0) return;
       const now = this.#observe(busy);
       equal = now !== undefined && now === before ? equal + 1 : 0;
-      if (equal >= OBSERVATIONS) return;
+      if (equal >= (this.#inPlace ? OBSERVATIONS_SERVED : OBSERVATIONS)) return;
       before = now ?? '';
       busy[0]?.wait(POLL_US);
       if (monotonic() > end) throw new HostUnavailable('a task of the conformance agent neither returns nor sleeps');
@@ -307,7 +320,8 @@ export class HostDriver implements Driver {
       const call = readFileSync(`${folder}/syscall`, 'latin1');
       if (Number.parseInt(call, 10) !== task.number) return undefined;
       const status = readFileSync(`${folder}/status`, 'latin1');
-      if (!/^State:\tS/m.test(status)) return undefined;
+      // A supervisor's answer may be waited for uninterruptibly.
+      if (!(this.#inPlace ? /^State:\t[SD]/m : /^State:\tS/m).test(status)) return undefined;
       seen += call + (/^voluntary.*\n^nonvol.*/m.exec(status)?.[0] ?? '');
     }
     for (const pid of this.#kernelThreads) {
@@ -348,7 +362,7 @@ export class HostDriver implements Driver {
   }
 
   end(): void {
-    for (const pid of this.#pids) process.kill(pid, 'SIGKILL');
+    for (const pid of this.#pids) kill(pid);
     // A process made by the body's first one is not the zygote's child; its parent's death hands it to init.
     const first = this.#pids[0];
     if (first !== undefined) this.#zygote.perform(Setup.wait4, first, 0, 0, 0);
@@ -373,6 +387,15 @@ export class HostDriver implements Driver {
     this.end();
     this.#process.kill('SIGKILL');
     closeSync(this.#shared.fd);
+  }
+}
+
+/** One that has died already is as good. */
+function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // ESRCH
   }
 }
 
