@@ -35,8 +35,9 @@ export const FRESH = POLLOUT | POLLHUP;
 const ALL_ENDED = POLLIN | POLLOUT | POLLRDHUP | POLLHUP;
 const ENDED = POLLRDHUP | POLLHUP;
 const NONE = -1;
-/** Octets kept in G's queue: each is an edge, and the queue is bounded. */
+/** Octets kept in G's queue: each is an edge, and the queue is bounded. A reader that never empties the socket has them thinned out by its calls. */
 const MAX_MARKS = 64;
+const MANY_MARKS = 32;
 
 /** Makes G's buffer smallest. Before the guest has it, because it wakes pollers. */
 export const shrink = (guestEnd: number): number => setSendBuffer(guestEnd, 1);
@@ -77,12 +78,20 @@ export abstract class Display {
       const mark = this.marks === 0 || ((edge & POLLIN) !== 0 && this.marks < MAX_MARKS);
       if (mark && !ended && sendOctets(this.peer, 1) === 1) this.marks++;
     } else if (this.marks > 0 && copy !== NO_COPY) {
-      this.unmark(copy);
+      this.unmark(copy, 0);
     }
     this.shown = this.marks > 0 || ended ? this.shown | POLLIN : this.shown & ~POLLIN;
   }
-  /** Takes the marks out of G's queue. */
-  protected abstract unmark(copy: number): void;
+  /** More edges than this may soon not fit. */
+  get isCrowded(): boolean {
+    return this.marks >= MANY_MARKS;
+  }
+  /** Leaves one mark: IN stays, and there is room for further edges. */
+  thin(copy: number): void {
+    if (this.marks > 1) this.unmark(copy, 1);
+  }
+  /** Takes the marks out of G's queue but for `left`. */
+  protected abstract unmark(copy: number, left: number): void;
   /** Closes our end; what the guest still has of its own shows the end of the stream. */
   close(): void {
     if (this.peer !== NONE) close(this.peer);
@@ -132,9 +141,9 @@ export class StreamDisplay extends Display {
     sendOctets(copy, 1);
     return true;
   }
-  protected unmark(copy: number): void {
-    takeOctets(copy, this.marks);
-    this.marks = 0;
+  protected unmark(copy: number, left: number): void {
+    takeOctets(copy, this.marks - left);
+    this.marks = left;
   }
 }
 
@@ -172,7 +181,7 @@ export class DatagramDisplay extends Display {
     this.#broken = false;
     this.shown &= ~POLLERR;
   }
-  protected unmark(copy: number): void {
-    for (; this.marks > 0; this.marks--) takeOctets(copy, 1);
+  protected unmark(copy: number, left: number): void {
+    for (; this.marks > left; this.marks--) takeOctets(copy, 1);
   }
 }

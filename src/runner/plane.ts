@@ -11,6 +11,8 @@ export interface Placeholder {
   readonly inode: number;
   /** Poll events that the guest sees now. */
   readonly shown: number;
+  /** Edges that the guest has not taken have piled up: `thin` it in the next call on it. */
+  readonly isCrowded: boolean;
 }
 
 /** Where no copy of the guest's end is at hand. */
@@ -33,6 +35,8 @@ export interface Plane {
    * needs a new placeholder in its place (`replace`).
    */
   show(placeholder: Placeholder, events: number, copy: number): boolean;
+  /** Makes room for further edges. */
+  thin(placeholder: Placeholder, copy: number): void;
   /** Makes a new guest's end for the same file, which has to take the place of the old one; as `open`. */
   replace(placeholder: Placeholder): number;
   /** What `file` is ready for may have changed without an event of its own. */

@@ -163,8 +163,13 @@ export class SeccompPlatform implements Platform<GuestTask> {
     const placeholder = this.#plane.byFile(file);
     if (placeholder === undefined) return;
     const lowered = placeholder.shown & events;
-    if (lowered === placeholder.shown) return;
+    const falls = lowered !== placeholder.shown;
+    if (!falls && !placeholder.isCrowded) return;
     const copy = task.descriptors.copyFor(placeholder, task.fd);
+    if (!falls) {
+      if (copy !== NO_COPY) this.#plane.thin(placeholder, copy);
+      return;
+    }
     if (this.#plane.show(placeholder, lowered, copy) || copy === NO_COPY) return;
     this.#replace(task, file, events);
   }

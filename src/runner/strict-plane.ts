@@ -46,6 +46,9 @@ class StrictPlaceholder implements Placeholder {
   get shown(): number {
     return this.display.shown;
   }
+  get isCrowded(): boolean {
+    return this.display.isCrowded;
+  }
 }
 
 /** One guest's end, until its last descriptor is closed. */
@@ -148,6 +151,9 @@ export class StrictPlane implements Plane {
 
   show(placeholder: Placeholder, events: number, copy: number): boolean {
     return (placeholder as StrictPlaceholder).display.show(events, 0, copy);
+  }
+  thin(placeholder: Placeholder, copy: number): void {
+    (placeholder as StrictPlaceholder).display.thin(copy);
   }
   touch(file: OpenFile): void {
     const placeholder = this.#byFile.get(file);
