@@ -5,7 +5,12 @@
  * change that after the look (seccomp_unotify(2)).
  */
 import { Errno } from '../abi/errno.ts';
+import { AF_UNIX } from '../abi/socket.ts';
+import { close } from '../host/libc.ffi.ts';
 import type { SeccompListener } from '../host/seccomp.ffi.ts';
+import { socketDomain } from '../host/unix-socket.ffi.ts';
+import { type Devices, isDeviceRequest } from '../socket/devices.ts';
+import { deviceIoctl } from '../syscalls/handlers/ioctl-devices.ts';
 import { TUNSETIFF, WALLS } from './filter.ts';
 import { readString } from './guest-memory.ts';
 import type { GuestTask } from './guest-task.ts';
@@ -25,6 +30,7 @@ export interface ForeignOptions {
   readonly numbers: Readonly<Record<string, number>>;
   readonly signals: SignalActions;
   readonly unix: UnixNames;
+  readonly devices: Devices;
   readonly unsupported: (call: string, what: string, errno: string) => void;
   /** The guest's own program is about to start, in that thread. */
   readonly onGuest: (tid: number) => void;
@@ -46,7 +52,7 @@ export class ForeignCalls {
     on('execve', (listener, task) => this.#exec(listener, task));
     on('execveat', (listener) => this.#forgetActions(listener));
     on('rt_sigaction', (listener, task) => this.#sigaction(listener, task));
-    on('ioctl', (listener) => this.#ioctl(listener));
+    on('ioctl', (listener, task) => this.#ioctl(listener, task));
     on('bind', (listener, task) => options.unix.bind(listener, task()));
     on('connect', (listener, task) => options.unix.connect(listener, task()));
     on('sendto', (listener, task) => options.unix.sendto(listener, task));
@@ -89,9 +95,24 @@ export class ForeignCalls {
     this.#options.signals.record(process.pid, guestMemory, signal, high * 0x1_0000_0000 + low);
     return 'resume';
   }
-  #ioctl(listener: SeccompListener): Judgement {
-    if (listener.args[2] !== TUNSETIFF) return 'resume';
-    this.#options.unsupported('ioctl', 'TUNSETIFF', 'EPERM');
-    return -Errno.EPERM;
+  #ioctl(listener: SeccompListener, task: () => GuestTask): Judgement {
+    const [fd = 0, , request = 0, , low = 0, high = 0] = listener.args;
+    if (request === TUNSETIFF) {
+      this.#options.unsupported('ioctl', 'TUNSETIFF', 'EPERM');
+      return -Errno.EPERM;
+    }
+    if (this.#phase !== 'guest' || !isDeviceRequest(AF_UNIX, request)) return 'resume';
+    return this.#deviceRequest(task(), fd | 0, request, high * 0x1_0000_0000 + low);
+  }
+  /** if_nametoindex(3) asks a unix socket, which knows the interfaces of the kernel's namespace and not the guest's. */
+  #deviceRequest(task: GuestTask, fd: number, request: number, argument: number): Judgement {
+    const copy = task.descriptors.copyOf(fd);
+    if (copy < 0) return 'resume';
+    const domain = socketDomain(copy);
+    close(copy);
+    if (domain !== AF_UNIX) return 'resume';
+    const { devices, unsupported } = this.#options;
+    const context = { memory: task.guestMemory, scratch: task.scratch, unsupported };
+    return deviceIoctl(context, devices, AF_UNIX, request, argument);
   }
 }

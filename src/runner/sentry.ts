@@ -209,6 +209,7 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
         numbers: ARCHITECTURE.numbers,
         signals,
         unix: this.#unix,
+        devices: sockets.devices,
         unsupported,
         onGuest: (tid) => this.#guestStarts(tid),
       }),

@@ -30,6 +30,7 @@ import {
 import type { Instant } from '../lib/clock.ts';
 import type { Netstack } from '../netstack/endpoint.ts';
 import type { Credentials } from './credentials.ts';
+import { Devices } from './devices.ts';
 import { InetDatagramSocket } from './inet-dgram.ts';
 import type { SocketWorld } from './inet-socket.ts';
 import { InetStreamSocket } from './inet-stream.ts';
@@ -39,6 +40,8 @@ import { RouteNetlink } from './netlink/rtnetlink.ts';
 import type { Socket } from './socket.ts';
 
 export class SocketFactory {
+  /** Interfaces, for requests on sockets that are not made here. */
+  readonly devices: Devices;
   readonly #world: SocketWorld;
   readonly #netlink: NetlinkWorld;
 
@@ -51,9 +54,11 @@ export class SocketFactory {
     realtime: (at: Instant) => number = (at) => at,
     unsupported: (call: string, what: string, errno: string) => void = () => undefined,
   ) {
-    this.#world = { stack, realtime };
+    this.devices = new Devices(stack);
+    this.#world = { stack, devices: this.devices, realtime };
     this.#netlink = {
       stack,
+      devices: this.devices,
       ports: new NetlinkPorts(stack.random),
       kernel: new RouteNetlink(stack),
       unsupported: (what, errno) => unsupported('netlink', what, errno),

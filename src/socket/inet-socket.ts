@@ -7,6 +7,7 @@ import type { IpSettings, Netstack, TcpEndpoint, UdpEndpoint } from '../netstack
 import type { NetError } from '../netstack/net-error.ts';
 import type { Observer } from '../netstack/readiness.ts';
 import type { Credentials } from './credentials.ts';
+import type { Devices } from './devices.ts';
 import { errnoOf, resultOf } from './errors.ts';
 import { decodeBind, familyOf, InetName, type NameContext, needsScope, writeName } from './inet-name.ts';
 import { getOption, setOption } from './options/table.ts';
@@ -16,6 +17,7 @@ import { Socket } from './socket.ts';
 /** What sockets need of their surroundings. */
 export interface SocketWorld {
   readonly stack: Netstack;
+  readonly devices: Devices;
   /** CLOCK_REALTIME in microseconds at an instant of the stack's clock. */
   readonly realtime: (at: Instant) => number;
 }
@@ -49,6 +51,9 @@ export abstract class InetSocket extends Socket implements OptionTarget, NameCon
 
   get stack(): Netstack {
     return this.world.stack;
+  }
+  override get devices(): Devices {
+    return this.world.devices;
   }
   get settings(): IpSettings {
     return this.endpoint.settings;

@@ -8,6 +8,7 @@
  */
 import type { Committable } from './committable.ts';
 import type { Credentials } from './credentials.ts';
+import type { Devices } from './devices.ts';
 import { OpenFile } from './file.ts';
 import type { Message } from './message.ts';
 
@@ -73,6 +74,10 @@ export abstract class Socket extends OpenFile implements Committable {
   abstract setOption(level: number, option: number, value: Uint8Array, credentials: Credentials): number;
   /** Writes the value to `out` (its length is what the guest has room for); returns the octets written, or a negative errno. */
   abstract getOption(level: number, option: number, out: Uint8Array): number;
+  /** The interfaces that requests of netdevice(7) are about; undefined for a socket without a network. */
+  get devices(): Devices | undefined {
+    return undefined;
+  }
   /** FIONREAD, TIOCOUTQ, ...: the int result, or a negative errno; -ENOTTY for what it does not know. */
   abstract ioctl(request: number): number;
 }

@@ -8,6 +8,7 @@ import './bodies/datagram-parts.ts';
 import './bodies/descriptors.ts';
 import './bodies/ending.ts';
 import './bodies/epoll.ts';
+import './bodies/ioctl.ts';
 import './bodies/message.ts';
 import './bodies/netlink.ts';
 import './bodies/option-sweep.ts';

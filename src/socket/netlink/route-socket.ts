@@ -25,6 +25,7 @@ import { u16 } from '../../abi/struct.ts';
 import type { IpSettings, Netstack } from '../../netstack/endpoint.ts';
 import type { Committable } from '../committable.ts';
 import type { Credentials } from '../credentials.ts';
+import type { Devices } from '../devices.ts';
 import type { Message } from '../message.ts';
 import { OptionState, type OptionTarget } from '../options/target.ts';
 import { Socket } from '../socket.ts';
@@ -36,6 +37,7 @@ import type { RouteNetlink } from './rtnetlink.ts';
 /** What netlink sockets of one network share. */
 export interface NetlinkWorld {
   readonly stack: Netstack;
+  readonly devices: Devices;
   readonly ports: NetlinkPorts;
   readonly kernel: RouteNetlink;
   readonly unsupported: (what: string, errno: string) => void;
@@ -116,6 +118,9 @@ export class NetlinkSocket extends Socket implements OptionTarget, NetlinkPort, 
 
   get stack(): Netstack {
     return this.#world.stack;
+  }
+  override get devices(): Devices {
+    return this.#world.devices;
   }
   get capAck(): boolean {
     return this.#netlink.capAck;

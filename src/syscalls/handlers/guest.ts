@@ -12,15 +12,18 @@ import type { CallContext } from '../task.ts';
 /** access_ok(): false for ranges that no user mapping can cover. Says nothing about what is mapped. */
 export const accessOk = (ctx: CallContext, addr: number, len: number): boolean => addr + len <= ctx.userEnd;
 
+/** What copies need of a call. */
+type MemoryContext = Pick<CallContext, 'memory'>;
+
 /** copy_from_user of `len` octets into `dst` (whose beginning is used). */
-export const copyIn = (ctx: CallContext, addr: number, dst: Uint8Array, len: number): number =>
+export const copyIn = (ctx: MemoryContext, addr: number, dst: Uint8Array, len: number): number =>
   ctx.memory.read(addr, dst, 0, len) === len ? 0 : -Errno.EFAULT;
-export const copyOut = (ctx: CallContext, addr: number, src: Uint8Array, len: number): number =>
+export const copyOut = (ctx: MemoryContext, addr: number, src: Uint8Array, len: number): number =>
   ctx.memory.write(addr, src, 0, len) === len ? 0 : -Errno.EFAULT;
 
 const WORD = new Uint8Array(8);
 /** put_user of an int. */
-export function putInt(ctx: CallContext, addr: number, value: number): number {
+export function putInt(ctx: MemoryContext, addr: number, value: number): number {
   i32.put(WORD, 0, value);
   return copyOut(ctx, addr, WORD, 4);
 }

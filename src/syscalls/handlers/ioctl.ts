@@ -9,6 +9,7 @@ import { ioctlName } from '../names.ts';
 import type { CallContext } from '../task.ts';
 import { descriptorTable } from './descriptors.ts';
 import { copyIn, putInt } from './guest.ts';
+import { deviceIoctl } from './ioctl-devices.ts';
 
 export function ioctl(ctx: CallContext, fd: number, request: number, argument: number): number {
   const file = ctx.file(fd);
@@ -39,8 +40,14 @@ function socketIoctl(ctx: CallContext, file: OpenFile, request: number, argument
   // An epoll object knows requests of its own only (fs/eventpoll.c, since Linux 6.9).
   if (!(file instanceof Socket)) return -Errno.EINVAL;
   const result = file.ioctl(request);
-  if (result === -Errno.ENOTTY) return refuse(ctx, request);
+  if (result === -Errno.ENOTTY) return deviceRequest(ctx, file, request, argument);
   return result < 0 ? result : putInt(ctx, argument, result);
+}
+
+function deviceRequest(ctx: CallContext, file: Socket, request: number, argument: number): number {
+  const { devices, domain } = file;
+  const result = devices === undefined ? -Errno.ENOTTY : deviceIoctl(ctx, devices, domain, request, argument);
+  return result === -Errno.ENOTTY ? refuse(ctx, request) : result;
 }
 
 function refuse(ctx: CallContext, request: number): number {

@@ -1,0 +1,50 @@
+/** The requests of netdevice(7): struct ifreq and struct ifconf on their way between the guest and the facts (net/socket.c sock_do_ioctl, net/core/dev_ioctl.c dev_ifconf). */
+import { Errno } from '../../abi/errno.ts';
+import { isSocketRequest, SIOCETHTOOL, SIOCGIFCONF } from '../../abi/ioctl.ts';
+import { ifconf, ifreq } from '../../abi/netlink.ts';
+import { u64 } from '../../abi/struct.ts';
+import { changesDevices, type Devices } from '../../socket/devices.ts';
+import { ioctlName } from '../names.ts';
+import type { CallContext } from '../task.ts';
+import { copyIn, copyOut, putInt } from './guest.ts';
+
+/** What of a call is needed here; a socket that is the kernel's own has one too, when its guest asks it for interfaces. */
+export type DeviceContext = Pick<CallContext, 'memory' | 'scratch' | 'unsupported'>;
+
+/** Answers `request` with its argument at `argument` for a socket of `domain`; -ENOTTY for what is none of these. */
+export function deviceIoctl(
+  ctx: DeviceContext,
+  devices: Devices,
+  domain: number,
+  request: number,
+  argument: number,
+): number {
+  if (!isSocketRequest(request)) return -Errno.ENOTTY;
+  if (request === SIOCGIFCONF) return listInterfaces(ctx, devices, argument);
+  const buffer = ctx.scratch.subarray(0, ifreq.size);
+  if (copyIn(ctx, argument, buffer, ifreq.size) !== 0) return -Errno.EFAULT;
+  if (request === SIOCETHTOOL) return ethtool(ctx, devices, buffer);
+  const result = devices.request(domain, request, buffer);
+  if (result === 0) return copyOut(ctx, argument, buffer, ifreq.size);
+  if (changesDevices(domain, request)) ctx.unsupported('ioctl', ioctlName(request), 'EPERM');
+  return result;
+}
+
+function ethtool(ctx: DeviceContext, devices: Devices, buffer: Uint8Array): number {
+  if (copyIn(ctx, u64.get(buffer, ifreq.offset.ifru), WORD, 4) !== 0) return -Errno.EFAULT;
+  const result = devices.ethtool(buffer);
+  if (result === -Errno.EOPNOTSUPP) ctx.unsupported('ioctl', 'SIOCETHTOOL', 'EOPNOTSUPP');
+  return result;
+}
+const WORD = new Uint8Array(4);
+
+/** As many entries as there is room for; without a buffer, how much room all of them take. */
+function listInterfaces(ctx: DeviceContext, devices: Devices, at: number): number {
+  if (copyIn(ctx, at, ctx.scratch, ifconf.size) !== 0) return -Errno.EFAULT;
+  const { len, buf } = ifconf.decode(ctx.scratch);
+  const all = devices.list();
+  const room = buf === 0 ? all.length : Math.max(len - (len % ifreq.size), 0);
+  const length = Math.min(all.length, room);
+  if (buf !== 0 && length > 0 && copyOut(ctx, buf, all, length) !== 0) return -Errno.EFAULT;
+  return putInt(ctx, at + ifconf.offset.len, length);
+}
