@@ -1,4 +1,5 @@
 /** What every file of the repository must not contain, and that what the documents point at exists. */
+import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import test from 'ava';
@@ -80,4 +81,24 @@ test('npm scripts named in the documents exist', (t) => {
   for (const path of documents)
     for (const [, plain, run] of read(path).matchAll(/\bnpm (?:(start|test)|run (?:-s )?([\w-]+))\b/g))
       t.true(Object.hasOwn(scripts, plain ?? run ?? ''), `${path}: npm ${plain ?? `run ${run}`}`);
+});
+
+const help = (command: string): string =>
+  execFileSync(process.execPath, [join(root, 'build/src/cli/main.js'), command, '--help'], { encoding: 'utf8' });
+
+test('commands and options named in the documents are in the help of the command line', (t) => {
+  const helps = new Map<string, string>();
+  const seen: string[] = [];
+  for (const path of documents)
+    for (const [, command = '', options = ''] of read(path).matchAll(
+      /(?:sandsock|main\.js) (run|doctor)\b((?: +--[a-z][\w=./-]*(?: \d+)?)*)/g,
+    )) {
+      const text = helps.get(command) ?? help(command);
+      helps.set(command, text);
+      for (const [option = ''] of options.matchAll(/--[a-z-]+/g)) {
+        t.true(text.includes(option) || option === '--help', `${path}: sandsock ${command} ${option}`);
+        seen.push(option);
+      }
+    }
+  t.true(seen.includes('--host-port'), 'README shows options');
 });
