@@ -90,6 +90,9 @@ const machine = (): string => {
   return `${cpus().length} CPUs (${cpus()[0]?.model ?? 'unknown'}), Linux ${release()}, Node ${process.version}, congestion control of the host ${control}`;
 };
 
+/** To `digits` significant digits, never with an exponent. */
+const figure = (value: number, digits: number): string => String(Number(value.toPrecision(digits)));
+
 function print(results: ReadonlyMap<Row, Summary>, plan: Plan): void {
   const table = new Table({
     head: ['', 'unit', 'native', 'sandbox', 'ratio', 'least to greatest'],
@@ -99,10 +102,10 @@ function print(results: ReadonlyMap<Row, Summary>, plan: Plan): void {
     table.push([
       title,
       unit,
-      native.toPrecision(3),
-      sandbox.toPrecision(3),
-      ratio.toPrecision(2),
-      `${least.toPrecision(2)} to ${greatest.toPrecision(2)}`,
+      figure(native, 3),
+      figure(sandbox, 3),
+      figure(ratio, 2),
+      `${figure(least, 2)} to ${figure(greatest, 2)}`,
     ]);
   process.stdout.write(`${table.toString()}\n${machine()}; medians of ${plan.runs} interleaved pairs\n`);
 }
