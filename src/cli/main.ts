@@ -18,6 +18,7 @@ const RUN_EXAMPLES = `
 Examples:
   sandsock run -- curl https://example.org/
   sandsock run --host-port 8000 -- curl http://host.internal:8000/
+  sandsock run -p 8080:80 -p 127.0.0.1:5353:53/udp -- ./server
   sandsock run --strace=calls.txt --json -- python3 app.py
   sandsock run -- sh -c 'exit 7'; echo $?
 
@@ -51,6 +52,12 @@ function commandLine(): Command {
     .option(
       '--host-port <port>',
       "open this port of the host's loopback at 10.0.2.2 and host.internal; repeatable",
+      collect,
+      [],
+    )
+    .option(
+      '-p, --publish <[addr:]host:guest[/udp]>',
+      "open a port of the host that leads to one of the guest's, on all addresses of the host unless one is named; repeatable",
       collect,
       [],
     )

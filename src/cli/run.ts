@@ -30,6 +30,7 @@ function gatewayOptions(config: RunConfig): NonNullable<SentryOptions['gateway']
   const upstream = nameserversOf(RESOLVED_CONF);
   return {
     hostPorts: config.hostPort,
+    published: config.publish,
     nameservers: named.length > 0 ? named : upstream,
     guestNameservers: named,
   };

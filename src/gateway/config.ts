@@ -18,6 +18,16 @@ const hostName = z
   .max(253)
   .regex(/^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/i, { error: 'is not a host name' });
 
+/** A port of the host whose connections or datagrams go to a port of the guest. */
+const publishedSchema = z.strictObject({
+  protocol: z.enum(['tcp', 'udp']).default('tcp'),
+  /** Address of the host; all of its addresses, of both families, unless said. */
+  hostAddress: ipText.optional(),
+  hostPort: port,
+  guestPort: port,
+});
+export type PublishedPort = z.input<typeof publishedSchema>;
+
 const configSchema = z.strictObject({
   guest4: ip4Text.default('10.0.2.15'),
   gateway4: ip4Text.default('10.0.2.2'),
@@ -34,6 +44,7 @@ const configSchema = z.strictObject({
   mtu: range(1280, 65_520).default(65_520),
   /** Ports of the host's loopback that are open to the guest at the gateway's addresses. */
   hostPorts: z.array(port).max(1024).default([]),
+  published: z.array(publishedSchema).max(256).default([]),
   /** Name that stands for the gateway's addresses. */
   hostName: hostName.default('host.internal'),
   /** The host's resolvers, asked in turn. */

@@ -14,6 +14,8 @@ const PENDING_LIMIT = 1024;
 /** What both kinds of flow have in common; addresses as the guest sees them. */
 export interface FlowIdentity {
   readonly protocol: FlowProtocol;
+  /** Whether the guest opened it, or a client of the host's through a published port. */
+  readonly origin: 'guest' | 'published';
   readonly guestAddress: IpAddress;
   readonly guestPort: number;
   readonly remoteAddress: IpAddress;
@@ -94,12 +96,13 @@ export class FlowLog {
   }
 
   opened(flow: LoggedFlow): void {
-    this.#control.send({ type: 'flow-opened', id: flow.id, ...ends(flow), owner: flow.owner });
+    this.#control.send({ type: 'flow-opened', id: flow.id, origin: flow.origin, ...ends(flow), owner: flow.owner });
   }
   closed(flow: LoggedFlow, reason: string): void {
     this.#control.send({
       type: 'flow-closed',
       id: flow.id,
+      origin: flow.origin,
       ...ends(flow),
       owner: flow.owner,
       octets: { fromGuest: flow.octetsFromGuest, toGuest: flow.octetsToGuest },

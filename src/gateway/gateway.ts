@@ -17,8 +17,10 @@ import { FrameWriter } from './frames.ts';
 import type { Host } from './host.ts';
 import { ErrorWriter } from './icmp.ts';
 import { FrameReader } from './input.ts';
-import type { Counters, MessageToGateway } from './messages.ts';
+import type { Counters, Listener, MessageToGateway } from './messages.ts';
 import { NeighborService } from './neighbor.ts';
+import { PublishedTcp } from './published-tcp.ts';
+import { PublishedUdp } from './published-udp.ts';
 import { Reachability } from './reach.ts';
 import { LINK_HIGH } from './tcp/send.ts';
 import { TcpTranslator } from './tcp/translator.ts';
@@ -38,6 +40,8 @@ export interface GatewayOptions {
   readonly clock: SteppedClock;
   readonly random: Random;
   readonly control: ControlChannel;
+  /** Bound sockets of published ports, the gateway's from now on. */
+  readonly listeners?: readonly Listener[];
   /** Whether TCP sockets support SO_PEEK_OFF here. */
   readonly hasPeekOffset: boolean;
 }
@@ -55,6 +59,8 @@ export class Gateway implements LinkReceiver {
   readonly #pool: PacketPool;
   readonly #input: FrameReader;
   readonly #control: ControlChannel;
+  readonly #publishedTcp: PublishedTcp;
+  readonly #publishedUdp: PublishedUdp;
 
   /** @throws ConfigError for what this kernel lacks. */
   constructor(options: GatewayOptions) {
@@ -80,6 +86,15 @@ export class Gateway implements LinkReceiver {
     this.tcp = new TcpTranslator({ ...parts, peek });
     this.dns = new DnsProxy(parts);
     this.udp = new UdpFlows({ ...parts, nameServer: this.dns });
+    const listeners = options.listeners ?? [];
+    this.#publishedTcp = new PublishedTcp(
+      { ...parts, tcp: this.tcp },
+      listeners.filter(({ protocol }) => protocol === 'tcp'),
+    );
+    this.#publishedUdp = new PublishedUdp(
+      { ...parts, udp: this.udp },
+      listeners.filter(({ protocol }) => protocol === 'udp'),
+    );
     const neighbors = new NeighborService(frames, counters, reach, settings);
     this.#input = new FrameReader({ ...parts, neighbors, tcp: this.tcp, udp: this.udp });
     link.attach(this, pool);
@@ -92,6 +107,8 @@ export class Gateway implements LinkReceiver {
   linkClosed(reason: string): void {
     if (this.closed !== undefined) return;
     this.closed = reason;
+    this.#publishedTcp.shutdown();
+    this.#publishedUdp.shutdown();
     this.tcp.shutdown();
     this.udp.shutdown();
     this.dns.shutdown();
@@ -133,8 +150,12 @@ export class Gateway implements LinkReceiver {
       return this.isLingering ? this.#clock.next() : undefined;
     }
     // With the link full, flows wait for it to drain, which is an event of the driver's.
-    let more = this.tcp.flush();
-    if (this.#link.queued < LINK_HIGH) more = this.udp.flush() || more;
+    let more = this.#publishedTcp.flush();
+    more = this.tcp.flush() || more;
+    if (this.#link.queued < LINK_HIGH) {
+      more = this.udp.flush() || more;
+      more = this.#publishedUdp.flush() || more;
+    }
     return more ? this.#clock.now() : this.#clock.next();
   }
 }

@@ -1,7 +1,22 @@
 /** The machine as the gateway sees it: sockets, and who is told of their events. `src/host` implements it; a test may stand in. */
 import type { IpAddress } from '../netstack/address.ts';
 
-/** The calls of `src/host/socket.ffi.ts`; octets, or -errno. Addresses are native (`addressOf`). */
+/** Who sent something, and the address of ours that it was sent to: words of addresses, IPv4 mapped. Filled by `accept` and `receiveFrom`. */
+export interface PeerName {
+  peer0: number;
+  peer1: number;
+  peer2: number;
+  peer3: number;
+  peerPort: number;
+  /** Interface of a link-local peer. */
+  scope: number;
+  local0: number;
+  local1: number;
+  local2: number;
+  local3: number;
+}
+
+/** The calls of `src/host/socket.ffi.ts` and `src/host/listener.ffi.ts`; octets, or -errno. Addresses are native (`addressOf`). */
 export interface HostSockets {
   openSocket(family: number, type: number): number;
   prepareStream(fd: number, notSentLowat: number): void;
@@ -14,6 +29,12 @@ export interface HostSockets {
   setPeekOffset(fd: number, offset: number): number;
   closeSocket(fd: number): void;
   closeWithReset(fd: number): void;
+  /** A descriptor, whose peer is in `name`. */
+  accept(fd: number, name: PeerName): number;
+  /** A datagram with its sender and its destination. */
+  receiveFrom(fd: number, address: number, len: number, name: PeerName): number;
+  /** A datagram from `name`'s local address to its peer. */
+  sendTo(fd: number, address: number, len: number, name: PeerName): number;
 }
 
 /** Who owns a descriptor that is waited for. */
@@ -53,6 +74,7 @@ export const Errno = {
   EPIPE: 32,
   EMSGSIZE: 90,
   EAFNOSUPPORT: 97,
+  EADDRINUSE: 98,
   EADDRNOTAVAIL: 99,
   ENETDOWN: 100,
   ENETUNREACH: 101,

@@ -1,5 +1,5 @@
 /** The gateway as a library: the module, its configuration and the process that runs it. */
-export { type CompleteConfig, ConfigError, type GatewayConfig, parseConfig } from './config.ts';
+export { type CompleteConfig, ConfigError, type GatewayConfig, type PublishedPort, parseConfig } from './config.ts';
 export {
   type GatewayControl,
   gatewayControl,
@@ -10,7 +10,8 @@ export {
 } from './control.ts';
 export type { ControlChannel } from './flow-log.ts';
 export { Gateway, type GatewayOptions, type SteppedClock } from './gateway.ts';
-export type { Host, HostSockets, Poller, Watched } from './host.ts';
+export type { Host, HostSockets, PeerName, Poller, Watched } from './host.ts';
+export { closeListeners, openListeners, PublishError } from './listeners.ts';
 export type {
   Counters,
   FlowClosed,
@@ -18,6 +19,7 @@ export type {
   FlowOpened,
   FlowOwner,
   FlowRefused,
+  Listener,
   MessageFromGateway,
   MessageToGateway,
 } from './messages.ts';

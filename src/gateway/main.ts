@@ -1,6 +1,6 @@
 /**
  * The gateway's process. Descriptor 3 is the link: a SEQPACKET socket that carries Ethernet frames behind a virtio_net_hdr. Descriptor 4 is the control
- * channel, whose first message is the configuration. The process ends when either closes: with its sentry, however that dies.
+ * channel, whose first message is the configuration; behind it stand the sockets of published ports. The process ends when either closes: with its sentry, however that dies.
  */
 import { dieWithParent, serve } from './process.ts';
 

@@ -32,7 +32,18 @@ const flowSchema = z.strictObject({
   remote: endpoint,
   ...owner,
 });
-const configMessage = z.strictObject({ type: z.literal('config'), config: z.unknown() });
+/** A socket that the gateway's process was given: bound, and listening if it is a stream's. */
+const listenerSchema = z.strictObject({
+  fd: z.int().min(0),
+  protocol,
+  guestPort: z.int().min(1).max(65_535),
+  isV4: z.boolean(),
+});
+const configMessage = z.strictObject({
+  type: z.literal('config'),
+  config: z.unknown(),
+  listeners: z.array(listenerSchema).max(512).default([]),
+});
 const statsRequest = z.strictObject({ type: z.literal('stats') });
 const toGateway = z.discriminatedUnion('type', [configMessage, flowSchema, statsRequest]);
 
@@ -60,6 +71,8 @@ const countersSchema = z.strictObject({
 const flowRecord = {
   id: z.int(),
   protocol,
+  /** Whether the guest opened it, or a client of the host's through a published port. */
+  origin: z.enum(['guest', 'published']),
   local: endpoint,
   remote: endpoint,
   owner: z.strictObject(owner).optional(),
@@ -91,6 +104,7 @@ const fromGateway = z.discriminatedUnion('type', [
   countersSchema,
 ]);
 
+export type Listener = z.infer<typeof listenerSchema>;
 export type FlowMetadata = z.infer<typeof flowSchema>;
 export type FlowOwner = Omit<FlowMetadata, 'type' | 'protocol' | 'local' | 'remote'>;
 export type MessageToGateway = z.infer<typeof toGateway>;

@@ -8,6 +8,7 @@ import { HostRandom, monotonic } from '../host/clock.ts';
 import { EventPoller } from '../host/event-poller.ts';
 import { SocketFrameIo } from '../host/fd-frame-io.ffi.ts';
 import { addressOf } from '../host/libc.ffi.ts';
+import { accept, receiveFrom, sendTo } from '../host/listener.ffi.ts';
 import { MessageSocket } from '../host/message-socket.ts';
 import * as sockets from '../host/socket.ffi.ts';
 import { type Instant, TimerHeap } from '../lib/clock.ts';
@@ -19,6 +20,8 @@ import { type GatewayControl, gatewayControl } from './control.ts';
 import { Gateway } from './gateway.ts';
 import { Event, type Host, type HostSockets, type Watched } from './host.ts';
 import { MESSAGE_LIMIT, type MessageToGateway } from './messages.ts';
+
+type ConfigMessage = Extract<MessageToGateway, { type: 'config' }>;
 
 /** Documentation addresses (RFC 5737, RFC 3849): nobody has them. */
 const FOREIGN = [IpAddress.of('192.0.2.1'), IpAddress.of('2001:db8::1')];
@@ -44,6 +47,9 @@ const hostSockets: HostSockets = {
   setPeekOffset: sockets.setPeekOffset,
   closeSocket: sockets.closeSocket,
   closeWithReset: sockets.closeWithReset,
+  accept,
+  receiveFrom,
+  sendTo,
 };
 
 /** @param poller whose events the caller waits for and dispatches. */
@@ -73,12 +79,16 @@ function waitFor(next: Instant | undefined): number {
 }
 
 /** Reads the configuration, the first message; what comes with it is kept. Undefined when the other side is gone. */
-function awaitConfig(control: GatewayControl, poller: EventPoller, early: MessageToGateway[]): unknown {
+function awaitConfig(
+  control: GatewayControl,
+  poller: EventPoller,
+  early: MessageToGateway[],
+): ConfigMessage | undefined {
   control.receiver = (message) => early.push(message);
   for (;;) {
     while (control.poll());
     const first = early.shift();
-    if (first?.type === 'config') return first.config;
+    if (first?.type === 'config') return first;
     if (first !== undefined) throw new ConfigError(`the first message must be the configuration, not "${first.type}"`);
     if (control.malformed > 0) throw new ConfigError('the first message is not a configuration');
     if (control.closed) return undefined;
@@ -93,9 +103,8 @@ export function serve(linkFd: number, controlFd: number): void {
   const controlReady = new Ready();
   poller.watch(controlFd, controlReady);
   const early: MessageToGateway[] = [];
-  let given: unknown;
   try {
-    given = awaitConfig(control, poller, early);
+    const given = awaitConfig(control, poller, early);
     if (given === undefined) return;
     const gateway = assemble(given, linkFd, poller, control);
     gateway.run(early, controlReady);
@@ -105,8 +114,8 @@ export function serve(linkFd: number, controlFd: number): void {
   }
 }
 
-function assemble(given: unknown, linkFd: number, poller: EventPoller, control: GatewayControl): Loop {
-  const config = parseConfig(given);
+function assemble(given: ConfigMessage, linkFd: number, poller: EventPoller, control: GatewayControl): Loop {
+  const config = parseConfig(given.config);
   const pool = new PacketPool();
   const link = new FramedLink({
     io: new SocketFrameIo(linkFd, pool),
@@ -122,6 +131,7 @@ function assemble(given: unknown, linkFd: number, poller: EventPoller, control: 
     clock: new TimerHeap(monotonic()),
     random: new HostRandom(),
     control,
+    listeners: given.listeners,
     hasPeekOffset: hasPeekOffset(),
   });
   const linkReady = new Ready();

@@ -76,6 +76,15 @@ export class Reachability {
     return [s.gateway4, s.gateway6, s.dns4, s.dns6].some((own) => own.equals(address));
   }
 
+  /**
+   * How a client of the host's shows to the guest: as itself, unless that is an address that the guest could not answer (loopback and link-local ones, those of
+   * the link's own subnet): then as the gateway.
+   */
+  clientAs(peer: IpAddress): IpAddress {
+    if (!this.isOwn(peer) && this.#ruleAgainst(peer) === undefined) return peer;
+    return peer.isV4 ? this.#settings.gateway4 : this.#settings.gateway6;
+  }
+
   /** @param destination in the form it had in the packet: an IPv6 packet's IPv4-mapped address never gets here. */
   resolve(destination: IpAddress, port: number): Reach {
     if (port === DNS_PORT && this.#nameServers.some((server) => server.equals(destination))) {

@@ -9,10 +9,15 @@ import { close } from '../host/libc.ffi.ts';
 import { MessageSocket } from '../host/message-socket.ts';
 import { type CompleteConfig, type GatewayConfig, parseConfig } from './config.ts';
 import { type SentryControl, sentryControl } from './control.ts';
+import { closeListeners, openListeners } from './listeners.ts';
 import { MESSAGE_LIMIT } from './messages.ts';
 
-export type { CompleteConfig, GatewayConfig } from './config.ts';
+export type { CompleteConfig, GatewayConfig, PublishedPort } from './config.ts';
+export { PublishError } from './listeners.ts';
 export type { Counters, FlowMetadata, MessageFromGateway } from './messages.ts';
+
+/** Behind the three standard ones, the link and the control channel. */
+const FIRST_LISTENER = 5;
 
 export interface GatewayExit {
   readonly code: number | null;
@@ -38,15 +43,16 @@ export class GatewayStartError extends Error {
 
 /**
  * The link may be used at once: frames wait in it until the gateway is up. `{ type: 'ready' }` on the control channel tells when it is.
- * @throws ConfigError, GatewayStartError, HostError
+ * @throws ConfigError, PublishError, GatewayStartError, HostError
  */
 export function spawnGateway(config: GatewayConfig): GatewayProcess {
   const complete = parseConfig(config);
+  const listeners = openListeners(complete.published);
   const link = seqpacketPair();
   const channel = seqpacketPair();
   const main = fileURLToPath(new URL('./main.js', import.meta.url));
   const child = spawn(process.execPath, [main], {
-    stdio: ['ignore', 'ignore', 'inherit', link.fds[1], channel.fds[1]],
+    stdio: ['ignore', 'ignore', 'inherit', link.fds[1], channel.fds[1], ...listeners.map(({ fd }) => fd)],
     detached: true,
   });
   const exited = new Promise<GatewayExit>((resolve, reject) => {
@@ -57,6 +63,7 @@ export function spawnGateway(config: GatewayConfig): GatewayProcess {
   });
   close(link.fds[1]);
   close(channel.fds[1]);
+  closeListeners(listeners);
   if (child.pid === undefined) {
     // The promise carries the reason; here it is only kept from counting as unhandled.
     exited.catch(() => undefined);
@@ -65,6 +72,8 @@ export function spawnGateway(config: GatewayConfig): GatewayProcess {
     throw new GatewayStartError(`the gateway process could not be started: is ${process.execPath} executable?`);
   }
   const control = sentryControl(new MessageSocket(channel.fds[0], MESSAGE_LIMIT));
-  control.send({ type: 'config', config: complete });
+  // The child's descriptors stand in the order of `stdio`.
+  const inherited = listeners.map((listener, i) => ({ ...listener, fd: FIRST_LISTENER + i }));
+  control.send({ type: 'config', config: complete, listeners: inherited });
   return { pid: child.pid, config: complete, linkFd: link.fds[0], controlFd: channel.fds[0], control, exited };
 }

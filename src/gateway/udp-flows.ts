@@ -27,12 +27,14 @@ const STREAM_IDLE = seconds(180);
 const ONE_SHOT_IDLE = seconds(30);
 const SWEEP = seconds(5);
 /** Datagrams of one socket a turn; the rest is read in the next. */
-const BURST = 64;
+export const BURST = 64;
 /** Largest payload of either family, read here first, since its size is known only then. */
-const SCRATCH_OCTETS = 65_536;
+export const SCRATCH_OCTETS = 65_536;
+const NO_DESCRIPTOR = -1;
 
-class UdpFlow implements LoggedFlow, Watched {
+export class UdpFlow implements LoggedFlow, Watched {
   readonly protocol = 'udp';
+  readonly origin: 'guest' | 'published';
   readonly id: number;
   readonly owner: FlowOwner | undefined;
   readonly guestAddress: IpAddress;
@@ -41,6 +43,8 @@ class UdpFlow implements LoggedFlow, Watched {
   readonly remotePort: number;
   readonly fd: number;
   readonly addressTerm: number;
+  /** The published port whose socket the flow shares with others; it has none of its own then. */
+  readonly via: SharedSocket | undefined;
   readonly #flows: UdpFlows;
   octetsFromGuest = 0;
   octetsToGuest = 0;
@@ -56,9 +60,18 @@ class UdpFlow implements LoggedFlow, Watched {
   older: UdpFlow | undefined = undefined;
   newer: UdpFlow | undefined = undefined;
 
-  constructor(flows: UdpFlows, identity: FlowIdentity, id: number, owner: FlowOwner | undefined, fd: number) {
+  constructor(
+    flows: UdpFlows,
+    identity: FlowIdentity,
+    id: number,
+    owner: FlowOwner | undefined,
+    fd: number,
+    via?: SharedSocket,
+  ) {
     this.#flows = flows;
     this.id = id;
+    this.via = via;
+    this.origin = identity.origin;
     this.owner = owner;
     this.guestAddress = identity.guestAddress;
     this.guestPort = identity.guestPort;
@@ -74,6 +87,13 @@ class UdpFlow implements LoggedFlow, Watched {
   get idleLimit(): number {
     return this.datagramsFromGuest > 1 && this.datagramsToGuest > 1 ? STREAM_IDLE : ONE_SHOT_IDLE;
   }
+}
+
+/** How a flow without a socket of its own sends and ends. */
+export interface SharedSocket {
+  /** Octets, or -errno. */
+  send(address: number, len: number): number;
+  closed(flow: UdpFlow): void;
 }
 
 export interface UdpParts {
@@ -144,6 +164,7 @@ export class UdpFlows {
     const { log, reach, errors, counters, host, nameServer } = this.#parts;
     const identity: FlowIdentity = {
       protocol: 'udp',
+      origin: 'guest',
       guestAddress: new IpAddress(packet.src0, packet.src1, packet.src2, packet.src3),
       guestPort: wire.sourcePort(packet.bytes, packet.at),
       remoteAddress: new IpAddress(packet.dst0, packet.dst1, packet.dst2, packet.dst3),
@@ -161,10 +182,7 @@ export class UdpFlows {
       if (error !== undefined) errors.unreachable(packet, error);
       return undefined;
     }
-    if (this.#table.size >= this.#table.limit && this.#oldest !== undefined) {
-      counters.event('udp-evictions');
-      this.#close(this.#oldest, 'evicted');
-    }
+    this.#makeRoom();
     const fd = host.sockets.openSocket(target.host.isV4 ? Sock.Inet : Sock.Inet6, Sock.Datagram);
     if (fd < 0) {
       if (fd === -Errno.EAFNOSUPPORT) errors.unreachable(packet, 'net');
@@ -181,11 +199,25 @@ export class UdpFlows {
     }
     return this.#insert(new UdpFlow(this, identity, log.nextId(), log.takeOwner(identity), fd));
   }
+  #makeRoom(): void {
+    if (this.#table.size < this.#table.limit || this.#oldest === undefined) return;
+    this.#parts.counters.event('udp-evictions');
+    this.#close(this.#oldest, 'evicted');
+  }
+  isTaken(guest: IpAddress, guestPort: number, remote: IpAddress, remotePort: number): boolean {
+    return this.#table.get(guest, guestPort, remote, remotePort) !== undefined;
+  }
+  /** A client of the host's at a published port. */
+  openShared(identity: FlowIdentity, via: SharedSocket): UdpFlow {
+    this.#makeRoom();
+    this.#parts.counters.event('udp-published');
+    return this.#insert(new UdpFlow(this, identity, this.#parts.log.nextId(), undefined, NO_DESCRIPTOR, via));
+  }
   #insert(flow: UdpFlow): UdpFlow {
     const { counters, host, log, clock } = this.#parts;
     this.#table.insert(flow.guestAddress, flow.guestPort, flow.remoteAddress, flow.remotePort, flow);
     this.#append(flow);
-    host.poller.watch(flow.fd, flow);
+    if (flow.via === undefined) host.poller.watch(flow.fd, flow);
     if (!this.#sweep.armed) this.#sweep.set(clock.in(SWEEP));
     counters.udpFlows++;
     counters.udpOpen++;
@@ -196,6 +228,11 @@ export class UdpFlows {
   #send(flow: UdpFlow, payloadAt: number, len: number): void {
     const { host, counters } = this.#parts;
     flow.lastLen = len;
+    if (flow.via !== undefined) {
+      const sent = flow.via.send(this.#slab + payloadAt, len);
+      if (sent < 0) counters.drop(sent === -Errno.EAGAIN ? 'udp-host-full' : 'udp-host-error');
+      return;
+    }
     let n = host.sockets.send(flow.fd, this.#slab + payloadAt, len);
     if (n < 0 && errorKind(-n) !== undefined) {
       // The error of an earlier datagram, reported instead of sending this one.
@@ -241,7 +278,7 @@ export class UdpFlows {
   }
   /** False when the burst ended before the socket was empty. */
   #read(flow: UdpFlow): boolean {
-    const { host, counters, frames } = this.#parts;
+    const { host } = this.#parts;
     for (let i = 0; i < BURST; i++) {
       if (flow.closed) return true;
       const n = host.sockets.receive(flow.fd, this.#scratchAddress, SCRATCH_OCTETS, 0);
@@ -251,19 +288,21 @@ export class UdpFlows {
         this.#tell(flow, -n);
         continue;
       }
-      flow.datagramsToGuest++;
-      flow.octetsToGuest += n;
-      const packet = frames.pool.alloc(n);
-      if (packet === undefined) {
-        counters.drop('no-buffer');
-        continue;
-      }
-      packet.bytes.set(this.#scratch.subarray(0, n), packet.at);
-      packet.end = packet.at + n;
-      frames.sendUdp(packet, flow.remoteAddress, flow.remotePort, flow.guestAddress, flow.guestPort, flow.addressTerm);
-      this.#touch(flow);
+      this.deliver(flow, this.#scratch, n);
     }
     return false;
+  }
+  /** The first `n` of `octets` go to the guest. */
+  deliver(flow: UdpFlow, octets: Uint8Array, n: number): void {
+    const { counters, frames } = this.#parts;
+    flow.datagramsToGuest++;
+    flow.octetsToGuest += n;
+    const packet = frames.pool.alloc(n);
+    if (packet === undefined) return counters.drop('no-buffer');
+    packet.bytes.set(octets.subarray(0, n), packet.at);
+    packet.end = packet.at + n;
+    frames.sendUdp(packet, flow.remoteAddress, flow.remotePort, flow.guestAddress, flow.guestPort, flow.addressTerm);
+    this.#touch(flow);
   }
 
   #touch(flow: UdpFlow): void {
@@ -303,8 +342,12 @@ export class UdpFlows {
     const { host, counters, log } = this.#parts;
     this.#unlink(flow);
     this.#table.delete(flow.guestAddress, flow.guestPort, flow.remoteAddress, flow.remotePort);
-    host.poller.forget(flow);
-    host.sockets.closeSocket(flow.fd);
+    if (flow.via === undefined) {
+      host.poller.forget(flow);
+      host.sockets.closeSocket(flow.fd);
+    } else {
+      flow.via.closed(flow);
+    }
     counters.udpOpen--;
     log.closed(flow, reason);
   }

@@ -50,7 +50,8 @@ export function arena(octets: number): { readonly address: number; readonly byte
   return { address, bytes: new Uint8Array(koffi.view(address, octets)) };
 }
 
-const cName = (code: number): string => {
+/** `EADDRINUSE` for 98. */
+export const errnoName = (code: number): string => {
   const entry = Object.entries(koffi.os.errno).find(([, value]) => value === code);
   return entry?.[0] ?? `errno ${code}`;
 };
@@ -62,10 +63,10 @@ export class HostError extends Error {
   readonly errno: number;
   readonly code: string;
   constructor(call: string, code: number, what: string) {
-    super(`${call} failed with ${cName(code)}: ${what}`);
+    super(`${call} failed with ${errnoName(code)}: ${what}`);
     this.call = call;
     this.errno = code;
-    this.code = cName(code);
+    this.code = errnoName(code);
   }
 }
 

@@ -70,22 +70,22 @@ const VALUE_AT = 64;
 const LENGTH_AT = 80;
 const words = new Int32Array(scratch.bytes.buffer);
 
-/** Writes a sockaddr_in or sockaddr_in6 into the scratch memory and returns its length. */
-function putName(address: IpAddress, port: number): number {
-  const b = scratch.bytes;
-  b.fill(0, NAME_AT, NAME_AT + 28);
-  b[NAME_AT] = address.isV4 ? AF_INET : AF_INET6;
-  b[NAME_AT + 2] = port >>> 8;
-  b[NAME_AT + 3] = port;
+/** Writes a sockaddr_in or sockaddr_in6 at `at` and returns its length. */
+export function writeName(b: Uint8Array, at: number, address: IpAddress, port: number): number {
+  b.fill(0, at, at + 28);
+  b[at] = address.isV4 ? AF_INET : AF_INET6;
+  b[at + 2] = port >>> 8;
+  b[at + 3] = port;
   if (address.isV4) {
-    address.write4(b, NAME_AT + 4);
+    address.write4(b, at + 4);
     return 16;
   }
-  address.write6(b, NAME_AT + 8);
+  address.write6(b, at + 8);
   return 28;
 }
+const putName = (address: IpAddress, port: number): number => writeName(scratch.bytes, NAME_AT, address, port);
 
-function setInt(fd: number, level: number, name: number, value: number): number {
+export function setInt(fd: number, level: number, name: number, value: number): number {
   words[VALUE_AT >> 2] = value;
   return cSetsockopt(fd, level, name, scratch.address + VALUE_AT, 4) < 0 ? -errno() : 0;
 }

@@ -7,6 +7,7 @@ export type RunErrorCode =
   | 'E_NOT_FOUND'
   | 'E_NOT_EXECUTABLE'
   | 'E_GATEWAY'
+  | 'E_PUBLISH'
   | 'E_CONFIG';
 
 export class RunError extends Error {

@@ -5,6 +5,7 @@ import {
   type GatewayConfig,
   type GatewayProcess,
   type MessageFromGateway,
+  PublishError,
   spawnGateway,
 } from '../gateway/spawn.ts';
 import { EPOLLIN, EPOLLOUT } from '../host/epoll.ffi.ts';
@@ -15,6 +16,7 @@ import { FramedLink } from '../netstack/link/framed.ts';
 import type { LinkCounters } from '../netstack/link/link.ts';
 import type { Stack } from '../netstack/stack.ts';
 import { AttributingLink } from './attribution.ts';
+import { RunError } from './errors.ts';
 import type { Loop } from './loop.ts';
 
 const DNS_PORT = 53;
@@ -22,6 +24,15 @@ const DNS_PORT = 53;
 const COUNTERS_TIMEOUT_MS = 3000;
 
 const macOf = (text: string): Uint8Array => Uint8Array.from(text.split(':'), (octet) => Number.parseInt(octet, 16));
+
+function spawn(config: GatewayConfig): GatewayProcess {
+  try {
+    return spawnGateway(config);
+  } catch (error) {
+    if (error instanceof PublishError) throw new RunError('E_PUBLISH', error.what, error.remedy, error);
+    throw error;
+  }
+}
 
 export class Uplink {
   readonly link: AttributingLink;
@@ -34,9 +45,9 @@ export class Uplink {
   #ready = false;
   #answered: ((counters: Counters) => void) | undefined = undefined;
 
-  /** @throws ConfigError, GatewayStartError, HostError */
+  /** @throws RunError, ConfigError, GatewayStartError, HostError */
   constructor(config: GatewayConfig, stack: Stack) {
-    this.#process = spawnGateway(config);
+    this.#process = spawn(config);
     const { linkFd, control } = this.#process;
     const { pool } = stack;
     this.#framed = new FramedLink({

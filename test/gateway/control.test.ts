@@ -33,6 +33,7 @@ const announcement = (port: number): FlowMetadata => ({
 
 const flow = (guestPort: number) => ({
   protocol: 'tcp' as const,
+  origin: 'guest' as const,
   guestAddress: IpAddress.of('10.0.2.15'),
   guestPort,
   remoteAddress: IpAddress.of('192.0.2.1'),

@@ -3,7 +3,7 @@ import test from 'ava';
 import * as fc from 'fast-check';
 import { ConfigError, parseConfig } from '../../src/gateway/config.ts';
 import { Gateway } from '../../src/gateway/gateway.ts';
-import { Errno, Event, type Host, type Watched } from '../../src/gateway/host.ts';
+import { Errno, Event, type Host, type PeerName, type Watched } from '../../src/gateway/host.ts';
 import { addressOf } from '../../src/host/libc.ffi.ts';
 import { instant, seconds, TimerHeap } from '../../src/lib/clock.ts';
 import { SeededRandom } from '../../src/lib/random.ts';
@@ -66,7 +66,31 @@ class ChanceHost implements Host {
     setPeekOffset: (): number => 0,
     closeSocket: (fd: number): void => this.#close(fd),
     closeWithReset: (fd: number): void => this.#close(fd),
+    accept: (_fd: number, name: PeerName): number => {
+      this.#name(name);
+      if (this.below(3) === 0) return this.#error();
+      this.open.add(++this.#lastFd);
+      return this.#lastFd;
+    },
+    receiveFrom: (_fd: number, _address: number, len: number, name: PeerName): number => {
+      this.#name(name);
+      return this.#octets(len);
+    },
+    sendTo: (_fd: number, _address: number, len: number): number => this.#octets(len),
   };
+  /** A descriptor that the gateway is given. */
+  listener(): number {
+    this.open.add(++this.#lastFd);
+    return this.#lastFd;
+  }
+  /** Few peers, so that they come again. */
+  #name(name: PeerName): void {
+    const isV4 = this.below(2) === 0;
+    name.peer0 = isV4 ? 0 : 0x2001_0db8;
+    name.peer2 = isV4 ? 0xffff : 0;
+    name.peer3 = isV4 ? 0x7f00_0001 + this.below(2) : this.below(3);
+    name.peerPort = 1 + this.below(40);
+  }
   #close(fd: number): void {
     if (!this.open.delete(fd)) throw new Error(`descriptor ${fd} is closed twice`);
   }
@@ -184,6 +208,12 @@ class Run {
       clock: this.clock,
       random: new SeededRandom(seed),
       control: { malformed: 0, lost: 0, poll: () => undefined, send: () => undefined },
+      listeners: [
+        { fd: this.host.listener(), protocol: 'tcp', guestPort: 80, isV4: true },
+        { fd: this.host.listener(), protocol: 'tcp', guestPort: 80, isV4: false },
+        { fd: this.host.listener(), protocol: 'udp', guestPort: 53, isV4: true },
+        { fd: this.host.listener(), protocol: 'udp', guestPort: 53, isV4: false },
+      ],
       hasPeekOffset: true,
     });
   }

@@ -30,6 +30,12 @@ export class Guest {
   tcp(address: IpAddress, port: number): GuestStream {
     return new GuestStream(this.stack.createTcp(address.family), address, port);
   }
+  listen(address: IpAddress, port: number): TcpEndpoint {
+    const endpoint = this.stack.createTcp(address.family);
+    const error = endpoint.bind(address, port) ?? endpoint.listen(64);
+    if (error !== undefined) throw new Error(error);
+    return endpoint;
+  }
   udp(address: IpAddress): UdpEndpoint {
     return this.stack.createUdp(address.family);
   }
@@ -51,10 +57,12 @@ export class GuestStream {
   #sent = 0;
   #endAfter = false;
 
-  constructor(endpoint: TcpEndpoint, address: IpAddress, port: number) {
+  /** Without an address, a connection that was accepted. */
+  constructor(endpoint: TcpEndpoint, address?: IpAddress, port = 0) {
     this.endpoint = endpoint;
     endpoint.settings.noDelay = true;
-    this.error = endpoint.connect(address, port);
+    if (address === undefined) this.connected = true;
+    else this.error = endpoint.connect(address, port);
   }
   send(octets: Uint8Array): void {
     const left = this.#toSend.subarray(this.#sent);

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { GatewayConfig } from '../../src/gateway/config.ts';
 import { parseConfig } from '../../src/gateway/config.ts';
 import { Gateway } from '../../src/gateway/gateway.ts';
+import { openListeners } from '../../src/gateway/listeners.ts';
 import type { MessageFromGateway } from '../../src/gateway/messages.ts';
 import { hasPeekOffset, localHost } from '../../src/gateway/process.ts';
 import { HostRandom, monotonic } from '../../src/host/clock.ts';
@@ -96,6 +97,7 @@ export class World {
       random: new HostRandom(),
       control: { malformed: 0, lost: 0, poll: () => undefined, send: (message) => this.messages.push(message) },
       hasPeekOffset: hasPeekOffset(),
+      listeners: openListeners(complete.published),
     });
   }
 

@@ -1,92 +1,21 @@
 /** The guest's real stack, the gateway and real host servers: octets compared, ends and resets in every order, both ways, both families. */
 import type net from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
-import type { GatewayConfig } from '../../src/gateway/config.ts';
-import { parseConfig } from '../../src/gateway/config.ts';
-import { Gateway } from '../../src/gateway/gateway.ts';
-import { hasPeekOffset, localHost } from '../../src/gateway/process.ts';
-import { HostRandom, monotonic } from '../../src/host/clock.ts';
-import { EventPoller } from '../../src/host/event-poller.ts';
-import { TimerHeap } from '../../src/lib/clock.ts';
 import { IpAddress } from '../../src/netstack/address.ts';
-import { FaultyLink } from '../../src/netstack/link/faults.ts';
-import { ALL_CAPABILITIES, LinkPair } from '../../src/netstack/link/pair.ts';
-import { PacketPool } from '../../src/netstack/packet.ts';
 import { ipv6Loopback } from '../support/needs.ts';
-import { Guest, type GuestStream } from './guest.ts';
+import type { GuestStream } from './guest.ts';
 import { closedPort, collect, pattern, tcpServer, udpServer } from './servers.ts';
 import { withSource } from './sources.ts';
-import { GATEWAY_MAC, GATEWAY4, GATEWAY6, GUEST_MAC, text } from './support.ts';
-
-class World {
-  readonly clock = new TimerHeap(monotonic());
-  readonly pool = new PacketPool({ large: 200, small: 800 });
-  readonly poller = new EventPoller();
-  readonly pair: LinkPair;
-  readonly gateway: Gateway;
-  readonly guest: Guest;
-  readonly streams: GuestStream[] = [];
-
-  constructor(config: GatewayConfig = {}, faults?: ConstructorParameters<typeof FaultyLink>[1]) {
-    const complete = parseConfig(config);
-    this.pair = new LinkPair({
-      mtu: complete.mtu,
-      capabilities: ALL_CAPABILITIES,
-      addresses: [GUEST_MAC, GATEWAY_MAC],
-    });
-    const random = new HostRandom();
-    const wrap = (end: LinkPair['a']) =>
-      faults === undefined ? end : new FaultyLink(end, faults, { clock: this.clock, random });
-    this.gateway = new Gateway({
-      config: complete,
-      link: wrap(this.pair.b),
-      pool: this.pool,
-      host: localHost(this.poller),
-      clock: this.clock,
-      random,
-      control: { malformed: 0, lost: 0, poll: () => undefined, send: () => undefined },
-      hasPeekOffset: hasPeekOffset(),
-    });
-    this.guest = new Guest(this.clock, this.pool, wrap(this.pair.a));
-  }
-  connect(address: IpAddress, port: number): GuestStream {
-    const stream = this.guest.tcp(address, port);
-    this.streams.push(stream);
-    return stream;
-  }
-  turn(): void {
-    const count = this.poller.wait(0);
-    this.gateway.begin(monotonic());
-    this.poller.dispatch(count);
-    this.pair.pump();
-    for (const stream of this.streams) stream.pump();
-    this.guest.stack.step();
-    this.pair.pump();
-    this.gateway.step();
-    this.pair.pump();
-  }
-  async until(what: string, done: () => boolean, timeoutMs = 10_000): Promise<void> {
-    const end = monotonic() + timeoutMs * 1000;
-    for (let turns = 0; !done(); turns++) {
-      this.turn();
-      if (monotonic() > end) throw new Error(`${what} did not happen within ${timeoutMs} ms`);
-      await sleep(turns % 8 === 7 ? 1 : 0);
-    }
-  }
-  close(): void {
-    this.gateway.linkClosed('test over');
-    this.poller.close();
-  }
-}
+import { StackWorld } from './stack-world.ts';
+import { GATEWAY4, GATEWAY6, text } from './support.ts';
 
 interface Peers {
   readonly guest: GuestStream;
   readonly host: net.Socket;
   readonly got: ReturnType<typeof collect>;
-  readonly world: World;
+  readonly world: StackWorld;
 }
-async function connected(world: World, port: number, sockets: net.Socket[], address = GATEWAY4): Promise<Peers> {
+async function connected(world: StackWorld, port: number, sockets: net.Socket[], address = GATEWAY4): Promise<Peers> {
   const guest = world.connect(address, port);
   await world.until('the connection', () => guest.connected && sockets.length > 0);
   const host = sockets[0] as net.Socket;
@@ -158,7 +87,7 @@ for (const [family, gateway, address, needs] of [
     for (const [order, run] of Object.entries(orders)) {
       withSource(source, ...needs)(`${family}, ${source}: ${order}`, async (t) => {
         const server = await tcpServer(undefined, address);
-        const world = new World({ hostPorts: [server.port], source });
+        const world = new StackWorld({ hostPorts: [server.port], source });
         t.teardown(() => (world.close(), server.close()));
         const peers = await connected(world, server.port, server.sockets, gateway);
         await run(peers);
@@ -175,7 +104,7 @@ for (const [family, gateway, address, needs] of [
 for (const mtu of [1500, 65_520]) {
   test(`frames lost on the link, MTU ${mtu}: all octets arrive once and in order`, async (t) => {
     const server = await tcpServer();
-    const world = new World({ hostPorts: [server.port], mtu }, { loss: 0.01 });
+    const world = new StackWorld({ hostPorts: [server.port], mtu }, { loss: 0.01 });
     t.teardown(() => (world.close(), server.close()));
     const peers = await connected(world, server.port, server.sockets);
     peers.guest.send(UP);
@@ -189,7 +118,7 @@ for (const mtu of [1500, 65_520]) {
 
 test('the host resets with data in flight: the guest sees a reset', async (t) => {
   const server = await tcpServer();
-  const world = new World({ hostPorts: [server.port] });
+  const world = new StackWorld({ hostPorts: [server.port] });
   t.teardown(() => (world.close(), server.close()));
   const { guest, host } = await connected(world, server.port, server.sockets);
   guest.send(UP);
@@ -201,7 +130,7 @@ test('the host resets with data in flight: the guest sees a reset', async (t) =>
 
 test('the guest resets with data in flight: the host sees a reset', async (t) => {
   const server = await tcpServer();
-  const world = new World({ hostPorts: [server.port] });
+  const world = new StackWorld({ hostPorts: [server.port] });
   t.teardown(() => (world.close(), server.close()));
   const { guest, host, got } = await connected(world, server.port, server.sockets);
   host.write(DOWN);
@@ -214,7 +143,7 @@ test('the guest resets with data in flight: the host sees a reset', async (t) =>
 
 test('the host closes with the guest’s octets unread: reset, as between two hosts', async (t) => {
   const server = await tcpServer((socket) => socket.pause());
-  const world = new World({ hostPorts: [server.port] });
+  const world = new StackWorld({ hostPorts: [server.port] });
   t.teardown(() => (world.close(), server.close()));
   const guest = world.connect(GATEWAY4, server.port);
   await world.until('the connection', () => guest.connected && server.sockets.length > 0);
@@ -228,7 +157,7 @@ test('the host closes with the guest’s octets unread: reset, as between two ho
 test('refused, closed and unreachable: the guest’s connect fails as on Linux', async (t) => {
   const refused = await closedPort();
   const server = await tcpServer();
-  const world = new World({ hostPorts: [refused] });
+  const world = new StackWorld({ hostPorts: [refused] });
   t.teardown(() => (world.close(), server.close()));
   for (const [address, port, error] of [
     [GATEWAY4, refused, 'connection-refused'],
@@ -246,7 +175,7 @@ test('refused, closed and unreachable: the guest’s connect fails as on Linux',
 
 test('fifty connections at once', async (t) => {
   const server = await tcpServer((socket) => socket.pipe(socket));
-  const world = new World({ hostPorts: [server.port] });
+  const world = new StackWorld({ hostPorts: [server.port] });
   t.teardown(() => (world.close(), server.close()));
   const data = Array.from({ length: 50 }, (_, i) => pattern(50_000, i + 1));
   const streams = data.map((octets) => {
@@ -263,7 +192,7 @@ test('fifty connections at once', async (t) => {
 test('UDP: an echo through both stacks, and a refused port', async (t) => {
   const server = await udpServer((message, reply) => reply(message));
   const refused = await closedPort();
-  const world = new World({ hostPorts: [server.port, refused] });
+  const world = new StackWorld({ hostPorts: [server.port, refused] });
   t.teardown(() => (world.close(), server.close()));
   const endpoint = world.guest.udp(GATEWAY4);
   const send = (port: number, octets: Uint8Array): void => {

@@ -24,6 +24,10 @@ export interface TcpContext {
   block(flow: TcpFlow): void;
   /** The host's connect ended with an errno: the guest is told as a router would. */
   connectFailed(flow: TcpFlow, error: number): void;
+  /** The guest accepted a client's connection: its host socket takes part from now on. */
+  guestAccepted(flow: TcpFlow): void;
+  /** The guest refused a client's connection. */
+  guestRefused(flow: TcpFlow): void;
   /** Answers a segment that belongs to no connection with RST (RFC 9293 3.10.7.1). */
   refuseSegment(packet: Packet): void;
   /** Forgets the flow. The host socket is closed here, with RST when `reset`. */

@@ -44,6 +44,8 @@ export const Seen = {
   /** A probe is out: of a zero window, or of an idle guest. */
   Probing: 1 << 14,
   Closed: 1 << 15,
+  /** Our SYN is out to a guest's port that is published; the client's host socket waits. */
+  SynSent: 1 << 16,
 } as const;
 
 /** Octets a flow may have promised: window offered plus octets held. */
@@ -61,6 +63,7 @@ export interface FlowOwnerHooks {
 
 export class TcpFlow implements LoggedFlow, Watched {
   readonly protocol = 'tcp';
+  readonly origin: 'guest' | 'published';
   readonly id: number;
   readonly owner: FlowOwner | undefined;
   readonly guestAddress: IpAddress;
@@ -74,6 +77,8 @@ export class TcpFlow implements LoggedFlow, Watched {
   /** Where to connect when the first address refuses. */
   alternative: IpAddress | undefined = undefined;
   toLoopback = false;
+  /** The guest's other address, for a client of the host's loopback whom this one refuses: the client may have chosen the family by a name. */
+  otherGuest: IpAddress | undefined = undefined;
   /** Both addresses as a term of the pseudo-header. */
   readonly addressTerm: number;
 
@@ -124,6 +129,7 @@ export class TcpFlow implements LoggedFlow, Watched {
     hooks: FlowOwnerHooks,
   ) {
     this.id = id;
+    this.origin = identity.origin;
     this.owner = owner;
     this.guestAddress = identity.guestAddress;
     this.guestPort = identity.guestPort;

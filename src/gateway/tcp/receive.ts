@@ -8,9 +8,9 @@
 import type { Packet } from '../../netstack/packet.ts';
 import * as wire from '../../netstack/wire/tcp.ts';
 import type { TcpContext } from './context.ts';
-import { Seen, type TcpFlow } from './flow.ts';
+import { Seen, type TcpFlow, WINDOW_SCALE } from './flow.ts';
 import { take } from './host-side.ts';
-import { armTimer, rewind, sendSynAck } from './send.ts';
+import { armTimer, offeredMss, rewind, sendSyn, sendSynAck, synWindow } from './send.ts';
 
 const DUPLICATES = 3;
 /** RFC 7323 2.3. */
@@ -57,6 +57,7 @@ export function segmentArrived(context: TcpContext, flow: TcpFlow, packet: Packe
     if ((flags & wire.Flag.Rst) !== 0) context.close(flow, 'abandoned by guest', true);
     return;
   }
+  if (flow.has(Seen.SynSent)) return synSent(context, flow, packet);
   context.markDirty(flow);
   if ((flags & wire.Flag.Rst) !== 0) return resetArrived(context, flow, seq);
   if ((flags & wire.Flag.Syn) !== 0) return synArrived(context, flow, seq);
@@ -70,6 +71,55 @@ export function segmentArrived(context: TcpContext, flow: TcpFlow, packet: Packe
   }
   if (!acknowledged(context, flow, packet, seq, len)) return;
   if (len > 0 || (flags & wire.Flag.Fin) !== 0) dataArrived(context, flow, b, payloadAt, seq, len, flags);
+}
+
+/** RFC 9293 3.10.7.3: the answer of a guest's port to a client of the host's. */
+function synSent(context: TcpContext, flow: TcpFlow, packet: Packet): void {
+  const b = packet.bytes;
+  const { at } = packet;
+  const flags = wire.flags(b, at);
+  const hasAck = (flags & wire.Flag.Ack) !== 0;
+  if (hasAck && wire.acknowledgment(b, at) !== flow.max) {
+    if ((flags & wire.Flag.Rst) === 0) unacceptable(context, flow, packet);
+    return;
+  }
+  if ((flags & wire.Flag.Rst) !== 0) {
+    if (hasAck) context.guestRefused(flow);
+    else context.counters.drop('tcp-stray-reset');
+    return;
+  }
+  if ((flags & wire.Flag.Syn) === 0) return context.counters.drop('tcp-no-syn');
+  flow.irs = wire.sequence(b, at);
+  flow.rcv = (flow.irs + 1) | 0;
+  const most = offeredMss(context.frames.link.mtu, flow.guestAddress.isV4);
+  flow.ownShift = readSynOptions(flow, b, at, most) ? WINDOW_SCALE : 0;
+  flow.clear(Seen.SynSent);
+  flow.retries = 0;
+  // What the SYN promised, counted from the guest's own number.
+  synWindow(context, flow);
+  if (!hasAck) {
+    // Both opened at once.
+    flow.set(Seen.SynReceived);
+    sendSynAck(context, flow);
+  } else {
+    flow.set(Seen.Established | Seen.AckDue);
+    flow.una = flow.nxt = flow.max;
+    flow.retransmission.cancel();
+    noteWindow(flow, wire.window(b, at), flow.irs, flow.max);
+    context.markDirty(flow);
+  }
+  context.guestAccepted(flow);
+}
+/**
+ * The guest's port still knows an older connection with these numbers (TIME-WAIT, or one of which the gateway knows nothing any more), and answers with what it
+ * expects. The reset ends that connection; the first time the SYN follows at once (as Linux's does), later by its timer.
+ */
+function unacceptable(context: TcpContext, flow: TcpFlow, packet: Packet): void {
+  context.counters.event('tcp-syn-answered-by-old');
+  context.refuseSegment(packet);
+  if (flow.retries > 0) return;
+  flow.retries++;
+  sendSyn(context, flow);
 }
 
 /** RFC 9293 3.10.7.4, first check. `len` counts a FIN. */
@@ -124,7 +174,10 @@ function acknowledged(context: TcpContext, flow: TcpFlow, packet: Packet, seq: n
   return true;
 }
 function setWindow(flow: TcpFlow, packet: Packet, seq: number, ack: number): void {
-  flow.window = wire.window(packet.bytes, packet.at) << flow.windowShift;
+  noteWindow(flow, wire.window(packet.bytes, packet.at) << flow.windowShift, seq, ack);
+}
+function noteWindow(flow: TcpFlow, window: number, seq: number, ack: number): void {
+  flow.window = window;
   flow.wl1 = seq;
   flow.wl2 = ack;
   if (flow.window > flow.maxWindow) flow.maxWindow = flow.window;

@@ -88,14 +88,19 @@ function emit(
   return context.frames.sendIp(packet, flow.remoteAddress, flow.guestAddress, IpProtocol.Tcp);
 }
 /** The window of a SYN is never scaled (RFC 7323 2.2). */
-function synWindow(context: TcpContext, flow: TcpFlow): number {
+export function synWindow(context: TcpContext, flow: TcpFlow): number {
   flow.edge = (flow.rcv + NO_SCALE_WINDOW) | 0;
   flow.acked = flow.rcv;
   settlePromise(context, flow);
   return NO_SCALE_WINDOW;
 }
 
-export function sendSynAck(context: TcpContext, flow: TcpFlow): void {
+export const sendSynAck = (context: TcpContext, flow: TcpFlow): void =>
+  sendSynSegment(context, flow, wire.Flag.Syn | wire.Flag.Ack);
+/** To a guest's port that is published. */
+export const sendSyn = (context: TcpContext, flow: TcpFlow): void => sendSynSegment(context, flow, wire.Flag.Syn);
+
+function sendSynSegment(context: TcpContext, flow: TcpFlow, flags: number): void {
   const packet = context.frames.pool.alloc(0);
   armTimer(context, flow, SYN_RTO_US);
   if (packet === undefined) return context.counters.drop('no-buffer');
@@ -111,7 +116,7 @@ export function sendSynAck(context: TcpContext, flow: TcpFlow): void {
     b[at + 6] = wire.OptionLen.WindowScale;
     b[at + 7] = WINDOW_SCALE;
   }
-  emit(context, flow, packet, flow.iss, wire.Flag.Syn | wire.Flag.Ack, wire.HEADER_LEN + packet.length);
+  emit(context, flow, packet, flow.iss, flags, wire.HEADER_LEN + packet.length);
 }
 
 /** A segment without data. */

@@ -1,9 +1,11 @@
 /**
- * TCP from the guest to the host (RFC 9293 on the guest's side, a host socket on the other).
+ * TCP between the guest and the host (RFC 9293 on the guest's side, a host socket on the other).
  *
  * A SYN starts a non-blocking connect, and is answered only when that succeeded: refused becomes RST, unreachable becomes ICMP, and a connect that the
  * host gives up on stays silent, so that the guest sees its own time-out. After that the flow moves octets both ways, and each direction's
  * end crosses by itself: FIN becomes shutdown(2), the host's end of stream becomes FIN, a reset becomes a reset.
+ *
+ * A client that the host accepted at a published port is the same flow, opened by our SYN; until the guest's answer its socket is left alone.
  *
  * A turn: events and frames only set bits and mark flows dirty; `flush` then visits each dirty flow once, so that one acknowledgment answers all frames of
  * the turn. A flow that used up its burst stays dirty.
@@ -29,13 +31,14 @@ import { CAP, Seen, TcpFlow, WINDOW_SCALE } from './flow.ts';
 import { dropHold, finish, flush, hostEvent } from './host-side.ts';
 import { readSynOptions, segmentArrived } from './receive.ts';
 import { RingPool } from './ring-pool.ts';
-import { armTimer, LINK_HIGH, offeredMss, pump, rewind, sendProbe, sendReset, sendSynAck } from './send.ts';
+import { armTimer, LINK_HIGH, offeredMss, pump, rewind, sendProbe, sendReset, sendSyn, sendSynAck } from './send.ts';
 import { PeekSource, QueueBudget, type QueueParts, QueueSource } from './source.ts';
 
 /** send(2) stops at twice this much unsent data, so that what the guest was told is delivered is not megabytes ahead of the peer. */
 const NOT_SENT_LOWAT = 1 << 18;
 const PROMISE_LIMIT = 1 << 27;
 const QUEUE_LIMIT = 1 << 27;
+const NO_DESCRIPTOR = -1;
 const SCRATCH_OCTETS = 1 << 16;
 const SYN_TRIES = 6;
 const DATA_TRIES = 8;
@@ -130,6 +133,7 @@ export class TcpTranslator implements TcpContext {
     const b = packet.bytes;
     const identity: FlowIdentity = {
       protocol: 'tcp',
+      origin: 'guest',
       guestAddress: new IpAddress(packet.src0, packet.src1, packet.src2, packet.src3),
       guestPort: wire.sourcePort(b, packet.at),
       remoteAddress: new IpAddress(packet.dst0, packet.dst1, packet.dst2, packet.dst3),
@@ -162,13 +166,17 @@ export class TcpTranslator implements TcpContext {
   }
   #connect(flow: TcpFlow, host: IpAddress, port: number): void {
     const { sockets, poller } = this.host;
-    flow.source = this.#parts.peek
-      ? new PeekSource(sockets, flow.fd, this.slab)
-      : new QueueSource(sockets, flow.fd, this.slab, this.#queues);
+    this.#giveSource(flow);
     const result = sockets.connect(flow.fd, host, port);
     if (result < 0 && result !== -Errno.EINPROGRESS) return this.connectFailed(flow, -result);
     // Watched only now: before connect(2) the socket reports a hangup.
     poller.watch(flow.fd, flow);
+  }
+  #giveSource(flow: TcpFlow): void {
+    const { sockets } = this.host;
+    flow.source = this.#parts.peek
+      ? new PeekSource(sockets, flow.fd, this.slab)
+      : new QueueSource(sockets, flow.fd, this.slab, this.#queues);
   }
   /** Many servers listen on one of the host's two loopbacks only: the other is tried before the guest is refused. */
   #tryAlternative(flow: TcpFlow): boolean {
@@ -189,16 +197,65 @@ export class TcpTranslator implements TcpContext {
     const { at } = packet;
     flow.irs = wire.sequence(b, at);
     flow.rcv = flow.acked = flow.edge = (flow.irs + 1) | 0;
+    const scaled = readSynOptions(flow, b, at, offeredMss(this.frames.link.mtu, flow.guestAddress.isV4));
+    flow.ownShift = scaled ? WINDOW_SCALE : 0;
+    this.#begin(flow);
+  }
+  #begin(flow: TcpFlow): void {
     flow.iss = this.#isn.next(flow.remoteAddress, flow.remotePort, flow.guestAddress, flow.guestPort);
     flow.una = flow.iss;
     flow.nxt = flow.max = (flow.iss + 1) | 0;
-    const scaled = readSynOptions(flow, b, at, offeredMss(this.frames.link.mtu, flow.guestAddress.isV4));
-    flow.ownShift = scaled ? WINDOW_SCALE : 0;
     this.#table.insert(flow.guestAddress, flow.guestPort, flow.remoteAddress, flow.remotePort, flow);
     flow.idleness.set(this.clock.in(IDLE));
     this.counters.tcpFlows++;
     this.counters.tcpOpen++;
     this.#parts.log.opened(flow);
+  }
+
+  /** True while there is room for a client of the host's. */
+  get hasRoom(): boolean {
+    return this.#table.size < this.#table.limit;
+  }
+  isTaken(guest: IpAddress, guestPort: number, remote: IpAddress, remotePort: number): boolean {
+    return this.#table.get(guest, guestPort, remote, remotePort) !== undefined;
+  }
+  /**
+   * A connection that the host accepted for a port of the guest's; `fd` is this translator's from now on. The client counts as connected already, so that all
+   * it can be told of a refusal is a reset.
+   */
+  openToGuest(fd: number, identity: FlowIdentity, otherGuest: IpAddress | undefined): void {
+    this.host.sockets.prepareStream(fd, NOT_SENT_LOWAT);
+    const flow = new TcpFlow(identity, this.#parts.log.nextId(), undefined, fd, this.clock, this);
+    flow.state = Seen.SynSent;
+    flow.otherGuest = otherGuest;
+    flow.ownShift = WINDOW_SCALE;
+    this.#begin(flow);
+    this.counters.event('tcp-published');
+    sendSyn(this, flow);
+  }
+  /** The host socket is watched only now: what it had to say meanwhile is reported at once. */
+  guestAccepted(flow: TcpFlow): void {
+    this.#giveSource(flow);
+    this.host.poller.watch(flow.fd, flow);
+  }
+  guestRefused(flow: TcpFlow): void {
+    this.counters.event('tcp-published-refused');
+    const { fd, otherGuest, guestPort, remotePort } = flow;
+    if (otherGuest === undefined) return this.close(flow, 'refused by guest', true);
+    flow.fd = NO_DESCRIPTOR;
+    this.close(flow, 'refused by guest', false);
+    const { gateway4, gateway6 } = this.#parts.settings;
+    const remoteAddress = otherGuest.isV4 ? gateway4 : gateway6;
+    const identity = {
+      protocol: 'tcp',
+      origin: 'published',
+      guestAddress: otherGuest,
+      guestPort,
+      remoteAddress,
+      remotePort,
+    } as const;
+    if (this.isTaken(otherGuest, guestPort, remoteAddress, remotePort)) return this.host.sockets.closeWithReset(fd);
+    this.openToGuest(fd, identity, undefined);
   }
 
   connectFailed(flow: TcpFlow, reported: number): void {
@@ -314,9 +371,9 @@ export class TcpTranslator implements TcpContext {
   /** The retransmission timer of a flow. */
   retransmit(flow: TcpFlow): void {
     flow.retries++;
-    if (flow.has(Seen.SynReceived)) {
+    if (flow.has(Seen.SynReceived | Seen.SynSent)) {
       if (flow.retries > SYN_TRIES) return this.close(flow, 'no answer to SYN', true);
-      return sendSynAck(this, flow);
+      return flow.has(Seen.SynSent) ? sendSyn(this, flow) : sendSynAck(this, flow);
     }
     if (flow.retries > DATA_TRIES) {
       sendReset(this, flow);
@@ -360,7 +417,8 @@ export class TcpTranslator implements TcpContext {
     flow.source?.close();
     flow.source = undefined;
     this.host.poller.forget(flow);
-    if (reset) this.host.sockets.closeWithReset(flow.fd);
+    if (flow.fd === NO_DESCRIPTOR) this.counters.event('tcp-other-family');
+    else if (reset) this.host.sockets.closeWithReset(flow.fd);
     else this.host.sockets.closeSocket(flow.fd);
     this.counters.tcpOpen--;
     this.#parts.log.closed(flow, reason);

@@ -1,0 +1,161 @@
+/**
+ * Published TCP ports: clients that the host accepts become connections to the guest. Clients wait in the kernel's queue while the table of flows is full or no
+ * descriptor is left; that is looked at again after a moment, since the listener's edge is not repeated.
+ */
+import type { Alarm, Clock } from '../lib/clock.ts';
+import { millis } from '../lib/clock.ts';
+import type { Random } from '../lib/random.ts';
+import { IpAddress } from '../netstack/address.ts';
+import type { Settings } from './config.ts';
+import type { GatewayCounters } from './counters.ts';
+import type { FlowIdentity } from './flow-log.ts';
+import { Errno, Event, type Host, type PeerName, type Watched } from './host.ts';
+import type { Listener } from './messages.ts';
+import type { Reachability } from './reach.ts';
+
+/** Clients of one port a turn. */
+const BATCH = 64;
+const PAUSE = millis(100);
+/** RFC 6335 6: where a port is found for a client whose own is taken. */
+const FIRST_DYNAMIC = 49_152;
+const PORT_TRIES = 16;
+
+/** What the guest sees of a client. */
+export interface Shown {
+  readonly address: IpAddress;
+  readonly port: number;
+}
+
+/** As `Reachability.clientAs` has it, with another port if some flow of the guest's has that one: several clients may show as the gateway. Undefined with no port left. */
+export function showClient(
+  peer: IpAddress,
+  peerPort: number,
+  reach: Reachability,
+  random: Random,
+  isTaken: (shown: IpAddress, port: number) => boolean,
+): Shown | undefined {
+  const address = reach.clientAs(peer);
+  let port = peerPort;
+  for (let tries = 0; tries < PORT_TRIES; tries++) {
+    if (!isTaken(address, port)) return { address, port };
+    port = FIRST_DYNAMIC + (random.u32() % (65_536 - FIRST_DYNAMIC));
+  }
+  return undefined;
+}
+
+export const newPeerName = (): PeerName => ({
+  peer0: 0,
+  peer1: 0,
+  peer2: 0,
+  peer3: 0,
+  peerPort: 0,
+  scope: 0,
+  local0: 0,
+  local1: 0,
+  local2: 0,
+  local3: 0,
+});
+
+export interface PublishedTcpParts {
+  readonly settings: Settings;
+  readonly host: Host;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly counters: GatewayCounters;
+  readonly reach: Reachability;
+  readonly tcp: {
+    readonly hasRoom: boolean;
+    isTaken(guest: IpAddress, guestPort: number, remote: IpAddress, remotePort: number): boolean;
+    openToGuest(fd: number, identity: FlowIdentity, otherGuest: IpAddress | undefined): void;
+  };
+}
+
+class Port implements Watched {
+  watchKey = -1;
+  ready = false;
+  readonly fd: number;
+  readonly guest: IpAddress;
+  readonly otherGuest: IpAddress;
+  readonly guestPort: number;
+  constructor(listener: Listener, { guest4, guest6 }: Settings) {
+    this.fd = listener.fd;
+    this.guest = listener.isV4 ? guest4 : guest6;
+    this.otherGuest = listener.isV4 ? guest6 : guest4;
+    this.guestPort = listener.guestPort;
+  }
+  hostEvent(events: number): void {
+    if ((events & Event.In) !== 0) this.ready = true;
+  }
+}
+
+export class PublishedTcp {
+  readonly #parts: PublishedTcpParts;
+  readonly #ports: readonly Port[];
+  readonly #name = newPeerName();
+  readonly #retry: Alarm;
+
+  constructor(parts: PublishedTcpParts, listeners: readonly Listener[]) {
+    this.#parts = parts;
+    this.#ports = listeners.map((listener) => new Port(listener, parts.settings));
+    for (const port of this.#ports) parts.host.poller.watch(port.fd, port);
+    this.#retry = parts.clock.alarm(() => {
+      for (const port of this.#ports) port.ready = true;
+    });
+  }
+
+  /** Accepts who waits. True when there may be more. */
+  flush(): boolean {
+    let more = false;
+    for (const port of this.#ports) {
+      if (!port.ready) continue;
+      port.ready = this.#accept(port);
+      more ||= port.ready;
+    }
+    return more;
+  }
+  #accept(port: Port): boolean {
+    const { tcp, host, counters, clock } = this.#parts;
+    for (let i = 0; i < BATCH; i++) {
+      const fd = tcp.hasRoom ? host.sockets.accept(port.fd, this.#name) : -Errno.EMFILE;
+      if (fd === -Errno.EAGAIN) return false;
+      if (fd === -Errno.EMFILE || fd === -Errno.ENFILE || fd === -Errno.ENOBUFS || fd === -Errno.ENOMEM) {
+        counters.event('tcp-accept-paused');
+        this.#retry.set(clock.in(PAUSE));
+        return false;
+      }
+      // Errors of a connection that is gone already (accept(2)): the next one.
+      if (fd >= 0) this.#serve(port, fd);
+    }
+    return true;
+  }
+  #serve(port: Port, fd: number): void {
+    const { tcp, host, reach, random, counters } = this.#parts;
+    const name = this.#name;
+    const peer = new IpAddress(name.peer0, name.peer1, name.peer2, name.peer3);
+    const { guest: guestAddress, guestPort } = port;
+    const shown = showClient(peer, name.peerPort, reach, random, (address, remotePort) =>
+      tcp.isTaken(guestAddress, guestPort, address, remotePort),
+    );
+    if (shown === undefined) {
+      counters.drop('tcp-no-client-port');
+      return host.sockets.closeWithReset(fd);
+    }
+    const identity: FlowIdentity = {
+      protocol: 'tcp',
+      origin: 'published',
+      guestAddress,
+      guestPort,
+      remoteAddress: shown.address,
+      remotePort: shown.port,
+    };
+    tcp.openToGuest(fd, identity, peer.isLoopback ? port.otherGuest : undefined);
+  }
+
+  shutdown(): void {
+    this.#retry.cancel();
+    for (const port of this.#ports) {
+      this.#parts.host.poller.forget(port);
+      this.#parts.host.sockets.closeSocket(port.fd);
+    }
+  }
+}
