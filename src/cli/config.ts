@@ -38,6 +38,7 @@ const runSchema = z
   .strictObject({
     strace: sink.optional(),
     json: sink.optional(),
+    pcap: z.string().min(1, { error: 'needs a file name' }).optional(),
     hostPort: z.array(port).max(1024).default([]),
     publish: z.array(published).max(256).default([]),
     plane: z.enum(['strict'], { error: 'is not a plane; there is strict' }).default('strict'),

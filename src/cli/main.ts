@@ -48,6 +48,7 @@ function commandLine(): Command {
     .argument('[args...]', 'its arguments')
     .passThroughOptions()
     .option('--strace <file>', 'list every socket call: --strace on stderr, --strace=FILE in a file')
+    .option('--pcap <file>', 'capture the frames of the link, with who caused them (pcapng, for Wireshark)')
     .option('--json <file>', 'a summary as one line of JSON at the end: --json on stderr, --json=FILE in a file')
     .option(
       '--host-port <port>',

@@ -5,7 +5,7 @@ import { inForeground } from '../host/process.ffi.ts';
 import { IpAddress } from '../netstack/address.ts';
 import { Sentry, type SentryOptions, type SentrySummary } from '../runner/sentry.ts';
 import type { RunConfig } from './config.ts';
-import { openSink, type Sink, stderrSink } from './sink.ts';
+import { CaptureFile, openSink, type Sink, stderrSink } from './sink.ts';
 import { StraceWriter } from './strace-writer.ts';
 
 /** Name servers that resolv.conf(5) names; the resolver takes the first three. */
@@ -119,9 +119,11 @@ export function reportOf(sentry: Sentry, config: RunConfig, exitStatus: number, 
 export async function run(command: string, args: readonly string[], config: RunConfig): Promise<number> {
   const listing: Sink | undefined = config.strace === undefined ? undefined : openSink(config.strace);
   const summary: Sink | undefined = config.json === undefined ? undefined : openSink(config.json);
+  const capture = config.pcap === undefined ? undefined : new CaptureFile(config.pcap);
   const started = performance.now();
   const sentry = await Sentry.start(command, args, {
     ...(config.gateway ? { gateway: gatewayOptions(config) } : {}),
+    ...(capture === undefined ? {} : { capture }),
     ...(listing === undefined ? {} : { observer: new StraceWriter(listing) }),
     syncWakeUp: config.syncWakeUp,
   });
@@ -142,5 +144,9 @@ export async function run(command: string, args: readonly string[], config: RunC
     stop();
     listing?.close();
     summary?.close();
+    capture?.close();
+    if (capture?.failed === true) {
+      stderrSink.line(`sandsock: ${config.pcap} could not be written to its end; the capture in it is not complete`);
+    }
   }
 }

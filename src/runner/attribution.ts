@@ -14,21 +14,52 @@ export interface Caller {
   tid: number;
   pid: number;
   fd: number;
+  /** The call, by its number and by the id that packets carry. */
+  nr: number;
+  callId: number;
 }
 
 const SYN = 0x02;
 const ACK = 0x10;
 /** Datagram flows told of, kept so that each is told once; the oldest half is forgotten when there are more. */
 const MAX_FLOWS = 4096;
+/** Sockets whose last descriptor is gone but which still send (FIN, retransmissions): those remembered. */
+const MAX_GONE = 1024;
 
 const port = (bytes: Uint8Array, at: number): number => ((bytes[at] as number) << 8) | (bytes[at + 1] as number);
 
 /** /proc/PID/comm, as ps shows it. */
-function commandOf(pid: number): string {
+export function commandOf(pid: number): string {
   try {
     return readFileSync(`/proc/${pid}/comm`, 'utf8').trimEnd();
   } catch {
     return '';
+  }
+}
+
+/** Who caused a frame, in words for a capture: process, thread, descriptor and call. */
+export class Comments {
+  readonly #callName: (nr: number) => string;
+  /** Of the process asked for last: reading it for every frame would cost more than writing the frame. */
+  #pid = -1;
+  #command = '';
+
+  constructor(callName: (nr: number) => string) {
+    this.#callName = callName;
+  }
+  /** Undefined for a caller that nobody knows. `callId` 0 is a frame that no call caused: an acknowledgment, a retransmission by time. */
+  of(caller: Caller | undefined, callId: number): string | undefined {
+    if (caller === undefined) return undefined;
+    const { pid, tid, fd, nr } = caller;
+    if (pid !== this.#pid) {
+      this.#pid = pid;
+      this.#command = commandOf(pid);
+    }
+    const process = this.#command === '' ? `pid ${pid}` : `${this.#command} pid ${pid}`;
+    // The name is that of the socket's last call, so it belongs to that call's frames alone.
+    const name = callId === caller.callId ? ` ${this.#callName(nr)}` : '';
+    const call = callId === 0 ? '' : ` call ${callId}${name}`;
+    return `${process} tid ${tid} fd ${fd}${call}`;
   }
 }
 
@@ -37,6 +68,8 @@ export class AttributingLink implements LinkEndpoint {
   flows = 0;
   readonly #inner: LinkEndpoint;
   readonly #callers = new Map<number, Caller>();
+  /** Oldest first. */
+  readonly #gone = new Map<number, Caller>();
   readonly #told = new Set<string>();
   readonly #tell: (notice: FlowMetadata) => void;
 
@@ -45,13 +78,32 @@ export class AttributingLink implements LinkEndpoint {
     this.#tell = tell;
   }
   /** The next packets of socket `socketId` are this caller's. */
-  note(socketId: number, tid: number, pid: number, fd: number): void {
+  note(socketId: number, tid: number, pid: number, fd: number, nr: number, callId: number): void {
     const caller = this.#callers.get(socketId);
-    if (caller === undefined) this.#callers.set(socketId, { tid, pid, fd });
-    else if (caller.tid !== tid || caller.fd !== fd) Object.assign(caller, { tid, pid, fd });
+    if (caller === undefined) {
+      this.#callers.set(socketId, { tid, pid, fd, nr, callId });
+      return;
+    }
+    caller.tid = tid;
+    caller.pid = pid;
+    caller.fd = fd;
+    caller.nr = nr;
+    caller.callId = callId;
   }
   forget(socketId: number): void {
+    const caller = this.#callers.get(socketId);
+    if (caller === undefined) return;
     this.#callers.delete(socketId);
+    this.#gone.set(socketId, caller);
+    if (this.#gone.size <= MAX_GONE) return;
+    for (const oldest of this.#gone.keys()) {
+      this.#gone.delete(oldest);
+      break;
+    }
+  }
+  /** Who used a socket last, if it is known. */
+  callerOf(socketId: number): Caller | undefined {
+    return this.#callers.get(socketId) ?? this.#gone.get(socketId);
   }
 
   transmit(packet: Packet): boolean {
@@ -92,7 +144,9 @@ export class AttributingLink implements LinkEndpoint {
       protocol,
       local: { address: local.toString(), port: port(bytes, l4) },
       remote: { address: remote.toString(), port: port(bytes, l4 + 2) },
-      ...caller,
+      tid: caller.tid,
+      pid: caller.pid,
+      fd: caller.fd,
       socketId,
       callId,
       command: commandOf(caller.pid),

@@ -16,6 +16,7 @@ import { pidfdOpen, pidfdSignal } from '../host/process.ffi.ts';
 import { SeccompListener, seccompGap } from '../host/seccomp.ffi.ts';
 import { type Instant, TimerHeap } from '../lib/clock.ts';
 import type { LinkCounters } from '../netstack/link/link.ts';
+import type { CaptureSink } from '../netstack/link/pcapng.ts';
 import { Stack } from '../netstack/stack.ts';
 import { TcpLayer } from '../netstack/tcp/tcp-layer.ts';
 import { SocketFactory } from '../socket/factory.ts';
@@ -45,7 +46,7 @@ import { sendfileCall } from './sendfile.ts';
 import { SignalActions } from './signals.ts';
 import { StrictPlane } from './strict-plane.ts';
 import { UnixNames } from './unix-names.ts';
-import { Uplink } from './uplink.ts';
+import { type Capture, Uplink } from './uplink.ts';
 
 export interface SentryOptions {
   /** The host side of the link. Without it the guest has its loopback only. */
@@ -54,6 +55,8 @@ export interface SentryOptions {
   readonly env?: Readonly<Record<string, string | undefined>>;
   /** Descriptors of ours for the guest's 0, 1 and 2; ours unless said. */
   readonly stdio?: readonly StdioEntry[];
+  /** Where a capture (pcapng) of the link to the gateway goes. */
+  readonly capture?: CaptureSink;
   /** Sees every call on a socket. */
   readonly observer?: Observer<GuestTask>;
   /** SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP, on unless said: better with several guest threads, worse on a machine without an idle core. */
@@ -125,6 +128,12 @@ interface SentryParts {
 const socketIdOf = (file: OpenFile): number | undefined =>
   file instanceof InetSocket ? (file.tcp ?? file.udp)?.id : undefined;
 
+const CALL_NAMES: ReadonlyMap<number, string> = new Map(
+  Object.entries(ARCHITECTURE.numbers).map(([name, nr]) => [nr, name]),
+);
+const captureOptions = (sink: CaptureSink | undefined): Capture | undefined =>
+  sink === undefined ? undefined : { sink, callName: (nr) => CALL_NAMES.get(nr) ?? `call ${nr}` };
+
 export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
   readonly isolation: Isolation;
   readonly stack: Stack;
@@ -167,7 +176,8 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
     // The gateway comes first: it is of no thread that has a filter.
     const clock = new TimerHeap(monotonic());
     const stack = new Stack({ clock, random: new HostRandom(), tcp: (world) => new TcpLayer(world) });
-    const uplink = options.gateway === undefined ? undefined : new Uplink(options.gateway, stack);
+    const uplink =
+      options.gateway === undefined ? undefined : new Uplink(options.gateway, stack, captureOptions(options.capture));
     try {
       const launched = await launch({ filter, argv, env, cwd, stdio: options.stdio ?? [0, 1, 2] });
       return new Sentry({ launched, isolation, stack, uplink }, options);
@@ -217,7 +227,9 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
       onCrash: (_task, report) => this.emit('crash', report),
       onCaller: (task, file) => {
         const id = uplink === undefined ? undefined : socketIdOf(file);
-        if (id !== undefined) uplink?.link.note(id, task.tid, task.process.pid, task.descriptors.number);
+        if (id === undefined) return;
+        const { nr } = this.#listener;
+        uplink?.link.note(id, task.tid, task.process.pid, task.descriptors.number, nr, this.dispatcher.nextCallId);
       },
       onClosed: (file) => {
         this.#lingering.add(file);

@@ -8,14 +8,16 @@ import {
   PublishError,
   spawnGateway,
 } from '../gateway/spawn.ts';
+import { monotonic, realtimeOffset } from '../host/clock.ts';
 import { EPOLLIN, EPOLLOUT } from '../host/epoll.ffi.ts';
 import { SocketFrameIo } from '../host/fd-frame-io.ffi.ts';
 import { close } from '../host/libc.ffi.ts';
 import { IpAddress } from '../netstack/address.ts';
 import { FramedLink } from '../netstack/link/framed.ts';
 import type { LinkCounters } from '../netstack/link/link.ts';
+import { type CaptureSink, CapturingLink } from '../netstack/link/pcapng.ts';
 import type { Stack } from '../netstack/stack.ts';
-import { AttributingLink } from './attribution.ts';
+import { AttributingLink, Comments } from './attribution.ts';
 import { RunError } from './errors.ts';
 import type { Loop } from './loop.ts';
 
@@ -34,19 +36,27 @@ function spawn(config: GatewayConfig): GatewayProcess {
   }
 }
 
+/** A capture of the link. */
+export interface Capture {
+  readonly sink: CaptureSink;
+  /** A call by its number. */
+  readonly callName: (nr: number) => string;
+}
+
 export class Uplink {
   readonly link: AttributingLink;
   /** Every message of the gateway, as it arrives. */
   onMessage: ((message: MessageFromGateway) => void) | undefined = undefined;
   readonly #process: GatewayProcess;
   readonly #framed: FramedLink;
+  readonly #capture: CapturingLink | undefined;
   #loop: Loop | undefined = undefined;
   #wantsOut = false;
   #ready = false;
   #answered: ((counters: Counters) => void) | undefined = undefined;
 
   /** @throws RunError, ConfigError, GatewayStartError, HostError */
-  constructor(config: GatewayConfig, stack: Stack) {
+  constructor(config: GatewayConfig, stack: Stack, capture?: Capture) {
     this.#process = spawn(config);
     const { linkFd, control } = this.#process;
     const { pool } = stack;
@@ -56,9 +66,20 @@ export class Uplink {
       linkAddress: macOf(this.#process.config.guestMac),
       mtu: this.#process.config.mtu,
     });
-    this.link = new AttributingLink(this.#framed, (notice) => control.send(notice));
+    this.#capture = capture === undefined ? undefined : this.#capturing(capture);
+    this.link = new AttributingLink(this.#capture ?? this.#framed, (notice) => control.send(notice));
     control.receiver = (message) => this.#receive(message);
     this.#join(stack);
+  }
+  #capturing({ sink, callName }: Capture): CapturingLink {
+    const offset = realtimeOffset();
+    const comments = new Comments(callName);
+    return new CapturingLink(this.#framed, {
+      sink,
+      name: 'eth0',
+      realtimeUs: () => monotonic() + offset,
+      describe: (socketId, callId) => comments.of(this.link.callerOf(socketId), callId),
+    });
   }
   #join(stack: Stack): void {
     const { guest4, prefix4, gateway4, guest6, prefix6, gateway6, guestNameservers } = this.#process.config;
@@ -96,6 +117,7 @@ export class Uplink {
   }
   /** At the end of a turn: what could not leave waits for the descriptor. */
   flush(): void {
+    this.#capture?.flush();
     const wants = this.#framed.isBlocked;
     if (this.#framed.isClosed) this.#loop?.remove(this.#process.linkFd);
     else if (wants !== this.#wantsOut) this.#loop?.modify(this.#process.linkFd, wants ? EPOLLIN | EPOLLOUT : EPOLLIN);
@@ -135,6 +157,7 @@ export class Uplink {
   async close(): Promise<void> {
     this.#loop?.remove(this.#process.linkFd);
     this.#loop?.remove(this.#process.controlFd);
+    this.#capture?.finish();
     this.#framed.close();
     close(this.#process.linkFd);
     close(this.#process.controlFd);

@@ -100,7 +100,7 @@ export class Dispatcher<T extends Task = Task> implements Scheduler {
   begin(task: T, nr: number, registers: Uint32Array): void {
     if (!task.idle) throw new Error(`task ${task.tid} is already in ${task.call?.name ?? 'a call'}`);
     const call = this.#table.get(nr);
-    this.#callId = (this.#callId % 0x7fff_ffff) + 1;
+    this.#callId = this.nextCallId;
     task.start(call, nr, registers, this.#callId);
     if (call === undefined) {
       this.unknownCalls++;
@@ -113,6 +113,10 @@ export class Dispatcher<T extends Task = Task> implements Scheduler {
     this.#try(task);
   }
 
+  /** Id of the call that begins next. */
+  get nextCallId(): number {
+    return (this.#callId % 0x7fff_ffff) + 1;
+  }
   get userEnd(): number {
     return this.#table.userEnd;
   }
