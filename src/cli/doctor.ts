@@ -6,6 +6,7 @@ import { release } from 'node:os';
 import { close } from '../host/libc.ffi.ts';
 import { pidfdGetfd, pidfdOpen, pidfdThreads, readProcess } from '../host/process.ffi.ts';
 import { SeccompListener, seccompGap } from '../host/seccomp.ffi.ts';
+import { AF_INET, openSocket, SOCK_DGRAM } from '../host/socket.ffi.ts';
 import { CloseWatch } from '../host/unix-socket.ffi.ts';
 import { assemble, give, Verdict } from '../runner/bpf.ts';
 import { findHelper } from '../runner/command.ts';
@@ -114,6 +115,8 @@ async function namespaceFinding(): Promise<Finding> {
   return weaker('namespaces', detail, remedy);
 }
 
+const IPPROTO_ICMP = 1;
+
 /** Below it a busy server runs out of watches. */
 const FEW_WATCHES = 8192;
 
@@ -127,6 +130,20 @@ function inotifyFinding(): Finding {
   return weaker('inotify', `${limit} watches: so many sockets may be open`, 'raise sysctl fs.inotify.max_user_watches');
 }
 
+function pingFinding(): Finding {
+  const name = 'ICMP echo';
+  const fd = openSocket(AF_INET, SOCK_DGRAM, IPPROTO_ICMP);
+  if (fd < 0) {
+    return weaker(
+      name,
+      `no ping sockets (errno ${-fd}): a guest can ping its gateway alone`,
+      'set sysctl net.ipv4.ping_group_range="0 2147483647"',
+    );
+  }
+  close(fd);
+  return ok(name, 'ping sockets carry it beyond the gateway');
+}
+
 export async function examine(): Promise<Finding[]> {
   return [
     ok('kernel', release()),
@@ -135,5 +152,6 @@ export async function examine(): Promise<Finding[]> {
     ...programFindings(),
     await namespaceFinding(),
     inotifyFinding(),
+    pingFinding(),
   ];
 }

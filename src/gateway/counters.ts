@@ -13,9 +13,11 @@ export class GatewayCounters {
   octetsToGuest = 0;
   tcpFlows = 0;
   udpFlows = 0;
+  icmpFlows = 0;
   dnsQueries = 0;
   tcpOpen = 0;
   udpOpen = 0;
+  icmpOpen = 0;
   dnsOpen = 0;
   readonly refused: Record<string, number> = {};
   readonly dropped: Record<string, number> = {};
@@ -41,9 +43,11 @@ export class GatewayCounters {
       flows: {
         tcp: this.tcpFlows,
         udp: this.udpFlows,
+        icmp: this.icmpFlows,
         dns: this.dnsQueries,
         tcpOpen: this.tcpOpen,
         udpOpen: this.udpOpen,
+        icmpOpen: this.icmpOpen,
         dnsOpen: this.dnsOpen,
       },
       refused: { ...this.refused },

@@ -6,12 +6,12 @@ import type { IpAddress } from '../netstack/address.ts';
 import type { GatewayCounters } from './counters.ts';
 import type { FlowMetadata, FlowOwner, MessageFromGateway } from './messages.ts';
 
-export type FlowProtocol = 'tcp' | 'udp';
+export type FlowProtocol = 'tcp' | 'udp' | 'icmp';
 
 /** Announcements kept for flows that have not begun; the oldest is forgotten and counted. */
 const PENDING_LIMIT = 1024;
 
-/** What both kinds of flow have in common; addresses as the guest sees them. */
+/** What all kinds of flow have in common; addresses as the guest sees them. An echo flow has the identifier for the guest's port, and 0 for the other. */
 export interface FlowIdentity {
   readonly protocol: FlowProtocol;
   /** Whether the guest opened it, or a client of the host's through a published port. */
@@ -81,6 +81,8 @@ export class FlowLog {
   }
   /** The announced owner of a flow that begins. */
   takeOwner(flow: FlowIdentity): FlowOwner | undefined {
+    // The sentry announces ports alone.
+    if (flow.protocol === 'icmp') return undefined;
     const key = keyOf(
       flow.protocol,
       flow.guestAddress.toString(),

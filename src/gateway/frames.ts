@@ -123,8 +123,17 @@ export class FrameWriter {
     }
     putU16(packet.bytes, at + udp.CHECKSUM, pseudoSum(addresses, 0, IpProtocol.Udp, len));
     udp.setChecksum(packet.bytes, at, finishSum(this.#checksum.sum(at, len)));
+    this.sendPieces(packet, src, dst, IpProtocol.Udp);
+  }
+  /** Sends a packet that stands on its transport header, checksum complete, in fragments where the link is too small for it. Owns it. */
+  sendPieces(packet: Packet, src: IpAddress, dst: IpAddress, protocol: number): void {
+    const headers = src.isV4 ? ipv4.HEADER_LEN : ipv6.HEADER_LEN;
+    if (packet.length + headers <= this.link.mtu) {
+      this.sendIp(packet, src, dst, protocol);
+      return;
+    }
     this.#fragmentId = (this.#fragmentId + 1) | 0;
-    pushHeader(packet, src, dst, IpProtocol.Udp, HEADER, 0);
+    pushHeader(packet, src, dst, protocol, HEADER, 0);
     const count = fragment(packet, this.link.mtu, this.#fragmentId, this.#sendPiece);
     if (count === 0) this.#counters.drop('no-buffer');
     packet.release();

@@ -12,6 +12,7 @@ import type { Packet, PacketPool } from '../netstack/packet.ts';
 import { type CompleteConfig, ConfigError, resolveConfig } from './config.ts';
 import { GatewayCounters } from './counters.ts';
 import { DnsProxy } from './dns.ts';
+import { EchoFlows } from './echo-flows.ts';
 import { type ControlChannel, FlowLog } from './flow-log.ts';
 import { FrameWriter } from './frames.ts';
 import type { Host } from './host.ts';
@@ -51,6 +52,7 @@ export class Gateway implements LinkReceiver {
   readonly tcp: TcpTranslator;
   readonly udp: UdpFlows;
   readonly dns: DnsProxy;
+  readonly echo: EchoFlows;
   readonly log: FlowLog;
   /** Why the link ended; undefined while it lives. */
   closed: string | undefined = undefined;
@@ -86,6 +88,7 @@ export class Gateway implements LinkReceiver {
     this.tcp = new TcpTranslator({ ...parts, peek });
     this.dns = new DnsProxy(parts);
     this.udp = new UdpFlows({ ...parts, nameServer: this.dns });
+    this.echo = new EchoFlows(parts);
     const listeners = options.listeners ?? [];
     this.#publishedTcp = new PublishedTcp(
       { ...parts, tcp: this.tcp },
@@ -96,7 +99,7 @@ export class Gateway implements LinkReceiver {
       listeners.filter(({ protocol }) => protocol === 'udp'),
     );
     const neighbors = new NeighborService(frames, counters, reach, settings);
-    this.#input = new FrameReader({ ...parts, neighbors, tcp: this.tcp, udp: this.udp });
+    this.#input = new FrameReader({ ...parts, neighbors, tcp: this.tcp, udp: this.udp, echo: this.echo });
     link.attach(this, pool);
   }
 
@@ -111,6 +114,7 @@ export class Gateway implements LinkReceiver {
     this.#publishedUdp.shutdown();
     this.tcp.shutdown();
     this.udp.shutdown();
+    this.echo.shutdown();
     this.dns.shutdown();
   }
 
@@ -154,6 +158,7 @@ export class Gateway implements LinkReceiver {
     more = this.tcp.flush() || more;
     if (this.#link.queued < LINK_HIGH) {
       more = this.udp.flush() || more;
+      more = this.echo.flush() || more;
       more = this.#publishedUdp.flush() || more;
     }
     return more ? this.#clock.now() : this.#clock.next();

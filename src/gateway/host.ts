@@ -18,7 +18,8 @@ export interface PeerName {
 
 /** The calls of `src/host/socket.ffi.ts` and `src/host/listener.ffi.ts`; octets, or -errno. Addresses are native (`addressOf`). */
 export interface HostSockets {
-  openSocket(family: number, type: number): number;
+  /** @param protocol 0 for the type's own. */
+  openSocket(family: number, type: number, protocol?: number): number;
   prepareStream(fd: number, notSentLowat: number): void;
   prepareDatagram(fd: number, family: number): void;
   connect(fd: number, address: IpAddress, port: number): number;

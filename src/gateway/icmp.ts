@@ -171,14 +171,13 @@ export class ErrorWriter {
     const guest = new IpAddress(request.src0, request.src1, request.src2, request.src3);
     const own = new IpAddress(request.dst0, request.dst1, request.dst2, request.dst3);
     this.#counters.event('icmp-echo-replies');
-    if (guest.isV4) {
-      b[packet.at] = icmpv4.Type.EchoReply;
-      this.#frames.finishIcmp(packet, icmpv4.CHECKSUM, 0);
-      this.#frames.sendIp(packet, own, guest, IpProtocol.Icmp);
-      return;
-    }
-    b[packet.at] = icmpv6.Type.EchoReply;
-    this.#finishV6(packet, own, guest);
-    this.#frames.sendIp(packet, own, guest, IpProtocol.IcmpV6);
+    b[packet.at] = guest.isV4 ? icmpv4.Type.EchoReply : icmpv6.Type.EchoReply;
+    this.sendMessage(packet, own, guest);
+  }
+  /** Sends a message on which `packet.at` stands, complete but for its checksum. Owns it. */
+  sendMessage(packet: Packet, from: IpAddress, guest: IpAddress): void {
+    if (guest.isV4) this.#frames.finishIcmp(packet, icmpv4.CHECKSUM, 0);
+    else this.#finishV6(packet, from, guest);
+    this.#frames.sendPieces(packet, from, guest, guest.isV4 ? IpProtocol.Icmp : IpProtocol.IcmpV6);
   }
 }

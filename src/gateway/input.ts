@@ -38,6 +38,7 @@ export interface InputParts {
   readonly neighbors: NeighborService;
   readonly tcp: { receive(packet: Packet): void };
   readonly udp: { receive(packet: Packet): void };
+  readonly echo: { receive(packet: Packet): void };
 }
 
 export class FrameReader {
@@ -228,16 +229,17 @@ export class FrameReader {
     flows.receive(packet);
   }
   #icmp(packet: Packet): void {
-    const { counters, errors, reach, frames } = this.#parts;
+    const { counters, errors, reach, frames, echo } = this.#parts;
     const { bytes: b, at } = packet;
     if (icmpv4.parse(b, at, packet.end) !== undefined) return counters.drop('icmp-malformed');
     if (!frames.verify(packet, 0)) return counters.drop('icmp-checksum');
     const isEcho = icmpv4.type(b, at) === icmpv4.Type.Echo && icmpv4.code(b, at) === 0;
-    if (isEcho && reach.isOwn(IpAddress.v4(packet.dst3))) return errors.echoReply(packet);
-    counters.drop(isEcho ? 'icmp-echo-beyond' : 'icmp-other');
+    if (!isEcho) return counters.drop('icmp-other');
+    if (reach.isOwn(IpAddress.v4(packet.dst3))) errors.echoReply(packet);
+    else echo.receive(packet);
   }
   #icmpv6(packet: Packet): void {
-    const { counters, errors, reach, neighbors, settings, frames } = this.#parts;
+    const { counters, errors, reach, neighbors, settings, frames, echo } = this.#parts;
     const { bytes: b, at } = packet;
     if (icmpv6.parse(b, at, packet.end) !== undefined) return counters.drop('icmp-malformed');
     if (!frames.verify(packet, pseudoOf(packet))) return counters.drop('icmp-checksum');
@@ -250,8 +252,9 @@ export class FrameReader {
     const source = new IpAddress(packet.src0, packet.src1, packet.src2, packet.src3);
     const destination = new IpAddress(packet.dst0, packet.dst1, packet.dst2, packet.dst3);
     const isEcho = type === icmpv6.Type.Echo && source.equals(settings.guest6);
-    if (isEcho && reach.isOwn(destination)) return errors.echoReply(packet);
-    counters.drop(isEcho ? 'icmp-echo-beyond' : 'icmp-other');
+    if (!isEcho) return counters.drop('icmp-other');
+    if (reach.isOwn(destination)) errors.echoReply(packet);
+    else echo.receive(packet);
   }
 
   #checksumHolds(packet: Packet): boolean {

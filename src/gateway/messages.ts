@@ -14,6 +14,7 @@ const endpoint = z.strictObject({
   port: z.int().min(0).max(65_535),
 });
 const protocol = z.enum(['tcp', 'udp']);
+const anyProtocol = z.enum(['tcp', 'udp', 'icmp']);
 
 /** Who opened a flow, as the sentry knows it. */
 const owner = {
@@ -56,9 +57,11 @@ const countersSchema = z.strictObject({
   flows: z.strictObject({
     tcp: natural,
     udp: natural,
+    icmp: natural,
     dns: natural,
     tcpOpen: natural,
     udpOpen: natural,
+    icmpOpen: natural,
     dnsOpen: natural,
   }),
   /** Flows refused by rule, by name of the rule. */
@@ -70,7 +73,7 @@ const countersSchema = z.strictObject({
 });
 const flowRecord = {
   id: z.int(),
-  protocol,
+  protocol: anyProtocol,
   /** Whether the guest opened it, or a client of the host's through a published port. */
   origin: z.enum(['guest', 'published']),
   local: endpoint,
@@ -87,7 +90,7 @@ const closedSchema = z.strictObject({
 });
 const refusedSchema = z.strictObject({
   type: z.literal('flow-refused'),
-  protocol,
+  protocol: anyProtocol,
   local: endpoint,
   remote: endpoint,
   owner: z.strictObject(owner).optional(),

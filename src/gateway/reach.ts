@@ -99,6 +99,11 @@ export class Reachability {
     return refuse('host-closed');
   }
 
+  /** Why a destination may not be asked for an echo; undefined when it may. The host itself is as closed as its ports. */
+  refusesEcho(destination: IpAddress): RefusalReason | undefined {
+    return this.#ruleAgainst(destination) ?? (this.#isHostAddress(destination) ? 'host-closed' : undefined);
+  }
+
   #own(destination: IpAddress, port: number): Reach {
     const s = this.#settings;
     if (!this.#openPorts.has(port)) return refuse('host-closed');

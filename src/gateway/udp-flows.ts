@@ -358,7 +358,7 @@ export class UdpFlows {
 }
 
 /** How an errno of a datagram socket shows to the guest; undefined when it is not about the destination. */
-function errorKind(error: number): Unreachable | undefined {
+export function errorKind(error: number): Unreachable | undefined {
   switch (error) {
     case Errno.ECONNREFUSED:
       return 'port';

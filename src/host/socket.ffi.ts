@@ -91,8 +91,8 @@ export function setInt(fd: number, level: number, name: number, value: number): 
 }
 
 /** A non-blocking socket, or -errno (EMFILE and the like are the caller's to count). */
-export function openSocket(family: number, type: number): number {
-  const fd = cSocket(family, type | SOCK_NONBLOCK_CLOEXEC, 0);
+export function openSocket(family: number, type: number, protocol = 0): number {
+  const fd = cSocket(family, type | SOCK_NONBLOCK_CLOEXEC, protocol);
   return fd < 0 ? -errno() : fd;
 }
 

@@ -81,10 +81,10 @@ test('echo requests to the gateway are answered, others are counted', (t) => {
   t.like(first, { type: 0, code: 0 });
   t.deepEqual(first?.body, Uint8Array.of(1, 2, 3));
   t.like(second, { type: 129, code: 0 });
-  const beyond = IpAddress.of('192.0.2.7');
-  world.inject(ipFrame(GUEST4, beyond, 1, sealed(GUEST4, beyond, 1, v4.slice(), 2)));
+  const timestamp = Uint8Array.of(13, 0, 0, 0, 0x12, 0x34, 0, 1, ...new Uint8Array(12));
+  world.inject(ipFrame(GUEST4, GATEWAY4, 1, sealed(GUEST4, GATEWAY4, 1, timestamp, 2)));
   t.is(world.link.frames.length, 2);
-  t.is(world.counts()['icmp-echo-beyond'], 1);
+  t.is(world.counts()['icmp-other'], 1);
 });
 
 test('malformed and foreign frames are dropped, each under its reason', (t) => {

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { GatewayConfig } from '../../src/gateway/config.ts';
 import { parseConfig } from '../../src/gateway/config.ts';
 import { Gateway } from '../../src/gateway/gateway.ts';
+import type { Host } from '../../src/gateway/host.ts';
 import { openListeners } from '../../src/gateway/listeners.ts';
 import type { MessageFromGateway } from '../../src/gateway/messages.ts';
 import { hasPeekOffset, localHost } from '../../src/gateway/process.ts';
@@ -85,14 +86,14 @@ export class World {
   /** Frames already looked at by `take`. */
   #taken = 0;
 
-  constructor(config: GatewayConfig = {}, capabilities: number = ALL_OFFLOADS) {
+  constructor(config: GatewayConfig = {}, capabilities: number = ALL_OFFLOADS, host: Partial<Host> = {}) {
     const complete = parseConfig(config);
     this.link = new TestLink(complete.mtu, capabilities);
     this.gateway = new Gateway({
       config: complete,
       link: this.link,
       pool: this.pool,
-      host: localHost(this.poller),
+      host: { ...localHost(this.poller), ...host },
       clock: this.clock,
       random: new HostRandom(),
       control: { malformed: 0, lost: 0, poll: () => undefined, send: (message) => this.messages.push(message) },
@@ -218,6 +219,21 @@ export function udpFrame(src: Endpoint, dst: Endpoint, payload: Uint8Array): Uin
   b.set(payload, 8);
   return ipFrame(src.address, dst.address, 17, sealed(src.address, dst.address, 17, b, 6));
 }
+export function echoFrame(
+  src: IpAddress,
+  dst: IpAddress,
+  identifier: number,
+  sequence: number,
+  payload: Uint8Array,
+): Uint8Array {
+  const b = new Uint8Array(8 + payload.length);
+  b[0] = src.isV4 ? 8 : 128;
+  putU16(b, 4, identifier);
+  putU16(b, 6, sequence);
+  b.set(payload, 8);
+  const protocol = src.isV4 ? 1 : 58;
+  return ipFrame(src, dst, protocol, sealed(src, dst, protocol, b, 2));
+}
 export interface SegmentFields {
   readonly seq: number;
   readonly ack?: number;
@@ -319,12 +335,19 @@ export interface IcmpMessage {
   readonly src: IpAddress;
   readonly type: number;
   readonly code: number;
+  readonly header: Uint8Array;
   readonly body: Uint8Array;
 }
 export const icmpOf = (frame: Frame): IcmpMessage | undefined => {
   const ip = ipOf(frame);
   if (ip?.protocol !== 1 && ip?.protocol !== 58) return undefined;
-  return { src: ip.src, type: ip.data[0] as number, code: ip.data[1] as number, body: ip.data.slice(8) };
+  return {
+    src: ip.src,
+    type: ip.data[0] as number,
+    code: ip.data[1] as number,
+    header: ip.data.slice(0, 8),
+    body: ip.data.slice(8),
+  };
 };
 export const text = (s: string): Uint8Array => new TextEncoder().encode(s);
 export const textOf = (b: Uint8Array): string => new TextDecoder().decode(b);
