@@ -17,6 +17,13 @@ interface Outcome {
   readonly counts: Record<string, number>;
 }
 
+const expected = (from: string, type: number) =>
+  [
+    [0x1234, 1],
+    [0x1234, 2],
+    [77, 1],
+  ].map(([identifier, sequence]) => ({ from, type, identifier, sequence, payload: 'payload of an echo' }));
+
 needing(
   root,
   command('unshare'),
