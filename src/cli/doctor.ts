@@ -3,12 +3,14 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { release } from 'node:os';
+import { NR_AMD64 } from '../abi/nr-amd64.ts';
+import { NR_ARM64 } from '../abi/nr-arm64.ts';
 import { close } from '../host/libc.ffi.ts';
 import { pidfdGetfd, pidfdOpen, pidfdThreads, readProcess } from '../host/process.ffi.ts';
 import { SeccompListener, seccompGap } from '../host/seccomp.ffi.ts';
 import { AF_INET, openSocket, SOCK_DGRAM } from '../host/socket.ffi.ts';
 import { CloseWatch } from '../host/unix-socket.ffi.ts';
-import { assemble, give, Verdict } from '../runner/bpf.ts';
+import { assemble, DATA_NR, give, load, Verdict, whenEqual } from '../runner/bpf.ts';
 import { findHelper } from '../runner/command.ts';
 import { RunError } from '../runner/errors.ts';
 import { launch } from '../runner/launch.ts';
@@ -27,12 +29,13 @@ const ok = (name: string, detail: string): Finding => ({ name, state: 'ok', deta
 const lacking = (name: string, detail: string, remedy: string): Finding => ({ name, state: 'lacking', detail, remedy });
 const weaker = (name: string, detail: string, remedy: string): Finding => ({ name, state: 'weaker', detail, remedy });
 
-/** Installs a filter that lets everything pass, on a process that ends at once. */
+/** Traps execve alone, on a process that ends at once: it stands still in its first one until we have the listener. */
 async function listenerFindings(): Promise<Finding[]> {
   const notification = 'seccomp user notification';
   const gap = seccompGap();
   if (gap !== undefined) return [lacking(notification, gap.what, gap.remedy)];
-  const filter = assemble([give(Verdict.Allow)]);
+  const numbers = process.arch === 'arm64' ? NR_ARM64 : NR_AMD64;
+  const filter = assemble([load(DATA_NR), ...whenEqual(numbers.execve, give(Verdict.Notify)), give(Verdict.Allow)]);
 
   try {
     const launched = await launch({
@@ -45,6 +48,7 @@ async function listenerFindings(): Promise<Finding[]> {
     const listener = new SeccompListener(launched.listenerFd);
     const addfd = listener.probe();
     const sync = listener.setSyncWakeUp(true);
+    if (listener.receive()) listener.resume(listener.idLow, listener.idHigh);
     await launched.ended;
     close(launched.listenerFd);
     return [

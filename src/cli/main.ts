@@ -27,6 +27,7 @@ Exit status: the program's own; 128 + n when signal n ended it; 125 when sandsoc
 /** Options whose value is optional take it after = only, so that the word behind them stays the program. */
 function withExplicitValues(argv: readonly string[]): string[] {
   const end = argv.indexOf('--');
+  if (argv[2] !== 'run') return [...argv];
   return argv.map((word, i) =>
     (end < 0 || i < end) && (word === '--strace' || word === '--json') ? `${word}=-` : word,
   );

@@ -1,5 +1,5 @@
 /** execve(2) from within a Node process, which becomes the program. */
-import { errno, fcntl, native } from './libc.ffi.ts';
+import { errno, fcntl, must, native } from './libc.ffi.ts';
 
 const execve = native<(path: string, argv: readonly (string | null)[], env: readonly (string | null)[]) => number>(
   'int execve(const char *path, const char **argv, const char **env)',
@@ -10,10 +10,19 @@ const SIG_DFL = 0;
 /** Node ignores these two, and an ignored signal stays ignored across execve. */
 const IGNORED_BY_NODE = [13 /* SIGPIPE */, 25 /* SIGXFSZ */];
 const F_SETFD = 2;
-const FD_CLOEXEC = 1;
 
-/** So that `fd` does not outlive an execve. */
-export const closeOnExec = (fd: number): number => fcntl(fd, F_SETFD, FD_CLOEXEC);
+/** glibc has had a function for close_range(2) since 2.34 only. */
+const syscall = native<(nr: number, first: number, last: number, flags: number) => number>(
+  'intptr_t syscall(intptr_t nr, uintptr_t first, uintptr_t last, uintptr_t flags)',
+);
+const NR_CLOSE_RANGE = 436;
+const CLOSE_RANGE_CLOEXEC = 4;
+const LAST = 0xffff_ffff;
+
+/** So that no descriptor from `first` on outlives an execve: neither ours nor what our own caller left open. @throws HostError before Linux 5.11 */
+export const closeOnExecFrom = (first: number): void => {
+  must(syscall(NR_CLOSE_RANGE, first, LAST, CLOSE_RANGE_CLOEXEC), 'close_range', 'CLOSE_RANGE_CLOEXEC');
+};
 
 /** Turns this process into `path`, with descriptors 0 to 2 (which Node had marked close-on-exec) and no other. Returns only if that failed: the errno. */
 export function become(path: string, argv: readonly string[], env: readonly string[]): number {

@@ -74,7 +74,7 @@ export class ForeignCalls {
   #exec(listener: SeccompListener, task: () => GuestTask): Judgement {
     if (this.#phase === 'guest') return this.#forgetActions(listener);
     const [low = 0, high = 0] = listener.args;
-    const path = readString(task().guestMemory, high * 0x1_0000_0000 + low, PATH_MAX);
+    const path = readString(task().foreignMemory, high * 0x1_0000_0000 + low, PATH_MAX);
     // Only programs of the launch chain have run so far: nothing of them races with this look.
     if (this.#phase === 'keeper') {
       this.#phase = 'guest';
@@ -90,9 +90,9 @@ export class ForeignCalls {
   }
   #sigaction(listener: SeccompListener, task: () => GuestTask): Judgement {
     if (this.#phase !== 'guest') return 'resume';
-    const { process, guestMemory } = task();
+    const { process, foreignMemory } = task();
     const [signal = 0, , low = 0, high = 0] = listener.args;
-    this.#options.signals.record(process.pid, guestMemory, signal, high * 0x1_0000_0000 + low);
+    this.#options.signals.record(process.pid, foreignMemory, signal, high * 0x1_0000_0000 + low);
     return 'resume';
   }
   #ioctl(listener: SeccompListener, task: () => GuestTask): Judgement {

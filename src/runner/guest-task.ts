@@ -179,6 +179,8 @@ export class GuestTask extends Task {
   readonly descriptors: GuestDescriptors;
   readonly process: ProcCredentials;
   readonly guestMemory: ProcessMemory;
+  /** As seen by a call that was just received and is not the dispatcher's: the held one, if there is one, is another. */
+  readonly foreignMemory: ProcessMemory;
   /** Of the notification that waits for its answer. */
   idLow = 0;
   idHigh = 0;
@@ -195,6 +197,7 @@ export class GuestTask extends Task {
     this.descriptors = files;
     this.process = credentials;
     this.guestMemory = memory;
+    this.foreignMemory = new ProcessMemory(tid, () => true);
   }
   /** The descriptor that the call is about: the first argument of every call on a socket. */
   get fd(): number {

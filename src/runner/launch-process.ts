@@ -6,7 +6,7 @@
  * of a pipe. When the main thread wanted that lock at that moment both stood still for ever, at the end of about one run in fifteen.
  */
 import { closeSync, openSync, readSync, writeSync } from 'node:fs';
-import { become, closeOnExec } from '../host/exec.ffi.ts';
+import { become, closeOnExecFrom } from '../host/exec.ffi.ts';
 import { HostError } from '../host/libc.ffi.ts';
 import { installFilter } from '../host/seccomp.ffi.ts';
 import { CHANNEL_FD, type LaunchMessage, type LaunchOrder } from './launch-protocol.ts';
@@ -35,7 +35,7 @@ function reserve(): number {
 }
 
 function start({ filter, path, argv, env }: LaunchOrder): LaunchMessage {
-  closeOnExec(CHANNEL_FD);
+  closeOnExecFrom(CHANNEL_FD);
   tell({ kind: 'reserved', fd: reserve() });
   try {
     installFilter(Buffer.from(filter, 'base64'));

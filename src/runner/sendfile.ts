@@ -1,6 +1,6 @@
 /**
  * sendfile(2) from a file of the guest's to a socket of ours. The file is read through a copy of the guest's descriptor, straight into the socket's
- * buffer; its position moves only when the guest has the result. A call sends what there is room for and says so, as sendfile(2) allows, so nothing is held in between.
+ * buffer; its position moves with the result. A call sends what there is room for and says so, as sendfile(2) allows, so nothing is held in between.
  * The source must have positions, as files and block devices do; a pipe is EINVAL here, which Linux refuses for a socket in its place.
  */
 import { Errno } from '../abi/errno.ts';
@@ -36,25 +36,26 @@ class FileAsMemory implements GuestMemory {
   }
 }
 
-/** The socket's part of the result, and the file's: its position. */
+/** The socket's part of the result. The file's position is native state, so it has to move before the guest goes on, and moves back if the guest did not take the result. */
 class FileTransfer implements Committable {
   readonly #socket: Socket;
   readonly #file: number;
-  readonly #position: number;
+  readonly #before: number;
 
-  /** @param file a copy of ours that this closes, or -1 if the position is not the descriptor's */
-  constructor(socket: Socket, file: number, position: number) {
+  /** @param file a copy of ours, which this closes, or -1 if the position is not the descriptor's */
+  constructor(socket: Socket, file: number, before: number, moved: number) {
     this.#socket = socket;
     this.#file = file;
-    this.#position = position;
+    this.#before = before;
+    if (file >= 0) setPosition(file, moved);
   }
   commit(amount: number): void {
     this.#socket.commit(amount);
-    if (this.#file >= 0) setPosition(this.#file, this.#position);
     this.#close();
   }
   rollback(amount: number): void {
     this.#socket.rollback(amount);
+    if (this.#file >= 0) setPosition(this.#file, this.#before);
     this.#close();
   }
   eventsAfter(amount: number): number {
@@ -80,7 +81,7 @@ function sendfile(ctx: CallContext, outFd: number, inFd: number, offsetAt: numbe
     close(file);
     return result === BLOCKED ? wait(ctx, socket) : result;
   }
-  ctx.commitWith(new FileTransfer(socket, offsetAt === 0 ? file : -1, position + result), socket.units);
+  ctx.commitWith(new FileTransfer(socket, offsetAt === 0 ? file : -1, position, position + result), socket.units);
   if (offsetAt === 0) return result;
   close(file);
   i64.put(ctx.scratch, 0, position + result);

@@ -84,7 +84,7 @@ export class UnixNames {
 
   bind(listener: SeccompListener, task: GuestTask): Judgement {
     return this.#onCopy('bind', listener, task, (copy) => {
-      const name = readName(task.guestMemory, pointer(listener, 1), listener.args[4] as number);
+      const name = readName(task.foreignMemory, pointer(listener, 1), listener.args[4] as number);
       if (typeof name === 'number') return name;
       const path = pathOf(name);
       if (path === undefined) return this.#abstract('bind', name) ?? bindName(copy, name);
@@ -93,7 +93,7 @@ export class UnixNames {
   }
   connect(listener: SeccompListener, task: GuestTask): Judgement {
     return this.#onCopy('connect', listener, task, (copy) => {
-      const name = readName(task.guestMemory, pointer(listener, 1), listener.args[4] as number);
+      const name = readName(task.foreignMemory, pointer(listener, 1), listener.args[4] as number);
       if (typeof name === 'number') return name;
       const path = pathOf(name);
       if (path === undefined) {
@@ -112,9 +112,9 @@ export class UnixNames {
     const [flags, nameLen] = [args[6] as number, args[10] as number];
     const [buffer, size, at] = [pointer(listener, 1), pointer(listener, 2), pointer(listener, 4)];
     return this.#onCopy('sendto', listener, task(), (copy) => {
-      const name = readName(task().guestMemory, at, nameLen);
+      const name = readName(task().foreignMemory, at, nameLen);
       if (typeof name === 'number') return name;
-      const data = readData(task().guestMemory, buffer, size);
+      const data = readData(task().foreignMemory, buffer, size);
       return typeof data === 'number' ? data : this.#sendTo(task(), copy, data, flags, name);
     });
   }
@@ -134,7 +134,7 @@ export class UnixNames {
       const sent = this.#sendMessage(task, copy, at, listener.args[6] as number);
       if (typeof sent !== 'number' || sent < 0) return sent;
       const length = new Uint8Array(Uint32Array.of(sent).buffer);
-      return task.guestMemory.write(at + MSGHDR_OCTETS, length, 0, 4) === 4 ? 1 : -Errno.EFAULT;
+      return task.foreignMemory.write(at + MSGHDR_OCTETS, length, 0, 4) === 4 ? 1 : -Errno.EFAULT;
     });
   }
 
@@ -199,7 +199,7 @@ export class UnixNames {
   }
 
   #sendMessage(task: GuestTask, copy: number, at: number, flags: number): Judgement {
-    const memory = task.guestMemory;
+    const memory = task.foreignMemory;
     const header = new Uint8Array(MSGHDR_OCTETS);
     if (memory.read(at, header, 0, MSGHDR_OCTETS) < MSGHDR_OCTETS) return -Errno.EFAULT;
     const words = new Uint32Array(header.buffer);

@@ -29,9 +29,13 @@ export const architecture = (name: typeof process.arch): Need => ({
 
 export type Declare = (title: string, body: Implementation<[]>) => void;
 
-export function needing(...needs: readonly Need[]): Declare {
+export const needing = (...needs: readonly Need[]): Declare => declare(test, needs);
+/** As `needing`, one test of the file after the other: for those that start several processes each. */
+export const needingInTurn = (...needs: readonly Need[]): Declare => declare(test.serial, needs);
+
+function declare(how: typeof test | typeof test.serial, needs: readonly Need[]): Declare {
   const missing = needs.filter(({ present }) => !present).map(({ what }) => what);
-  if (missing.length === 0) return (title, body) => test(title, body);
+  if (missing.length === 0) return (title, body) => how(title, body);
   const reason = `needs ${missing.join(' and ')}`;
   if (process.env['CI'] === 'true') return (title) => test(title, (t) => t.fail(reason));
   // the one place where a test is left out
