@@ -216,6 +216,11 @@ export interface UdpSettings extends IpSettings {
   multicastTtl: number;
   multicastLoop: boolean;
   multicastInterface: number;
+  /** Where IPv4 multicasts come from when nothing else is bound (IP_MULTICAST_IF by address). */
+  multicastSource: IpAddress | undefined;
+  /** IP_MULTICAST_ALL, IPV6_MULTICAST_ALL: take what any socket joined, not this one's groups alone. */
+  multicastAll: boolean;
+  multicastAll6: boolean;
 }
 
 /** A datagram that waits for the reader. Its payload is `packet.at` .. `packet.end`. */
@@ -297,6 +302,12 @@ export interface UdpEndpoint {
   peekError(): DatagramError | undefined;
   /** Drops that entry. */
   consumeError(): void;
+  /**
+   * Membership in a group on an interface, by its index, else by an address of it, else where the group's route leads. 'invalid' when it is no group, 'no-device',
+   * 'address-in-use' when joined already, 'no-buffers' beyond the limit; leaving: 'address-not-available' when not joined.
+   */
+  join(group: IpAddress, interfaceIndex: number, interfaceAddress: IpAddress | undefined): NetError | undefined;
+  leave(group: IpAddress, interfaceIndex: number, interfaceAddress: IpAddress | undefined): NetError | undefined;
   /** 'not-connected' as Linux, which applies it nevertheless on a bound socket. */
   shutdown(how: number): NetError | undefined;
   readonly receiveEnded: boolean;

@@ -14,6 +14,7 @@ export type NetError =
   | 'message-size' // EMSGSIZE
   | 'network-unreachable' // ENETUNREACH
   | 'no-buffers' // ENOBUFS
+  | 'no-device' // ENODEV (no interface of that index, or none that leads to a group)
   | 'no-protocol-option' // ENOPROTOOPT (ICMP protocol unreachable)
   | 'not-connected' // ENOTCONN
   | 'permission' // EACCES (broadcast without permission, prohibited route)

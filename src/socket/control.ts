@@ -273,9 +273,11 @@ function putIpv6(datagram: Datagram, options: OptionState): void {
 }
 /** ipi_spec_dst: the address to answer from. For a broadcast or multicast that is the interface's own. */
 function specificDestination(datagram: Datagram, stack: Netstack): IpAddress {
-  const { destination, interfaceIndex } = datagram;
+  const { destination, interfaceIndex, source } = datagram;
   if (stack.isLocal(destination)) return destination;
   const device = stack.interfaces.find((i) => i.index === interfaceIndex);
+  // Loopback's address has host scope: none to answer an unnamed sender from (fib_compute_spec_dst).
+  if (device?.isLoopback === true && source.isUnspecified) return source;
   return device?.addresses.find((a) => a.address.isV4)?.address ?? destination;
 }
 

@@ -19,6 +19,7 @@ const ERRNO: Readonly<Record<NetError, number>> = {
   'message-size': Errno.EMSGSIZE,
   'network-unreachable': Errno.ENETUNREACH,
   'no-buffers': Errno.ENOBUFS,
+  'no-device': Errno.ENODEV,
   'no-protocol-option': Errno.ENOPROTOOPT,
   'not-connected': Errno.ENOTCONN,
   permission: Errno.EACCES,

@@ -10,6 +10,7 @@ import './bodies/ending.ts';
 import './bodies/epoll.ts';
 import './bodies/ioctl.ts';
 import './bodies/message.ts';
+import './bodies/multicast.ts';
 import './bodies/netlink.ts';
 import './bodies/option-sweep.ts';
 import './bodies/options.ts';

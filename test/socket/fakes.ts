@@ -305,6 +305,9 @@ export class FakeUdp implements UdpEndpoint {
     multicastTtl: 1,
     multicastLoop: true,
     multicastInterface: 0,
+    multicastSource: undefined,
+    multicastAll: true,
+    multicastAll6: true,
   };
 
   constructor(family: Family, pool: PacketPool) {
@@ -376,6 +379,12 @@ export class FakeUdp implements UdpEndpoint {
     if ((how & 1) !== 0) this.receiveEnded = true;
     if ((how & 2) !== 0) this.sendEnded = true;
     return this.isConnected ? undefined : 'not-connected';
+  }
+  join(): NetError | undefined {
+    return undefined;
+  }
+  leave(): NetError | undefined {
+    return 'address-not-available';
   }
   close(): void {
     this.calls.push('close');

@@ -46,6 +46,8 @@ export class NetInterface implements InterfaceInfo, LinkReceiver {
   readonly arp: Arp | undefined;
   readonly ndp: Ndp | undefined;
   readonly #user: InterfaceUser;
+  /** Bounded by the memberships that sockets may have. */
+  readonly #groups: { readonly group: IpAddress; users: number }[] = [];
 
   constructor(
     env: IpEnvironment,
@@ -112,8 +114,21 @@ export class NetInterface implements InterfaceInfo, LinkReceiver {
     }
     return false;
   }
-  /** Groups every host is in: 224.0.0.1, ff01::1, ff02::1, and the solicited-node groups of its addresses (RFC 1112, RFC 4291 2.8). */
+  joinGroup(group: IpAddress): void {
+    const joined = this.#groups.find((one) => one.group.equals(group));
+    if (joined === undefined) this.#groups.push({ group, users: 1 });
+    else joined.users++;
+  }
+  leaveGroup(group: IpAddress): void {
+    const i = this.#groups.findIndex((one) => one.group.equals(group));
+    const joined = this.#groups[i];
+    if (joined === undefined) return;
+    joined.users--;
+    if (joined.users === 0) this.#groups.splice(i, 1);
+  }
+  /** Groups that sockets joined, and those every host is in: 224.0.0.1, ff01::1, ff02::1, and the solicited-node groups of its addresses (RFC 1112, RFC 4291 2.8). */
   isMemberOf(group: IpAddress): boolean {
+    if (this.#groups.some((one) => one.group.equals(group))) return true;
     if (group.isV4) return group.w3 === (0xe000_0001 | 0);
     if (group.w1 !== 0) return false;
     const scope = (group.w0 >>> 16) & 15;

@@ -86,6 +86,15 @@ export class InternetLayer implements IpLayer, InterfaceUser {
   addLinkService(service: LinkService, iface: NetInterface): void {
     this.#router.addService(service, iface);
   }
+  groupInterface(group: IpAddress, interfaceIndex: number, interfaceAddress: IpAddress | undefined): number {
+    return this.#router.groupInterface(group, interfaceIndex, interfaceAddress);
+  }
+  joinGroup(group: IpAddress, interfaceIndex: number): void {
+    this.interfaceAt(interfaceIndex)?.joinGroup(group);
+  }
+  leaveGroup(group: IpAddress, interfaceIndex: number): void {
+    this.interfaceAt(interfaceIndex)?.leaveGroup(group);
+  }
   register(protocol: number, transport: TransportProtocol): void {
     this.#transports[protocol] = transport;
   }

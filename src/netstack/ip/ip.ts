@@ -72,6 +72,11 @@ export interface IpLayer {
   isBindable(address: IpAddress): boolean;
   /** True for 255.255.255.255 and the broadcast address of a subnet of ours. */
   isBroadcast(address: IpAddress): boolean;
+  /** Index of the interface for a membership: as given, else of the address, else where the route to the group leads; 0 for none. */
+  groupInterface(group: IpAddress, interfaceIndex: number, interfaceAddress: IpAddress | undefined): number;
+  /** Takes in what is sent to `group` on the interface, until it was left as often as joined. */
+  joinGroup(group: IpAddress, interfaceIndex: number): void;
+  leaveGroup(group: IpAddress, interfaceIndex: number): void;
   register(protocol: number, transport: TransportProtocol): void;
   /**
    * Notes a smaller path MTU, to be called by a transport once it has found that the ICMP message quotes a packet it really sent and that may be in

@@ -117,15 +117,31 @@ export class Router {
       this.isBroadcast(remote),
     );
   }
-  #groupRoute(remote: IpAddress, from: IpAddress | undefined, interfaceIndex: number): ResolvedRoute | NetError {
-    const iface =
+  /** ip_mc_find_dev: the interface for a membership; 0 for none. */
+  groupInterface(group: IpAddress, interfaceIndex: number, interfaceAddress: IpAddress | undefined): number {
+    if (interfaceIndex !== 0) return this.interfaceAt(interfaceIndex)?.index ?? 0;
+    if (interfaceAddress !== undefined) {
+      return this.interfaces.find((i) => i.hasAddress(interfaceAddress))?.index ?? 0;
+    }
+    const route = this.#groupRoute(group, undefined, 0);
+    return typeof route === 'string' ? 0 : route.interfaceIndex;
+  }
+  /** The interface that a group or the limited broadcast leaves by. */
+  #groupDevice(remote: IpAddress, from: IpAddress | undefined, interfaceIndex: number): NetInterface | undefined {
+    return (
       this.interfaceAt(interfaceIndex) ??
       (from === undefined ? undefined : this.interfaces.find((i) => i.isUp && i.hasAddress(from))) ??
       this.interfaceAt(this.table.lookup(remote, 0)?.interfaceIndex ?? 0) ??
       // IPv6 has a route for ff00::/8 on every interface; IPv4 needs one in the table.
-      (remote.isV4 ? undefined : this.interfaces.find((i) => i.isUp && !i.isLoopback));
+      (remote.isV4 ? undefined : this.interfaces.find((i) => i.isUp && !i.isLoopback))
+    );
+  }
+  #groupRoute(remote: IpAddress, from: IpAddress | undefined, interfaceIndex: number): ResolvedRoute | NetError {
+    const iface = this.#groupDevice(remote, from, interfaceIndex);
     if (iface === undefined || !iface.isUp) return 'network-unreachable';
-    const local = from ?? selectSource(remote, remote, iface.addresses, []);
+    // Linux has no ff00::/8 on loopback; and 127.0.0.1, being of host scope, is no source for a group: it leaves from 0.0.0.0.
+    if (iface.isLoopback && !remote.isV4) return 'network-unreachable';
+    const local = from ?? (iface.isLoopback ? IpAddress.ANY4 : selectSource(remote, remote, iface.addresses, []));
     if (local === undefined) return remote.isV4 ? 'network-unreachable' : 'address-not-available';
     return this.#resolved(iface, local, remote, remote, undefined, remote.isLimitedBroadcast);
   }

@@ -4,7 +4,7 @@
  *
  * Nothing waits on the way out: what the link's bounded queue does not take is lost and counted, so an endpoint is always writable. Linux reports such a
  * loss (ENOBUFS) only to sockets with IP_RECVERR, and holds a sender back by SO_SNDBUF, which has nothing to hold here.
- * Left out: multicast membership, corking (MSG_MORE), UDP_SEGMENT and UDP_GRO; the socket layer refuses their options.
+ * Left out: corking (MSG_MORE), UDP_SEGMENT and UDP_GRO; the socket layer refuses their options.
  */
 import { type Family, IpAddress } from '../address.ts';
 import {
@@ -25,6 +25,7 @@ import { EtherType } from '../wire/ethernet.ts';
 import * as ipv4 from '../wire/ipv4.ts';
 import * as ipv6 from '../wire/ipv6.ts';
 import * as udp from '../wire/udp.ts';
+import { Memberships } from './memberships.ts';
 import { ReceiveQueue } from './receive-queue.ts';
 import type { UdpContext } from './udp-layer.ts';
 
@@ -51,6 +52,9 @@ const defaultSettings = (): UdpSettings => ({
   multicastTtl: 1,
   multicastLoop: true,
   multicastInterface: 0,
+  multicastSource: undefined,
+  multicastAll: true,
+  multicastAll6: true,
 });
 
 export class UdpSocket implements UdpEndpoint {
@@ -68,6 +72,7 @@ export class UdpSocket implements UdpEndpoint {
 
   readonly #context: UdpContext;
   readonly #queue = new ReceiveQueue();
+  readonly #groups: Memberships;
   #error: NetError | undefined = undefined;
   #shut = 0;
   #closed = false;
@@ -86,6 +91,7 @@ export class UdpSocket implements UdpEndpoint {
     this.#context = context;
     this.family = family;
     this.id = context.nextSocketId();
+    this.#groups = new Memberships(context.ip);
     this.localAddress = this.remoteAddress = this.#any;
   }
   get #any(): IpAddress {
@@ -184,7 +190,7 @@ export class UdpSocket implements UdpEndpoint {
   #sourceFor(remote: IpAddress): IpAddress | NetError | undefined {
     const { localAddress } = this;
     if (localAddress.isUnspecified || localAddress.isMulticast || this.#context.ip.isBroadcast(localAddress)) {
-      return undefined;
+      return remote.isMulticast && remote.isV4 ? this.settings.multicastSource : undefined;
     }
     if (localAddress.isV4 === remote.isV4) return localAddress;
     return remote.isV4 ? undefined : 'address-family';
@@ -308,7 +314,19 @@ export class UdpSocket implements UdpEndpoint {
     this.observer?.endpointChanged(this.readiness());
     return this.isConnected ? undefined : 'not-connected';
   }
+  join(group: IpAddress, interfaceIndex: number, interfaceAddress: IpAddress | undefined): NetError | undefined {
+    return this.#groups.join(group, interfaceIndex, interfaceAddress);
+  }
+  leave(group: IpAddress, interfaceIndex: number, interfaceAddress: IpAddress | undefined): NetError | undefined {
+    return this.#groups.leave(group, interfaceIndex, interfaceAddress);
+  }
+  /** @internal Whether a datagram sent to a group or to everyone is for this socket, as far as memberships say. */
+  takesGroup(packet: Packet): boolean {
+    return this.#groups.takes(packet, this.settings.multicastAll, this.settings.multicastAll6);
+  }
+
   close(): void {
+    this.#groups.clear();
     this.#closed = true;
     this.observer = undefined;
     this.#queue.clear();

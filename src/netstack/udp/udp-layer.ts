@@ -112,7 +112,7 @@ export class UdpLayer implements TransportProtocol, UdpContext {
     let last: UdpSocket | undefined;
     packet.pull(udp.HEADER_LEN);
     for (let b = this.ports.first(port); b !== undefined; b = b.next) {
-      if (b.user.score(packet, sourcePort) === 0) continue;
+      if (b.user.score(packet, sourcePort) === 0 || !b.user.takesGroup(packet)) continue;
       const copy = last === undefined ? undefined : packet.copyTo(this.pool);
       if (copy !== undefined) last?.deliver(copy, sourcePort);
       last = b.user;

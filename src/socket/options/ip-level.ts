@@ -1,8 +1,11 @@
 /** SOL_IP: ip(7), net/ipv4/ip_sockglue.c. An AF_INET6 socket has these too, for its IPv4 side. */
 import { Errno } from '../../abi/errno.ts';
 import {
+  IP_ADD_MEMBERSHIP,
+  IP_DROP_MEMBERSHIP,
   IP_MTU,
   IP_MTU_DISCOVER,
+  IP_MULTICAST_ALL,
   IP_MULTICAST_IF,
   IP_MULTICAST_LOOP,
   IP_MULTICAST_TTL,
@@ -21,6 +24,7 @@ import {
 import { SOL_IP } from '../../abi/socket.ts';
 import { ipMreqn } from '../../abi/sockopt.ts';
 import { IpAddress } from '../../netstack/address.ts';
+import { membership4 } from './membership.ts';
 import { flag, int, type OptionRow, writeInt, writeOctets } from './row.ts';
 import type { OptionTarget } from './target.ts';
 
@@ -79,6 +83,7 @@ const multicastInterface: OptionRow = {
     }
     socket.options.multicastInterfaceAddress = address.w3;
     socket.udp.settings.multicastInterface = index;
+    socket.udp.settings.multicastSource = address.isUnspecified ? undefined : address;
     socket.optionsChanged();
     return 0;
   },
@@ -171,4 +176,16 @@ export const IP_LEVEL: readonly OptionRow[] = [
     'datagram',
   ),
   multicastInterface,
+  membership4(IP_ADD_MEMBERSHIP, 'IP_ADD_MEMBERSHIP', true),
+  membership4(IP_DROP_MEMBERSHIP, 'IP_DROP_MEMBERSHIP', false),
+  int(SOL_IP, IP_MULTICAST_ALL, 'IP_MULTICAST_ALL', {
+    notEmpty: true,
+    get: ({ options }) => (options.multicastAll ? 1 : 0),
+    set: ({ options, udp }, value) => {
+      if (value !== 0 && value !== 1) return -Errno.EINVAL;
+      options.multicastAll = value === 1;
+      if (udp !== undefined) udp.settings.multicastAll = value === 1;
+      return 0;
+    },
+  }),
 ];

@@ -1,8 +1,11 @@
 /** SOL_IPV6: ipv6(7), net/ipv6/ipv6_sockglue.c; of AF_INET6 sockets only. */
 import { Errno } from '../../abi/errno.ts';
 import {
+  IPV6_ADD_MEMBERSHIP,
+  IPV6_DROP_MEMBERSHIP,
   IPV6_MTU,
   IPV6_MTU_DISCOVER,
+  IPV6_MULTICAST_ALL,
   IPV6_MULTICAST_HOPS,
   IPV6_MULTICAST_IF,
   IPV6_MULTICAST_LOOP,
@@ -17,6 +20,7 @@ import {
 } from '../../abi/in.ts';
 import { SOL_IPV6 } from '../../abi/socket.ts';
 import { ECN_MASK, pathMtu, setMtuDiscover } from './ip-level.ts';
+import { membership6 } from './membership.ts';
 import { flag, int, type OptionRow } from './row.ts';
 
 /** net.ipv6.conf.default.hop_limit. */
@@ -131,4 +135,16 @@ export const IPV6_LEVEL: readonly OptionRow[] = [
       return 0;
     },
   }),
+  membership6(IPV6_ADD_MEMBERSHIP, 'IPV6_ADD_MEMBERSHIP', true),
+  membership6(IPV6_DROP_MEMBERSHIP, 'IPV6_DROP_MEMBERSHIP', false),
+  flag(
+    SOL_IPV6,
+    IPV6_MULTICAST_ALL,
+    'IPV6_MULTICAST_ALL',
+    ({ options }) => options.multicastAll6,
+    ({ options, udp }, on) => {
+      options.multicastAll6 = on;
+      if (udp !== undefined) udp.settings.multicastAll6 = on;
+    },
+  ),
 ];

@@ -26,6 +26,8 @@ export class OptionState {
   /** IP_PMTUDISC_*; likewise apart in Linux, one for both here where they are set together by every known program. */
   mtuDiscover = 1;
   multicastInterfaceAddress = 0;
+  multicastAll = true;
+  multicastAll6 = true;
 
   packetInfo = false;
   receiveTtl = false;
