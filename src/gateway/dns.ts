@@ -4,8 +4,11 @@
  * a port, of its own, so that an answer cannot be guessed (RFC 5452). An answer of SERVFAIL, REFUSED or NOTIMP sends the query to the next resolver;
  * the last one's answer is passed on. All silent: SERVFAIL.
  *
- * Left out: a cache (the host's resolver has one), and TCP, which is translated as any other connection, to the host's first resolver.
+ * A query that came over TCP (dns-stream.ts) is asked over TCP as well, since its answer may be of any size (RFC 7766 5).
+ *
+ * Left out: a cache (the host's resolver has one), and connections to resolvers that serve more than one query.
  */
+import { u16 } from '../lib/bytes.ts';
 import type { Alarm, Clock } from '../lib/clock.ts';
 import { millis } from '../lib/clock.ts';
 import type { Random } from '../lib/random.ts';
@@ -22,13 +25,21 @@ const SCRATCH_OCTETS = 65_536;
 /** Datagrams read for one event: forged ones must not keep the true one away. */
 const READS = 8;
 const NO_DESCRIPTOR = -1;
+const NOTHING = new Uint8Array(0);
+const LARGEST_ANSWER = 65_535;
 
-interface Client {
-  readonly address: IpAddress;
-  readonly port: number;
-  readonly server: IpAddress;
-  readonly serverPort: number;
+/** Who asks. */
+export interface DnsClient {
+  /** Of the question beside its id and name: the same question again is a repetition. */
+  readonly key: string;
+  /** Largest answer; as the query says unless given. */
+  readonly sizeLimit?: number;
+  readonly overTcp: boolean;
+  reply(octets: Uint8Array): void;
 }
+
+/** RFC 1035 4.2.2. */
+const LENGTH_OCTETS = 2;
 
 class Pending implements Watched {
   watchKey = -1;
@@ -39,12 +50,15 @@ class Pending implements Watched {
   /** The best that a resolver said so far. */
   answer: Uint8Array | undefined = undefined;
   readonly key: string;
-  readonly client: Client;
+  readonly client: DnsClient;
+  /** Over TCP: whether the query was sent, and the part of the answer that came. */
+  sent = false;
+  received: Uint8Array = NOTHING;
   readonly query: message.Query;
   readonly alarm: Alarm;
   readonly #proxy: DnsProxy;
 
-  constructor(proxy: DnsProxy, key: string, client: Client, query: message.Query, clock: Clock) {
+  constructor(proxy: DnsProxy, key: string, client: DnsClient, query: message.Query, clock: Clock) {
     this.#proxy = proxy;
     this.key = key;
     this.client = client;
@@ -78,35 +92,51 @@ export class DnsProxy {
 
   /** A datagram for a name server; `packet.at` stands on its UDP header. Does not own it. */
   query(packet: Packet, payloadAt: number, end: number): void {
-    const { counters, settings, clock } = this.#parts;
-    const client: Client = {
-      address: new IpAddress(packet.src0, packet.src1, packet.src2, packet.src3),
-      port: udp.sourcePort(packet.bytes, packet.at),
-      server: new IpAddress(packet.dst0, packet.dst1, packet.dst2, packet.dst3),
-      serverPort: udp.destinationPort(packet.bytes, packet.at),
+    const address = new IpAddress(packet.src0, packet.src1, packet.src2, packet.src3);
+    const port = udp.sourcePort(packet.bytes, packet.at);
+    const server = new IpAddress(packet.dst0, packet.dst1, packet.dst2, packet.dst3);
+    const serverPort = udp.destinationPort(packet.bytes, packet.at);
+    const client: DnsClient = {
+      key: `${address.toString()} ${port} ${server.toString()}`,
+      overTcp: false,
+      reply: (octets) => this.#sendDatagram(octets, server, serverPort, address, port),
     };
-    const octets = packet.bytes.slice(payloadAt, Math.min(end, payloadAt + message.QUERY_LIMIT + 1));
+    this.ask(client, packet.bytes.slice(payloadAt, Math.min(end, payloadAt + message.QUERY_LIMIT + 1)));
+  }
+  /** False for what deserves no answer; everything else gets one, now or later. */
+  ask(client: DnsClient, octets: Uint8Array): boolean {
+    const { counters, settings, clock } = this.#parts;
     const query = message.parseQuery(octets);
     counters.dnsQueries++;
-    if (query === undefined) return counters.drop('dns-malformed');
+    if (query === undefined) {
+      counters.drop('dns-malformed');
+      return false;
+    }
     if (typeof query === 'number') {
       counters.drop('dns-malformed');
-      return this.#reply(client, message.emptyAnswer(octets, message.HEADER_LEN, query));
+      client.reply(message.emptyAnswer(octets, message.HEADER_LEN, query));
+      return true;
     }
     if (query.name === settings.hostName.toLowerCase()) {
       counters.event('dns-local-answers');
-      return this.#reply(client, message.localAnswer(query, settings.gateway4, settings.gateway6));
+      client.reply(message.localAnswer(query, settings.gateway4, settings.gateway6));
+      return true;
     }
-    const key = `${client.address.toString()} ${client.port} ${client.server.toString()} ${query.id} ${query.name}`;
-    if (this.#pending.has(key)) return counters.event('dns-repeated');
+    const key = `${client.key} ${query.id} ${query.name}`;
+    if (this.#pending.has(key)) {
+      counters.event('dns-repeated');
+      return true;
+    }
     if (this.#pending.size >= settings.dnsQueries) {
       counters.event('dns-table-full');
-      return this.#fail(client, query);
+      this.#fail(client, query);
+      return true;
     }
     const pending = new Pending(this, key, client, query, clock);
     this.#pending.set(key, pending);
     counters.dnsOpen++;
     this.#ask(pending);
+    return true;
   }
 
   /** Asks the resolvers from `tried` on until one takes the query. */
@@ -115,19 +145,17 @@ export class DnsProxy {
     this.#closeSocket(pending);
     for (; pending.tried < settings.nameservers.length; pending.tried++) {
       const server = settings.nameservers[pending.tried] as IpAddress;
-      const fd = host.sockets.openSocket(server.isV4 ? Sock.Inet : Sock.Inet6, Sock.Datagram);
+      const { overTcp } = pending.client;
+      const type = overTcp ? Sock.Stream : Sock.Datagram;
+      const fd = host.sockets.openSocket(server.isV4 ? Sock.Inet : Sock.Inet6, type);
       if (fd < 0) {
         counters.drop('no-descriptor');
         break;
       }
       pending.fd = fd;
       pending.id = random.u32() & 0xffff;
-      const { octets } = pending.query;
-      this.#scratch.set(octets);
-      this.#scratch[0] = pending.id >>> 8;
-      this.#scratch[1] = pending.id;
-      const connected = host.sockets.connect(fd, server, settings.nameserverPort) === 0;
-      if (connected && host.sockets.send(fd, this.#scratchAddress, octets.length) >= 0) {
+      const connected = host.sockets.connect(fd, server, settings.nameserverPort);
+      if (overTcp ? connected === 0 || connected === -Errno.EINPROGRESS : connected === 0 && this.#send(pending)) {
         counters.event('dns-forwarded');
         host.poller.watch(fd, pending);
         pending.alarm.set(clock.in(millis(settings.dnsTimeoutMs)));
@@ -139,6 +167,18 @@ export class DnsProxy {
     this.#finish(pending);
   }
 
+  /** The query under its new id, behind its length over TCP. */
+  #send(pending: Pending): boolean {
+    const { octets } = pending.query;
+    const prefix = pending.client.overTcp ? LENGTH_OCTETS : 0;
+    this.#scratch[0] = octets.length >>> 8;
+    this.#scratch[1] = octets.length;
+    this.#scratch.set(octets, prefix);
+    this.#scratch[prefix] = pending.id >>> 8;
+    this.#scratch[prefix + 1] = pending.id;
+    const len = prefix + octets.length;
+    return this.#parts.host.sockets.send(pending.fd, this.#scratchAddress, len) === len;
+  }
   timedOut(pending: Pending): void {
     this.#parts.counters.event('dns-timeouts');
     this.#next(pending);
@@ -151,6 +191,7 @@ export class DnsProxy {
   hostEvent(pending: Pending, events: number): void {
     const { host, counters } = this.#parts;
     if (pending.fd === NO_DESCRIPTOR) return;
+    if (pending.client.overTcp) return this.#streamEvent(pending, events);
     if ((events & Event.In) === 0 && (events & Event.Err) === 0) return;
     for (let i = 0; i < READS; i++) {
       const n = host.sockets.receive(pending.fd, this.#scratchAddress, SCRATCH_OCTETS, 0);
@@ -167,8 +208,35 @@ export class DnsProxy {
     // Too many that do not match: the next resolver's turn, rather than reading for ever.
     this.#next(pending);
   }
+  /** Over TCP: the query leaves when the connection stands, and the answer is complete when its length says so. */
+  #streamEvent(pending: Pending, events: number): void {
+    const { host } = this.#parts;
+    if ((events & Event.Err) !== 0) return this.#next(pending);
+    if (!pending.sent && (events & Event.Out) !== 0) {
+      pending.sent = true;
+      // A fresh socket has room for a query many times over.
+      if (!this.#send(pending)) return this.#next(pending);
+    }
+    if ((events & (Event.In | Event.RdHup | Event.Hup)) === 0) return;
+    for (;;) {
+      const n = host.sockets.receive(pending.fd, this.#scratchAddress, SCRATCH_OCTETS, 0);
+      if (n === -Errno.EAGAIN) return;
+      if (n <= 0) return this.#next(pending);
+      const { received } = pending;
+      const all = new Uint8Array(Math.min(received.length + n, LENGTH_OCTETS + LARGEST_ANSWER));
+      all.set(received);
+      all.set(this.#scratch.subarray(0, all.length - received.length), received.length);
+      pending.received = all;
+      const end = all.length < LENGTH_OCTETS ? Infinity : LENGTH_OCTETS + u16(all, 0);
+      if (all.length < end) continue;
+      const answer = all.subarray(LENGTH_OCTETS, end);
+      if (message.answers(pending.query, pending.id, answer)) this.#answered(pending, answer);
+      else this.#next(pending);
+      return;
+    }
+  }
   #answered(pending: Pending, answer: Uint8Array): void {
-    const adapted = message.adaptAnswer(pending.query, answer);
+    const adapted = message.adaptAnswer(pending.query, answer, pending.client.sizeLimit);
     const rcode = message.rcodeOf(answer);
     pending.answer = adapted;
     const failed =
@@ -180,11 +248,11 @@ export class DnsProxy {
   #finish(pending: Pending): void {
     this.#forget(pending);
     if (pending.answer === undefined) this.#fail(pending.client, pending.query);
-    else this.#reply(pending.client, pending.answer);
+    else pending.client.reply(pending.answer);
   }
-  #fail(client: Client, query: message.Query): void {
+  #fail(client: DnsClient, query: message.Query): void {
     this.#parts.counters.event('dns-failures');
-    this.#reply(client, message.emptyAnswer(query.octets, query.questionEnd, message.Rcode.ServFail));
+    client.reply(message.emptyAnswer(query.octets, query.questionEnd, message.Rcode.ServFail));
   }
   #forget(pending: Pending): void {
     pending.alarm.cancel();
@@ -196,16 +264,17 @@ export class DnsProxy {
     this.#parts.host.poller.forget(pending);
     this.#parts.host.sockets.closeSocket(pending.fd);
     pending.fd = NO_DESCRIPTOR;
+    pending.sent = false;
+    pending.received = NOTHING;
   }
 
-  #reply(client: Client, octets: Uint8Array): void {
+  #sendDatagram(octets: Uint8Array, server: IpAddress, serverPort: number, address: IpAddress, port: number): void {
     const { frames, counters } = this.#parts;
     const packet = frames.pool.alloc(octets.length);
     if (packet === undefined) return counters.drop('no-buffer');
     packet.bytes.set(octets, packet.at);
     packet.end = packet.at + octets.length;
-    const addresses = sumOf(client.server) + sumOf(client.address);
-    frames.sendUdp(packet, client.server, client.serverPort, client.address, client.port, addresses);
+    frames.sendUdp(packet, server, serverPort, address, port, sumOf(server) + sumOf(address));
   }
 
   shutdown(): void {

@@ -12,6 +12,7 @@ import type { Packet, PacketPool } from '../netstack/packet.ts';
 import { type CompleteConfig, ConfigError, resolveConfig } from './config.ts';
 import { GatewayCounters } from './counters.ts';
 import { DnsProxy } from './dns.ts';
+import { DnsStreams } from './dns-stream.ts';
 import { EchoFlows } from './echo-flows.ts';
 import { type ControlChannel, FlowLog } from './flow-log.ts';
 import { FrameWriter } from './frames.ts';
@@ -85,8 +86,8 @@ export class Gateway implements LinkReceiver {
     this.#pool = pool;
     this.#control = control;
     this.log = log;
-    this.tcp = new TcpTranslator({ ...parts, peek });
     this.dns = new DnsProxy(parts);
+    this.tcp = new TcpTranslator({ ...parts, peek, nameService: new DnsStreams({ ...parts, dns: this.dns }) });
     this.udp = new UdpFlows({ ...parts, nameServer: this.dns });
     this.echo = new EchoFlows(parts);
     const listeners = options.listeners ?? [];

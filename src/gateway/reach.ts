@@ -28,7 +28,7 @@ export interface Reach {
   /** Where to connect when `host` refuses. */
   readonly alternative: IpAddress | undefined;
   readonly refused: RefusalReason | undefined;
-  /** Queries to this destination are the name proxy's (over UDP), or go to the host's resolver (over TCP). */
+  /** Queries to this destination are the name proxy's. */
   readonly isNameServer: boolean;
 }
 
@@ -88,9 +88,7 @@ export class Reachability {
   /** @param destination in the form it had in the packet: an IPv6 packet's IPv4-mapped address never gets here. */
   resolve(destination: IpAddress, port: number): Reach {
     if (port === DNS_PORT && this.#nameServers.some((server) => server.equals(destination))) {
-      const host = this.#settings.nameservers[0];
-      const resolverPort = this.#settings.nameserverPort;
-      return { host, port: resolverPort, alternative: undefined, refused: undefined, isNameServer: true };
+      return { host: undefined, port, alternative: undefined, refused: undefined, isNameServer: true };
     }
     if (this.isOwn(destination)) return this.#own(destination, port);
     const refused = this.#ruleAgainst(destination);

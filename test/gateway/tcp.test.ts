@@ -493,25 +493,6 @@ test('the host’s own addresses: closed, and open at the ports that are', async
   t.is(server.sockets.length, 1);
 });
 
-test('DNS over TCP goes to the host’s resolver', async (t) => {
-  const resolver = await tcpServer((socket) => socket.end('as it is'));
-  const world = new World({ nameservers: ['127.0.0.1'], nameserverPort: resolver.port });
-  t.teardown(() => (world.close(), resolver.close()));
-  const tcp = new RawTcp(world, at(IpAddress.of('10.0.2.3'), 53));
-  await tcp.connect();
-  await tcp.run('data', () => tcp.finSeen);
-  t.is(textOf(Uint8Array.from(tcp.received)), 'as it is');
-});
-
-test('without a resolver, DNS over TCP is refused', async (t) => {
-  const world = new World();
-  t.teardown(() => world.close());
-  const tcp = new RawTcp(world, at(IpAddress.of('10.0.2.3'), 53));
-  tcp.syn();
-  t.is((await tcp.segment('RST')).flags, Rst | Ack);
-  t.is(world.counts()['no-nameserver'], 1);
-});
-
 test('a server that resets at once: connected, then reset, as on the host', async (t) => {
   const server = await tcpServer((socket) => socket.resetAndDestroy());
   const world = new World({ hostPorts: [server.port] });

@@ -9,6 +9,7 @@ import type { FlowIdentity, LoggedFlow } from '../flow-log.ts';
 import { sumOf } from '../frames.ts';
 import type { Watched } from '../host.ts';
 import type { FlowOwner } from '../messages.ts';
+import type { FlowService } from './service.ts';
 import type { HostSource } from './source.ts';
 
 export const Seen = {
@@ -113,6 +114,8 @@ export class TcpFlow implements LoggedFlow, Watched {
   hold: ByteRing | undefined = undefined;
 
   source: HostSource | undefined = undefined;
+  /** Who answers in place of a host socket, which there is none of then. */
+  service: FlowService | undefined = undefined;
   /** Retransmissions and probes without an answer. */
   retries = 0;
   lastActivity: Instant;

@@ -16,7 +16,7 @@ export function take(context: TcpContext, flow: TcpFlow, bytes: Uint8Array, at: 
   if (flow.has(Seen.HostReset)) return;
   let taken = 0;
   if (flow.held === 0 && !flow.has(Seen.HostFull)) {
-    taken = offer(context, flow, context.slab + at, len);
+    taken = offer(context, flow, bytes, at, context.slab + at, len);
     if (taken === len || flow.has(Seen.HostReset)) return;
   }
   flow.hold ??= context.rings.take();
@@ -27,8 +27,15 @@ export function take(context: TcpContext, flow: TcpFlow, bytes: Uint8Array, at: 
 }
 
 /** Octets the socket took. Less than `len` sets HostFull or HostReset. */
-function offer(context: TcpContext, flow: TcpFlow, address: number, len: number): number {
-  const n = context.host.sockets.send(flow.fd, address, len);
+function offer(
+  context: TcpContext,
+  flow: TcpFlow,
+  bytes: Uint8Array,
+  at: number,
+  address: number,
+  len: number,
+): number {
+  const n = flow.service?.take(bytes, at, len) ?? context.host.sockets.send(flow.fd, address, len);
   if (n === len) return n;
   if (n >= 0) {
     flow.set(Seen.HostFull);
@@ -56,7 +63,7 @@ function drain(context: TcpContext, flow: TcpFlow): void {
   while (flow.hold !== undefined && !flow.has(Seen.HostFull)) {
     const len = Math.min(flow.hold.length, scratch.bytes.length);
     flow.hold.read(0, scratch.bytes, 0, len);
-    const n = offer(context, flow, scratch.address, len);
+    const n = offer(context, flow, scratch.bytes, 0, scratch.address, len);
     if (flow.has(Seen.HostReset)) return;
     flow.hold.consume(n);
     if (flow.hold.length === 0) dropHold(context, flow);
@@ -104,7 +111,8 @@ export function flush(context: TcpContext, flow: TcpFlow): boolean {
   }
   if (flow.has(Seen.GuestEnded) && flow.hold === undefined && !flow.has(Seen.ShutDone)) {
     flow.set(Seen.ShutDone);
-    context.host.sockets.shutdownWrite(flow.fd);
+    if (flow.service === undefined) context.host.sockets.shutdownWrite(flow.fd);
+    else flow.service.guestEnded();
   }
   const done = pump(context, flow);
   if (flow.has(Seen.Closed)) return true;

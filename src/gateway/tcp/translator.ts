@@ -32,6 +32,7 @@ import { dropHold, finish, flush, hostEvent } from './host-side.ts';
 import { readSynOptions, segmentArrived } from './receive.ts';
 import { RingPool } from './ring-pool.ts';
 import { armTimer, LINK_HIGH, offeredMss, pump, rewind, sendProbe, sendReset, sendSyn, sendSynAck } from './send.ts';
+import type { ServiceHost } from './service.ts';
 import { PeekSource, QueueBudget, type QueueParts, QueueSource } from './source.ts';
 
 /** send(2) stops at twice this much unsent data, so that what the guest was told is delivered is not megabytes ahead of the peer. */
@@ -58,6 +59,8 @@ export interface TranslatorParts {
   readonly counters: GatewayCounters;
   readonly log: FlowLog;
   readonly reach: Reachability;
+  /** Answers connections to a name server's address. */
+  readonly nameService: ServiceHost;
   /** Leave data in the socket buffers (SO_PEEK_OFF). */
   readonly peek: boolean;
 }
@@ -140,9 +143,13 @@ export class TcpTranslator implements TcpContext {
       remotePort: wire.destinationPort(b, packet.at),
     };
     const { log, reach, errors } = this.#parts;
-    const { host, port, refused, alternative } = reach.resolve(identity.remoteAddress, identity.remotePort);
+    const { host, port, refused, alternative, isNameServer } = reach.resolve(
+      identity.remoteAddress,
+      identity.remotePort,
+    );
+    if (isNameServer) return this.#terminate(identity, packet);
     if (refused !== undefined || host === undefined) {
-      log.refused(identity, refused ?? 'no-nameserver');
+      log.refused(identity, refused ?? 'host-closed');
       const error = refusalError(refused ?? 'host-closed');
       if (error === 'port') this.refuseSegment(packet);
       else if (error !== undefined) errors.unreachable(packet, error);
@@ -158,6 +165,23 @@ export class TcpTranslator implements TcpContext {
     flow.toLoopback = alternative !== undefined;
     this.#start(flow, packet);
     this.#connect(flow, host, port);
+  }
+  /** A connection that ends here. */
+  #terminate(identity: FlowIdentity, packet: Packet): void {
+    const { log, nameService } = this.#parts;
+    if (!this.hasRoom) return this.counters.drop('tcp-table-full');
+    const flow = new TcpFlow(identity, log.nextId(), log.takeOwner(identity), NO_DESCRIPTOR, this.clock, this);
+    flow.service = nameService.open(identity, () => {
+      flow.set(Seen.Readable);
+      flow.clear(Seen.HostFull);
+      this.markDirty(flow);
+    });
+    if (flow.service === undefined) return this.refuseSegment(packet);
+    flow.source = flow.service.source;
+    this.#start(flow, packet);
+    flow.clear(Seen.Connecting);
+    flow.set(Seen.SynReceived);
+    sendSynAck(this, flow);
   }
   #socketFor(host: IpAddress): number {
     const fd = this.host.sockets.openSocket(host.isV4 ? Sock.Inet : Sock.Inet6, Sock.Stream);
@@ -255,6 +279,7 @@ export class TcpTranslator implements TcpContext {
       remotePort,
     } as const;
     if (this.isTaken(otherGuest, guestPort, remoteAddress, remotePort)) return this.host.sockets.closeWithReset(fd);
+    this.counters.event('tcp-other-family');
     this.openToGuest(fd, identity, undefined);
   }
 
@@ -417,9 +442,12 @@ export class TcpTranslator implements TcpContext {
     flow.source?.close();
     flow.source = undefined;
     this.host.poller.forget(flow);
-    if (flow.fd === NO_DESCRIPTOR) this.counters.event('tcp-other-family');
-    else if (reset) this.host.sockets.closeWithReset(flow.fd);
-    else this.host.sockets.closeSocket(flow.fd);
+    flow.service?.closed();
+    flow.service = undefined;
+    if (flow.fd !== NO_DESCRIPTOR) {
+      if (reset) this.host.sockets.closeWithReset(flow.fd);
+      else this.host.sockets.closeSocket(flow.fd);
+    }
     this.counters.tcpOpen--;
     this.#parts.log.closed(flow, reason);
   }

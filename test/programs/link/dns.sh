@@ -8,6 +8,8 @@ if [ -n "$SANDSOCK" ]; then
   eq "$(guest dig +short +time=5 +tries=1 @10.0.2.3 host.internal A)" 10.0.2.2
   eq "$(guest dig +short +time=5 +tries=1 @10.0.2.3 host.internal AAAA)" fd00::2
   eq "$(guest dig +short +time=5 +tries=1 host.internal A)" 10.0.2.2
+  eq "$(guest dig +tcp +short +time=5 +tries=1 host.internal A)" 10.0.2.2
+  eq "$(guest dig +tcp +short +time=5 +tries=1 @fd00::3 host.internal AAAA)" fd00::2
 fi
 if [ "$(id -u)" != 0 ]; then echo "not root: the part with a resolver of our own is left out"; exit 0; fi
 resolver=127.0.0.153; echo "nameserver $resolver" > "$W/resolv.conf"
@@ -21,4 +23,5 @@ for server in "${servers[@]}"; do
   "${dig[@]}" +time=5 +tries=1 $server MiXeD.Case.test A | grep -q 'MiXeD.Case.test.*10.1.2.4'
   "${dig[@]}" +time=5 +tries=1 $server nothing.test A | grep -q 'status: NXDOMAIN'
   "${dig[@]}" +time=5 +tries=1 +noedns +ignore $server long.test TXT | grep -q 'flags:.* tc'
+  "${dig[@]}" +time=5 +tries=1 +noedns +short $server long.test TXT | grep -q zzz   # once more, over TCP
 done
