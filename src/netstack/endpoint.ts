@@ -39,6 +39,10 @@ export interface IpSettings {
   reusePort: boolean;
   /** Interface the endpoint is bound to (SO_BINDTODEVICE); 0 any. */
   boundInterface: number;
+  /** IP_FREEBIND: bind() takes an address that is nobody's. */
+  freeBind: boolean;
+  /** IP_BIND_ADDRESS_NO_PORT: bind() to port 0 leaves the choice of a port to connect(), listen() or the first datagram. */
+  bindAddressNoPort: boolean;
 }
 
 export interface TcpSettings extends IpSettings {
@@ -218,7 +222,7 @@ export interface UdpSettings extends IpSettings {
   multicastInterface: number;
   /** Where IPv4 multicasts come from when nothing else is bound (IP_MULTICAST_IF by address). */
   multicastSource: IpAddress | undefined;
-  /** IP_MULTICAST_ALL, IPV6_MULTICAST_ALL: take what any socket joined, not this one's groups alone. */
+  /** IP_MULTICAST_ALL (on at first for AF_INET alone), IPV6_MULTICAST_ALL: take what any socket joined, not this one's groups alone. */
   multicastAll: boolean;
   multicastAll6: boolean;
 }
@@ -284,6 +288,8 @@ export interface UdpEndpoint {
   bind(address: IpAddress, port: number): NetError | undefined;
   connect(address: IpAddress, port: number): NetError | undefined;
   disconnect(): void;
+  /** A port, if it has none yet; 'would-block' when none is left (inet_autobind). */
+  autobind(): NetError | undefined;
   /**
    * Checks, routes and allocates for one datagram. The caller fills `packet.at` .. `packet.at + len`, then `transmit`s it or `release()`s it.
    * `to` undefined sends to the connected peer ('destination-required' if there is none). `len` over 65,507 (65,527 on IPv6) is 'message-size'.

@@ -22,7 +22,7 @@ import {
   SOCK_DGRAM,
 } from '../abi/socket.ts';
 import { instant } from '../lib/clock.ts';
-import { IpAddress } from '../netstack/address.ts';
+import type { IpAddress } from '../netstack/address.ts';
 import type { Datagram, Netstack, UdpEndpoint } from '../netstack/endpoint.ts';
 import { Packet } from '../netstack/packet.ts';
 import type { Committable } from './committable.ts';
@@ -246,9 +246,7 @@ export class InetDatagramSocket extends InetSocket {
   /** inet_send_prepare: a port first, whatever comes of the message. */
   #autobind(): boolean {
     const { endpoint } = this;
-    return (
-      endpoint.isBound || endpoint.bind(this.domain === AF_INET ? IpAddress.ANY4 : IpAddress.ANY6, 0) === undefined
-    );
+    return endpoint.autobind() === undefined;
   }
   /** A packet of `len` octets for what `#choose` found, or a negative errno. */
   #route(len: number): Packet | number {

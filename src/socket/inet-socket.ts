@@ -102,6 +102,7 @@ export abstract class InetSocket extends Socket implements OptionTarget, NameCon
   #isBindable4(): boolean {
     const { address } = this.peerName;
     if (address.isUnspecified || address.isMulticast || address.isLimitedBroadcast) return true;
+    if (this.endpoint.settings.freeBind) return true;
     return this.stack.isLocal(address);
   }
   /** True in a state in which bind(2) is refused even without a bound port. */

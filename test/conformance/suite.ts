@@ -1,6 +1,7 @@
 /** All bodies: importing this file defines them. */
 // oxlint-disable import/no-unassigned-import -- the files call `conformance` and export nothing
 import './bodies/address.ts';
+import './bodies/binding.ts';
 import './bodies/blocking.ts';
 import './bodies/connection.ts';
 import './bodies/control.ts';

@@ -116,6 +116,8 @@ export class FakeTcp implements TcpEndpoint {
     reuseAddress: false,
     reusePort: false,
     boundInterface: 0,
+    freeBind: false,
+    bindAddressNoPort: false,
     noDelay: false,
     cork: false,
     keepAlive: false,
@@ -294,6 +296,8 @@ export class FakeUdp implements UdpEndpoint {
     reuseAddress: false,
     reusePort: false,
     boundInterface: 0,
+    freeBind: false,
+    bindAddressNoPort: false,
     broadcast: false,
     receiveBuffer: 212_992,
     sendBuffer: 212_992,
@@ -379,6 +383,9 @@ export class FakeUdp implements UdpEndpoint {
     if ((how & 1) !== 0) this.receiveEnded = true;
     if ((how & 2) !== 0) this.sendEnded = true;
     return this.isConnected ? undefined : 'not-connected';
+  }
+  autobind(): NetError | undefined {
+    return this.isBound ? undefined : this.bind(this.localAddress, 0);
   }
   join(): NetError | undefined {
     return undefined;

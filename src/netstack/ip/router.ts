@@ -73,7 +73,10 @@ export class Router {
   }
 
   #refusal(remote: IpAddress, from: IpAddress | undefined, interfaceIndex: number): NetError | undefined {
-    if (interfaceIndex !== 0 && this.interfaceAt(interfaceIndex)?.isUp !== true) return 'network-unreachable';
+    if (interfaceIndex !== 0 && this.interfaceAt(interfaceIndex)?.isUp !== true) {
+      const exists = this.interfaceAt(interfaceIndex) !== undefined;
+      return exists ? 'network-unreachable' : 'no-device';
+    }
     if (from === undefined) return undefined;
     if (from.isV4 !== remote.isV4) return 'network-unreachable';
     if (this.isLocal(from)) return undefined;

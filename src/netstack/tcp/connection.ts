@@ -65,8 +65,10 @@ export class TcpConnection extends Tcb implements TcpEndpoint {
   bind(address: IpAddress, port: number): NetError | undefined {
     if (this.state !== 'CLOSED' || this.isBound) return 'invalid';
     if (!this.#accepts(address)) return 'invalid';
-    if (!this.context.ip.isBindable(address)) return 'address-not-available';
-    const refused = this.context.ports.bind(this.binding, address, port);
+    const { freeBind, bindAddressNoPort } = this.settings;
+    if (!freeBind && !this.context.ip.isBindable(address)) return 'address-not-available';
+    const noPort = bindAddressNoPort && port === 0;
+    const refused = noPort ? undefined : this.context.ports.bind(this.binding, address, port);
     if (refused !== undefined) return refused;
     this.localAddress = address;
     this.localPort = this.binding.port;

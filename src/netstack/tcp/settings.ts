@@ -8,6 +8,8 @@ export const defaultTcpSettings = (): TcpSettings => ({
   reuseAddress: false,
   reusePort: false,
   boundInterface: 0,
+  freeBind: false,
+  bindAddressNoPort: false,
   noDelay: false,
   cork: false,
   keepAlive: false,

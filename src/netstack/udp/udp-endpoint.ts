@@ -40,6 +40,8 @@ const defaultSettings = (): UdpSettings => ({
   reuseAddress: false,
   reusePort: false,
   boundInterface: 0,
+  freeBind: false,
+  bindAddressNoPort: false,
   broadcast: false,
   receiveBuffer: 212_992,
   sendBuffer: 212_992,
@@ -92,6 +94,7 @@ export class UdpSocket implements UdpEndpoint {
     this.family = family;
     this.id = context.nextSocketId();
     this.#groups = new Memberships(context.ip);
+    this.settings.multicastAll = family === 4;
     this.localAddress = this.remoteAddress = this.#any;
   }
   get #any(): IpAddress {
@@ -139,8 +142,9 @@ export class UdpSocket implements UdpEndpoint {
     if (this.isBound) return 'invalid';
     const refusal = this.#refusesFamily(address, 'invalid');
     if (refusal !== undefined) return refusal;
-    if (!this.#context.ip.isBindable(address)) return 'address-not-available';
-    const failure = this.#context.ports.bind(this.binding, address, port);
+    const { freeBind, bindAddressNoPort } = this.settings;
+    if (!freeBind && !this.#context.ip.isBindable(address)) return 'address-not-available';
+    const failure = bindAddressNoPort && port === 0 ? undefined : this.#context.ports.bind(this.binding, address, port);
     if (failure !== undefined) return failure;
     this.localAddress = address;
     this.#addressLocked = !address.isUnspecified;
@@ -153,13 +157,13 @@ export class UdpSocket implements UdpEndpoint {
     return address.isV4 && this.settings.v6Only ? whenV6Only : undefined;
   }
   /** Linux answers EAGAIN when no port is left for an implicit bind. */
-  #autobind(): NetError | undefined {
+  autobind(): NetError | undefined {
     if (this.isBound) return undefined;
     return this.#context.ports.bind(this.binding, this.localAddress, 0) === undefined ? undefined : 'would-block';
   }
 
   connect(address: IpAddress, port: number): NetError | undefined {
-    const refusal = this.#refusesFamily(address, 'network-unreachable') ?? this.#autobind();
+    const refusal = this.#refusesFamily(address, 'network-unreachable') ?? this.autobind();
     if (refusal !== undefined) return refusal;
     const { settings } = this;
     const iface = this.#interfaceFor(address, 0);
@@ -205,7 +209,7 @@ export class UdpSocket implements UdpEndpoint {
     if (remote === undefined) return 'destination-required';
     const remotePort = to === undefined ? this.remotePort : port;
     if (remotePort === 0) return 'invalid';
-    const refusal = this.#refusesFamily(remote, 'network-unreachable') ?? this.#autobind();
+    const refusal = this.#refusesFamily(remote, 'network-unreachable') ?? this.autobind();
     if (refusal !== undefined) return refusal;
     if (len > (remote.isV4 ? udp.MAX_PAYLOAD_V4 : udp.MAX_PAYLOAD_V6)) return 'message-size';
     const route = this.#routeTo(remote, remotePort, choices);

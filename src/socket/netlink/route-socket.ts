@@ -66,6 +66,8 @@ const SETTINGS: IpSettings = {
   reuseAddress: false,
   reusePort: false,
   boundInterface: 0,
+  freeBind: false,
+  bindAddressNoPort: false,
 };
 /** The kernel's credentials. */
 const KERNEL = ucred.encode({ pid: 0, uid: 0, gid: 0 });

@@ -2,7 +2,9 @@
 import { Errno } from '../../abi/errno.ts';
 import {
   IP_ADD_MEMBERSHIP,
+  IP_BIND_ADDRESS_NO_PORT,
   IP_DROP_MEMBERSHIP,
+  IP_FREEBIND,
   IP_MTU,
   IP_MTU_DISCOVER,
   IP_MULTICAST_ALL,
@@ -21,7 +23,7 @@ import {
   IP_TOS,
   IP_TTL,
 } from '../../abi/in.ts';
-import { SOL_IP } from '../../abi/socket.ts';
+import { AF_INET, SOL_IP } from '../../abi/socket.ts';
 import { ipMreqn } from '../../abi/sockopt.ts';
 import { IpAddress } from '../../netstack/address.ts';
 import { membership4 } from './membership.ts';
@@ -88,6 +90,14 @@ const multicastInterface: OptionRow = {
     return 0;
   },
 };
+
+const freeBind = int(SOL_IP, IP_FREEBIND, 'IP_FREEBIND', {
+  notEmpty: true,
+  get: ({ settings }) => (settings.freeBind ? 1 : 0),
+  set: ({ settings }, value) => {
+    settings.freeBind = value !== 0;
+  },
+});
 
 export const IP_LEVEL: readonly OptionRow[] = [
   int(SOL_IP, IP_TOS, 'IP_TOS', {
@@ -176,11 +186,19 @@ export const IP_LEVEL: readonly OptionRow[] = [
     'datagram',
   ),
   multicastInterface,
+  freeBind,
+  int(SOL_IP, IP_BIND_ADDRESS_NO_PORT, 'IP_BIND_ADDRESS_NO_PORT', {
+    notEmpty: true,
+    get: ({ settings }) => (settings.bindAddressNoPort ? 1 : 0),
+    set: ({ settings }, value) => {
+      settings.bindAddressNoPort = value !== 0;
+    },
+  }),
   membership4(IP_ADD_MEMBERSHIP, 'IP_ADD_MEMBERSHIP', true),
   membership4(IP_DROP_MEMBERSHIP, 'IP_DROP_MEMBERSHIP', false),
   int(SOL_IP, IP_MULTICAST_ALL, 'IP_MULTICAST_ALL', {
     notEmpty: true,
-    get: ({ options }) => (options.multicastAll ? 1 : 0),
+    get: ({ options, domain }) => ((options.multicastAll ?? domain === AF_INET) ? 1 : 0),
     set: ({ options, udp }, value) => {
       if (value !== 0 && value !== 1) return -Errno.EINVAL;
       options.multicastAll = value === 1;

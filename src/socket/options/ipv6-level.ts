@@ -3,6 +3,7 @@ import { Errno } from '../../abi/errno.ts';
 import {
   IPV6_ADD_MEMBERSHIP,
   IPV6_DROP_MEMBERSHIP,
+  IPV6_FREEBIND,
   IPV6_MTU,
   IPV6_MTU_DISCOVER,
   IPV6_MULTICAST_ALL,
@@ -135,6 +136,16 @@ export const IPV6_LEVEL: readonly OptionRow[] = [
       return 0;
     },
   }),
+  // One flag for both levels.
+  flag(
+    SOL_IPV6,
+    IPV6_FREEBIND,
+    'IPV6_FREEBIND',
+    ({ settings }) => settings.freeBind,
+    ({ settings }, on) => {
+      settings.freeBind = on;
+    },
+  ),
   membership6(IPV6_ADD_MEMBERSHIP, 'IPV6_ADD_MEMBERSHIP', true),
   membership6(IPV6_DROP_MEMBERSHIP, 'IPV6_DROP_MEMBERSHIP', false),
   flag(

@@ -26,7 +26,8 @@ export class OptionState {
   /** IP_PMTUDISC_*; likewise apart in Linux, one for both here where they are set together by every known program. */
   mtuDiscover = 1;
   multicastInterfaceAddress = 0;
-  multicastAll = true;
+  /** IP_MULTICAST_ALL once set; until then it is on for AF_INET and off for AF_INET6 (inet6_create leaves it alone). */
+  multicastAll: boolean | undefined = undefined;
   multicastAll6 = true;
 
   packetInfo = false;

@@ -197,3 +197,21 @@ conformance('multicast: over IPv6, delivered by membership', { group }, (sys) =>
   send('three');
   for (const fd of [member, other, strict]) a.recv(fd);
 });
+
+conformance('multicast: a socket of AF_INET6 hears the IPv4 groups that it joined', { group }, (sys) => {
+  const { a, send } = worldOf(sys);
+  const reader = (): number => {
+    const fd = a.udp(c.SOCK_NONBLOCK, c.AF_INET6);
+    a.setInt(fd, c.SOL_SOCKET, c.SO_REUSEADDR, 1);
+    a.bind(fd, '::', 4000);
+    return fd;
+  };
+  const [member, other] = [reader(), reader()];
+  a.getInt(other, c.SOL_IP, c.IP_MULTICAST_ALL);
+  join(a, member, mreq(GROUP, LO));
+  send('one');
+  for (const fd of [member, other]) a.recv(fd);
+  a.setInt(other, c.SOL_IP, c.IP_MULTICAST_ALL, 1);
+  send('two');
+  for (const fd of [member, other]) a.recv(fd);
+});
