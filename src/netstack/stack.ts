@@ -30,6 +30,8 @@ export interface TcpTransport extends TransportProtocol {
   createEndpoint(family: Family): TcpEndpoint;
   /** Sends what was withheld during the turn (acknowledgments); called once at the end of each step. */
   flush?(): void;
+  /** A link is gone for good: what went over it ends. */
+  interfaceClosed?(interfaceIndex: number): void;
 }
 
 export interface StackOptions {
@@ -75,7 +77,10 @@ export class Stack implements Netstack {
     this.pool = options.pool ?? new PacketPool();
     const { clock, random, pool, stats } = this;
     this.ip = new InternetLayer({ clock, random, pool, stats });
-    this.ip.onInterfaceClosed = (iface, reason) => this.onLinkClosed?.(iface, reason);
+    this.ip.onInterfaceClosed = (iface, reason) => {
+      this.#tcp.interfaceClosed?.(iface.index);
+      this.onLinkClosed?.(iface, reason);
+    };
     const lo = this.ip.addInterface('lo', this.loopback, true);
     this.ip.addAddress(lo, { address: IpAddress.LOOPBACK4, prefix: 8 });
     this.ip.addAddress(lo, { address: IpAddress.LOOPBACK6, prefix: 128 });

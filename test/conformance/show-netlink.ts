@@ -53,18 +53,9 @@ const KINDS: Readonly<Record<number, Kind>> = {
   [c.RTM_NEWROUTE]: {
     name: 'NEWROUTE',
     body: c.rtmsg.size,
-    whole: [
-      c.RTA_DST,
-      c.RTA_SRC,
-      c.RTA_OIF,
-      c.RTA_GATEWAY,
-      c.RTA_PRIORITY,
-      c.RTA_PREFSRC,
-      c.RTA_TABLE,
-      c.RTA_PREF,
-      c.RTA_UID,
-    ],
-    present: [c.RTA_CACHEINFO],
+    whole: [c.RTA_DST, c.RTA_SRC, c.RTA_OIF, c.RTA_GATEWAY, c.RTA_PRIORITY, c.RTA_PREFSRC, c.RTA_TABLE, c.RTA_PREF],
+    // RTA_UID says whose the question is: the user who runs the bodies, root or not.
+    present: [c.RTA_CACHEINFO, c.RTA_UID],
   },
 };
 

@@ -27,7 +27,7 @@ import { TcpConnection } from './connection.ts';
 import { emitReset, refreshRoute } from './emit.ts';
 import { InitialSequence } from './initial-sequence.ts';
 import { segmentArrives } from './input.ts';
-import { fail } from './lifecycle.ts';
+import { fail, finish } from './lifecycle.ts';
 import { armRetransmit, flush as flushConnection, sendAck } from './output.ts';
 import { Segment } from './segment.ts';
 import { before } from './seq.ts';
@@ -170,6 +170,21 @@ export class TcpLayer implements TcpTransport, TcpContext {
     c.scoreboard.clear();
     flushConnection(c);
     armRetransmit(c);
+  }
+
+  /**
+   * A link is closed, never to come back, and the peers behind it are out of reach for ever. Waiting for each connection to time out would tell nobody for a quarter of an
+   * hour, so they end as if each peer had reset.
+   */
+  interfaceClosed(interfaceIndex: number): void {
+    this.begin();
+    for (const c of [...this.flows.values()]) {
+      if (c.route?.interfaceIndex !== interfaceIndex) continue;
+      const halfOpen = c.state === 'SYN-RECEIVED' && c.parent !== undefined;
+      if (c.state === 'TIME-WAIT' || halfOpen) finish(c);
+      else fail(c, c.state === 'SYN-SENT' ? 'network-unreachable' : 'connection-reset');
+    }
+    this.end();
   }
 
   isBound(address: IpAddress, port: number): boolean {
