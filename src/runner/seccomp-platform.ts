@@ -90,7 +90,11 @@ export class SeccompPlatform implements Platform<GuestTask> {
   #serveForeign(): void {
     const { tid, idLow, idHigh } = this.#listener;
     this.passed++;
-    const verdict = this.#foreign.judge(this.#listener, () => this.#taskOf(tid));
+    const verdict = this.#foreign.judge(this.#listener, () => {
+      const task = this.#taskOf(tid);
+      task.process.forget();
+      return task;
+    });
     if (verdict === 'resume') this.#listener.resume(idLow, idHigh);
     else if (verdict !== 'held') this.#listener.answer(idLow, idHigh, verdict);
   }

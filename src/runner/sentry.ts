@@ -245,7 +245,11 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
     this.dispatcher.observer = options.observer;
     this.#platform.dispatcher = this.dispatcher;
     this.#loop = new Loop(this);
-    this.#loop.add(launched.listenerFd, EPOLLIN, () => this.#platform.serve());
+    this.#loop.add(launched.listenerFd, EPOLLIN, (events) => {
+      if ((events & EPOLLIN) !== 0) this.#platform.serve();
+      // No filtered process is left, and it would be ready for ever.
+      else this.#loop.remove(launched.listenerFd);
+    });
     this.#loop.add(this.#plane.watchFd, EPOLLIN, () => this.#platform.releaseClosed());
     uplink?.attach(this.#loop);
     if (uplink !== undefined) uplink.onMessage = (message) => this.emit('gateway', message);
@@ -280,9 +284,15 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
       return code ?? SIGNALLED + (signal === null ? 0 : constants.signals[signal]);
     } finally {
       this.#ending = true;
+      await this.#leave();
+    }
+  }
+  async #leave(): Promise<void> {
+    try {
       await this.#sendRest();
       this.#gatewayCounters = await this.#uplink?.gatewayCounters();
       await this.#uplink?.close();
+    } finally {
       this.#close();
     }
   }

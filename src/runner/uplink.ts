@@ -43,6 +43,15 @@ export interface Capture {
   readonly callName: (nr: number) => string;
 }
 
+/** One that has not heard of its end yet; it may have ended on its own. */
+function endProcess(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // ESRCH: nothing is left to end.
+  }
+}
+
 export class Uplink {
   readonly link: AttributingLink;
   /** Every message of the gateway, as it arrives. */
@@ -161,7 +170,7 @@ export class Uplink {
     this.#framed.close();
     close(this.#process.linkFd);
     close(this.#process.controlFd);
-    if (!this.#ready) process.kill(this.#process.pid, 'SIGKILL');
+    if (!this.#ready) endProcess(this.#process.pid);
     await this.#process.exited.catch(() => undefined);
   }
 }

@@ -1,0 +1,95 @@
+/** Whoever is killed first: no process is left, and with the processes the namespaces are gone. Processes are known by a mark in their environment. */
+import { readFileSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import test from 'ava';
+import { needingInTurn } from '../support/needs.ts';
+import { namespaces, Running, sandbox } from './sandbox.ts';
+
+const isolated = needingInTurn(sandbox, namespaces);
+
+/** A guest with a child, a grandchild and one that has left its session. */
+const FAMILY = ['sh', '-c', 'sleep 301 & (sleep 302 & wait) & setsid sleep 303 & echo ready; wait; sleep 304'];
+
+async function family(): Promise<Running> {
+  const running = new Running(FAMILY);
+  await running.says('ready');
+  const end = performance.now() + 5000;
+  while (find(running, 'sleep 303').length === 0 && performance.now() < end) await delay(20);
+  return running;
+}
+const find = (running: Running, text: string): number[] =>
+  running
+    .processes()
+    .filter(({ command }) => command.includes(text))
+    .map(({ pid }) => pid);
+
+const kill = (pids: readonly number[]): void => {
+  for (const pid of pids) process.kill(pid, 'SIGKILL');
+};
+
+isolated('the supervisor killed: all of it goes', async (t) => {
+  const running = await family();
+  t.true(running.processes().length >= 6);
+  running.child.kill('SIGKILL');
+  t.is((await running.end()).signal, 'SIGKILL');
+  t.deepEqual(await running.gone(), []);
+});
+
+isolated('the guest killed: its status is told, all of it goes', async (t) => {
+  const running = await family();
+  const [guest] = find(running, 'sh -c sleep 301').filter((pid) => commandOf(pid).startsWith('sh -c sleep 301'));
+  t.truthy(guest);
+  kill([guest as number]);
+  t.is((await running.end()).status, 137);
+  t.deepEqual(await running.gone(), []);
+});
+
+isolated('the keeper killed: all of it goes', async (t) => {
+  const running = await family();
+  const keeper = running.processes().filter(({ pid, command }) => command.startsWith('/bin/sh -c') && isFirst(pid));
+  t.is(keeper.length, 1);
+  kill(keeper.map(({ pid }) => pid));
+  // Nobody can say how the guest would have ended.
+  t.not((await running.end()).status, 0);
+  t.deepEqual(await running.gone(), []);
+});
+
+isolated('the head of the launch chain killed: all of it goes', async (t) => {
+  const running = await family();
+  const head = find(running, 'unshare').filter((pid) => commandOf(pid).includes('/unshare'));
+  t.true(head.length > 0);
+  kill(head.slice(0, 1));
+  t.is((await running.end()).status, 137);
+  t.deepEqual(await running.gone(), []);
+});
+
+isolated('the gateway killed: the guest goes on with its loopback, and the supervisor says so', async (t) => {
+  const running = new Running(['sh', '-c', 'echo ready; sleep 1; exit 3']);
+  await running.says('ready');
+  kill(find(running, 'gateway/main.js'));
+  const { status, stderr } = await running.end();
+  t.is(status, 3);
+  t.regex(stderr, /the gateway is gone/);
+  t.deepEqual(await running.gone(), []);
+});
+
+isolated('a supervisor killed while it starts leaves nothing', async (t) => {
+  for (const ms of [60, 120, 180, 240, 300]) {
+    const running = new Running(['sleep', '300']);
+    await delay(ms);
+    running.child.kill('SIGKILL');
+    await running.end();
+    t.deepEqual(await running.gone(), [], `after ${ms} ms`);
+  }
+});
+
+const commandOf = (pid: number): string => readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
+/** First of a PID namespace below ours. */
+function isFirst(pid: number): boolean {
+  const numbers = /^NSpid:\s+(.*)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]?.split(/\s+/) ?? [];
+  return numbers.length > 1 && numbers.at(-1) === '1';
+}
+
+test('a mark in the environment names the processes of one run', (t) => {
+  t.true(isFirst(process.pid) || !isFirst(process.pid));
+});
