@@ -3,6 +3,7 @@ import * as epoll from '../abi/epoll.ts';
 import * as fcntl from '../abi/fcntl.ts';
 import * as inet from '../abi/in.ts';
 import * as ioctl from '../abi/ioctl.ts';
+import * as netlink from '../abi/netlink.ts';
 import * as poll from '../abi/poll.ts';
 import * as socket from '../abi/socket.ts';
 import * as transport from '../abi/transport.ts';
@@ -42,6 +43,7 @@ const MESSAGE_FLAGS = names(socket, /^MSG_/, /MSG_PROBE$/);
 const LEVELS = names(socket, /^SOL_/);
 const SHUT = names(socket, /^SHUT_/);
 const PROTOCOLS = names(inet, /^IPPROTO_/, /MAX/);
+const NETLINK_PROTOCOLS = names(netlink, /^NETLINK_(ROUTE|GENERIC)$/);
 const OPTIONS: ReadonlyMap<number, Names> = new Map([
   [socket.SOL_SOCKET, names(socket, /^SO_/, /SO_(GET_FILTER)/)],
   [socket.SOL_IP, names(inet, /^(IP|MCAST)_/, /PMTUDISC|IP_RETOPTS|IP_ORIGDST/)],
@@ -55,6 +57,7 @@ const OPTIONS: ReadonlyMap<number, Names> = new Map([
     ),
   ],
   [socket.SOL_UDP, names(transport, /^UDP_/)],
+  [socket.SOL_NETLINK, names(netlink, /^NETLINK_/, /NETLINK_(ROUTE|GENERIC)/)],
 ]);
 const CONTROL_TYPES: ReadonlyMap<number, Names> = new Map([
   [socket.SOL_SOCKET, new Map([...names(socket, /^SCM_/, /MAX_FD/), [socket.SO_TIMESTAMP, 'SO_TIMESTAMP_OLD']])],
@@ -74,9 +77,11 @@ export function socketTypeName(type: number): string {
   return extra === 0 ? name : `${name}|${flags(TYPE_FLAGS, extra)}`;
 }
 export const socketFlagNames = (value: number): string => flags(TYPE_FLAGS, value);
-/** IPPROTO_* for the families that have them. */
-export const protocolName = (family: number, protocol: number): string =>
-  family === socket.AF_INET || family === socket.AF_INET6 ? nameOf(PROTOCOLS, protocol) : `${protocol}`;
+/** IPPROTO_* or NETLINK_* for the families that have them. */
+export function protocolName(family: number, protocol: number): string {
+  if (family === socket.AF_NETLINK) return nameOf(NETLINK_PROTOCOLS, protocol);
+  return family === socket.AF_INET || family === socket.AF_INET6 ? nameOf(PROTOCOLS, protocol) : `${protocol}`;
+}
 export const messageFlagNames = (value: number): string => flags(MESSAGE_FLAGS, value);
 export const levelName = (level: number): string => nameOf(LEVELS, level);
 export const optionName = (level: number, option: number): string => nameOf(OPTIONS.get(level) ?? new Map(), option);

@@ -74,8 +74,8 @@ export class Router {
 
   #refusal(remote: IpAddress, from: IpAddress | undefined, interfaceIndex: number): NetError | undefined {
     if (interfaceIndex !== 0 && this.interfaceAt(interfaceIndex)?.isUp !== true) {
-      const exists = this.interfaceAt(interfaceIndex) !== undefined;
-      return exists ? 'network-unreachable' : 'no-device';
+      // Only IPv4 tells an interface that does not exist from one that leads nowhere.
+      return remote.isV4 && this.interfaceAt(interfaceIndex) === undefined ? 'no-device' : 'network-unreachable';
     }
     if (from === undefined) return undefined;
     if (from.isV4 !== remote.isV4) return 'network-unreachable';

@@ -117,6 +117,11 @@ conformance('binding: SO_BINDTOIFINDEX', { group }, (sys) => {
   const fd = a.udp();
   a.setInt(fd, c.SOL_SOCKET, c.SO_BINDTOIFINDEX, 9);
   a.sendTo(fd, 'x', '127.0.0.1', 9);
+  for (const six of [a.udp(0, c.AF_INET6), a.tcp(0, c.AF_INET6)]) {
+    a.setInt(six, c.SOL_SOCKET, c.SO_BINDTOIFINDEX, 9);
+    a.connect(six, '::1', 9);
+    a.connect(six, '::ffff:127.0.0.1', 9);
+  }
 });
 
 conformance('binding: a device takes what comes by it', { group }, (sys) => {
