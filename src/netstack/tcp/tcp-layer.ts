@@ -178,7 +178,7 @@ export class TcpLayer implements TcpTransport, TcpContext {
    */
   interfaceClosed(interfaceIndex: number): void {
     this.begin();
-    for (const c of [...this.flows.values()]) {
+    for (const c of this.flows.values()) {
       if (c.route?.interfaceIndex !== interfaceIndex) continue;
       const halfOpen = c.state === 'SYN-RECEIVED' && c.parent !== undefined;
       if (c.state === 'TIME-WAIT' || halfOpen) finish(c);
