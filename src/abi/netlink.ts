@@ -206,6 +206,40 @@ export const IFAPROT_KERNEL_LO = 1;
 export const IFAPROT_KERNEL_LL = 3;
 export const IFA_F_PERMANENT = 0x80;
 
+export const ndmsg = struct('ndmsg', 12, {
+  family: u8,
+  pad1: u8,
+  pad2: u16,
+  ifindex: i32,
+  state: u16,
+  flags: u8,
+  type: u8,
+});
+export const NDA_DST = 1;
+export const NDA_LLADDR = 2;
+export const NDA_PROBES = 4;
+export const NDA_IFINDEX = 8;
+export const NUD_INCOMPLETE = 0x01;
+export const NUD_REACHABLE = 0x02;
+export const NUD_STALE = 0x04;
+export const NUD_DELAY = 0x08;
+export const NUD_PROBE = 0x10;
+export const fibRuleHdr = struct('fib_rule_hdr', 12, {
+  family: u8,
+  dstLen: u8,
+  srcLen: u8,
+  tos: u8,
+  table: u8,
+  res1: u8,
+  res2: u8,
+  action: u8,
+  flags: u32,
+});
+export const FRA_PRIORITY = 6;
+export const FRA_TABLE = 15;
+export const FRA_PROTOCOL = 21;
+export const FR_ACT_TO_TBL = 1;
+
 export const RT_SCOPE_UNIVERSE = 0;
 export const RT_SCOPE_LINK = 253;
 export const RT_SCOPE_HOST = 254;

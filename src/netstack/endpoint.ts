@@ -321,6 +321,13 @@ export interface UdpEndpoint {
   close(): void;
 }
 
+/** A neighbour on a link, and what is known of it (RFC 4861 7.3.2; IPv4 likewise). */
+export interface NeighborInfo {
+  readonly address: IpAddress;
+  readonly linkAddress: Uint8Array;
+  readonly state: 'INCOMPLETE' | 'REACHABLE' | 'STALE' | 'DELAY' | 'PROBE';
+}
+
 /** One network interface of the stack as the guest may see it. */
 export interface InterfaceInfo {
   readonly index: number;
@@ -332,6 +339,7 @@ export interface InterfaceInfo {
   /** Frames that the transmit queue holds; 0 for none. */
   readonly queueLimit: number;
   readonly counters: LinkCounters;
+  readonly neighborEntries: Iterable<NeighborInfo>;
   readonly addresses: ReadonlyArray<{ readonly address: IpAddress; readonly prefix: number }>;
 }
 

@@ -135,6 +135,8 @@ const units = (epollEvent: Declared, numbers: Readonly<Record<string, number>>):
       'linux/if_arp.h',
       'linux/if.h',
       'linux/in_route.h',
+      'linux/neighbour.h',
+      'linux/fib_rules.h',
     ],
     layouts: [
       layout(abi.nlmsghdr, 'nlmsg_'),
@@ -147,6 +149,8 @@ const units = (epollEvent: Declared, numbers: Readonly<Record<string, number>>):
       layout(abi.rtmsg, 'rtm_', { rename: { dstLen: 'rtm_dst_len', srcLen: 'rtm_src_len' } }),
       layout(abi.ifaCacheinfo, 'ifa_', { rename: { cstamp: 'cstamp', tstamp: 'tstamp' } }),
       layout(abi.rtaCacheinfo, 'rta_'),
+      layout(abi.ndmsg, 'ndm_'),
+      layout(abi.fibRuleHdr, '', { rename: { dstLen: 'dst_len', srcLen: 'src_len' } }),
       layout(abi.rtnlLinkStats, '', { rename: snakeCase(abi.rtnlLinkStats.fields) }),
       layout(abi.rtnlLinkStats64, '', { rename: snakeCase(abi.rtnlLinkStats64.fields), newer: ['rxOtherhostDropped'] }),
       layout(abi.ifreq, 'ifr_', { skip: ['name', 'ifru'] }),
@@ -154,7 +158,7 @@ const units = (epollEvent: Declared, numbers: Readonly<Record<string, number>>):
     ],
     constants: pick(
       abi,
-      /^(NETLINK|NLM|NLMSG|NLMSGERR|NLA|RTM|IFLA|IFF|IFA|IFAPROT|RT|RTA|RTAX|RTN|RTPROT|RTCF|RTEXT|ARPHRD|IF_OPER|IFNAMSIZ)(_|$)(?!GROUPS$)/,
+      /^(NETLINK|NLM|NLMSG|NLMSGERR|NLA|RTM|IFLA|IFF|IFA|IFAPROT|RT|RTA|RTAX|RTN|RTPROT|RTCF|RTEXT|ARPHRD|IF_OPER|IFNAMSIZ|NDA|NUD|FRA|FR)(_|$)(?!GROUPS$)/,
     ),
   },
   { headers: ['poll.h'], layouts: [layout(abi.pollfd, '')], constants: pick(abi, /^POLL/) },

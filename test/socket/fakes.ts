@@ -437,6 +437,7 @@ export class FakeStack implements Netstack {
       isUp: true,
       queueLimit: 1000,
       counters: linkCounters(),
+      neighborEntries: [],
       addresses: [address('127.0.0.1', 8), address('::1', 128)],
     },
     {
@@ -448,6 +449,7 @@ export class FakeStack implements Netstack {
       isUp: true,
       queueLimit: 2048,
       counters: linkCounters(),
+      neighborEntries: [],
       addresses: [address('10.0.2.15', 24), address('fd00::15', 64), address('fe80::15', 64)],
     },
   ];

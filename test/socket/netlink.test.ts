@@ -26,6 +26,8 @@ const BODY: Readonly<Record<number, number>> = {
   [c.RTM_NEWLINK]: c.ifinfomsg.size,
   [c.RTM_NEWADDR]: c.ifaddrmsg.size,
   [c.RTM_NEWROUTE]: c.rtmsg.size,
+  [c.RTM_NEWNEIGH]: c.ndmsg.size,
+  [c.RTM_NEWRULE]: c.fibRuleHdr.size,
 };
 
 class Guest {
@@ -258,11 +260,11 @@ test('what would change the network is refused by right, then by nature, and rep
   const add = request(c.RTM_NEWADDR, c.NLM_F_REQUEST | c.NLM_F_CREATE, new Uint8Array(8));
   t.is(errorOf(guest.ask(guest.open(USER), add)), -EPERM);
   t.is(errorOf(guest.ask(guest.open(), add)), -EOPNOTSUPP);
-  t.is(errorOf(guest.ask(guest.open(), request(c.RTM_GETNEIGH, DUMP, gen(0)))), -EOPNOTSUPP);
+  t.is(errorOf(guest.ask(guest.open(), request(c.RTM_GETQDISC, DUMP, gen(0)))), -EOPNOTSUPP);
   t.deepEqual(guest.reports, [
     'netlink RTM_NEWADDR EPERM',
     'netlink RTM_NEWADDR EOPNOTSUPP',
-    'netlink RTM_GETNEIGH dump EOPNOTSUPP',
+    'netlink RTM_GETQDISC dump EOPNOTSUPP',
   ]);
 });
 
@@ -411,4 +413,35 @@ test('no request makes it fail, whatever its octets', (t) => {
     }),
     { seed: 20_261_120, numRuns: 500 },
   );
+});
+
+test('neighbours as the caches know them, and the two rules by which the stack decides', (t) => {
+  const guest = new Guest();
+  const { a } = guest.world;
+  const udp = a.createUdp(4);
+  const packet = udp.prepare(ip('10.0.0.2'), 9, 1, undefined);
+  if (typeof packet === 'string') throw new Error(packet);
+  udp.transmit(packet, 1);
+  guest.world.settle();
+  const socket = guest.open();
+  const found = guest.ask(socket, request(c.RTM_GETNEIGH, DUMP, gen(c.AF_INET)));
+  t.is(found.length, 1);
+  const [neighbor, done] = found[0] ?? [];
+  if (neighbor === undefined) throw new Error('a neighbour');
+  const { family, ifindex, state } = c.ndmsg.get(neighbor.octets, neighbor.at);
+  t.deepEqual([family, ifindex, state], [c.AF_INET, 2, c.NUD_REACHABLE]);
+  t.deepEqual(neighbor.attributes.get(c.NDA_LLADDR), guest.world.b.interfaces[1]?.linkAddress);
+  t.is(done?.type, c.NLMSG_DONE);
+  const rules = guest.ask(socket, request(c.RTM_GETRULE, DUMP, gen(0))).flat();
+  t.deepEqual(
+    rules.filter(({ type }) => type === c.RTM_NEWRULE).map(({ octets: o, at }) => c.fibRuleHdr.get(o, at).table),
+    [255, 254, 255, 254],
+  );
+  socket.setOption(c.SOL_NETLINK, c.NETLINK_GET_STRICT_CHK, Uint8Array.of(1, 0, 0, 0), ROOT);
+  const one = (index: number): Uint8Array =>
+    request(c.RTM_GETNEIGH, DUMP, new Uint8Array(12), [[c.NDA_IFINDEX, Uint8Array.of(index, 0, 0, 0)]]);
+  t.is(guest.ask(socket, one(2)).flat().length, 2);
+  t.is(guest.ask(socket, one(1)).flat().length, 1);
+  const short = guest.ask(socket, request(c.RTM_GETNEIGH, DUMP, gen(0))).flat()[0];
+  t.is(short === undefined ? 0 : c.i32.get(short.octets, short.at), -EINVAL);
 });

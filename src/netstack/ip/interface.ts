@@ -83,6 +83,9 @@ export class NetInterface implements InterfaceInfo, LinkReceiver {
   get queueLimit(): number {
     return this.link.queueLimit ?? 0;
   }
+  get neighborEntries(): Iterable<Neighbor> {
+    return this.neighbors?.entries ?? [];
+  }
   get counters(): LinkCounters {
     return this.link.counters;
   }

@@ -2,9 +2,9 @@
  * The kernel's side of NETLINK_ROUTE: what a request is answered with (net/netlink/af_netlink.c netlink_rcv_skb and netlink_ack, net/core/rtnetlink.c
  * rtnetlink_rcv_msg, rtnl_getlink, rtnl_dump_ifinfo; net/ipv4/devinet.c inet_dump_ifaddr; net/ipv4/fib_frontend.c inet_dump_fib; net/ipv4/route.c inet_rtm_getroute).
  *
- * Served are dumps of links, addresses and routes, one link by index or name, and the way to one destination. The network of a guest is configured by who
+ * Served are dumps of links, addresses, routes, neighbours and rules, one link by index or name, and the way to one destination. The network of a guest is configured by who
  * runs it, so every request that would change it is EPERM without CAP_NET_ADMIN, as everywhere, and EOPNOTSUPP with it. Other tables that can be asked for
- * (neighbours, rules, queueing disciplines, ...) are EOPNOTSUPP. Both are reported.
+ * (queueing disciplines, next hops, ...) are EOPNOTSUPP. Both are reported.
  */
 import { Errno } from '../../abi/errno.ts';
 import {
@@ -31,7 +31,9 @@ import {
   nlmsghdr,
   RTM_GETADDR,
   RTM_GETLINK,
+  RTM_GETNEIGH,
   RTM_GETROUTE,
+  RTM_GETRULE,
   RTM_LAST,
   RTM_NEWADDR,
   RTM_NEWLINK,
@@ -39,6 +41,7 @@ import {
 import { AF_BRIDGE, AF_INET, AF_INET6 } from '../../abi/socket.ts';
 import type { InterfaceInfo, Netstack } from '../../netstack/endpoint.ts';
 import { writeAddress, writeLink } from './link-messages.ts';
+import { dumpNeighbors, dumpRules } from './neighbor-requests.ts';
 import { Attributes, Dump, familiesOf, GET, type Request, type Requester, refuse } from './request.ts';
 import { dumpRoutes, getRoute } from './route-requests.ts';
 
@@ -89,16 +92,22 @@ export class RouteNetlink {
         if (dumps) return this.#dump(request, (asked, dump) => dumpRoutes(this.#stack, asked, dump));
         return family === AF_INET || family === AF_INET6 ? getRoute(this.#stack, request) : -Errno.EOPNOTSUPP;
       default:
-        return refuse(request, Errno.EOPNOTSUPP);
+        return dumps ? this.#dumpOther(request) : refuse(request, Errno.EOPNOTSUPP);
     }
+  }
+  #dumpOther(request: Request): number | 'dumping' {
+    if (request.header.type === RTM_GETRULE) return this.#dump(request, dumpRules);
+    if (request.header.type !== RTM_GETNEIGH) return refuse(request, Errno.EOPNOTSUPP);
+    return this.#dump(request, (asked, dump) => dumpNeighbors(this.#stack, asked, dump));
   }
 
   #dump(request: Request, fill: (request: Request, dump: Dump) => number): number | 'dumping' {
     const { header, from } = request;
     if (from.isDumping) return -Errno.EBUSY;
     const dump = new Dump(header, from.portId, from.dumpRoom);
-    // A dump of IPv6 addresses alone says by itself that it is complete; the others are asked once more (netlink_dump).
-    const joined = header.type === RTM_GETADDR && request.bytes[request.at] === AF_INET6;
+    // These say by themselves that they are complete; the others are asked once more (netlink_dump).
+    const isAddresses6 = header.type === RTM_GETADDR && request.bytes[request.at] === AF_INET6;
+    const joined = isAddresses6 || header.type === RTM_GETNEIGH || header.type === RTM_GETRULE;
     from.dump(dump.finish(fill(request, dump), joined));
     return 'dumping';
   }

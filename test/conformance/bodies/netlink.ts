@@ -450,3 +450,13 @@ conformance('netlink: a full receive buffer', { group }, (sys) => {
   });
   a.talk(fd, request(c.RTM_GETLINK, GET, link(77)));
 });
+
+conformance('netlink: dump of neighbours where there are none', { group }, (sys) => {
+  const a = kit(sys);
+  const fd = a.bound();
+  a.talk(fd, request(c.RTM_GETNEIGH, DUMP, gen(0)));
+  a.setInt(fd, c.SOL_NETLINK, c.NETLINK_GET_STRICT_CHK, 1);
+  a.talk(fd, request(c.RTM_GETNEIGH, DUMP, gen(0)));
+  const head = { family: c.AF_INET, pad1: 0, pad2: 0, state: 0, flags: 0, type: 0 };
+  for (const ifindex of [0, 1]) a.talk(fd, request(c.RTM_GETNEIGH, DUMP, c.ndmsg.encode({ ...head, ifindex })));
+});
