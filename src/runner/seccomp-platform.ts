@@ -11,6 +11,7 @@ import { pidfdSignal } from '../host/process.ffi.ts';
 import type { SeccompListener } from '../host/seccomp.ffi.ts';
 import type { OpenFile } from '../socket/file.ts';
 import type { CrashReport, Dispatcher, Platform } from '../syscalls/dispatch.ts';
+import { SHOWN } from './display.ts';
 import type { ForeignCalls } from './foreign-calls.ts';
 import { GuestTask } from './guest-task.ts';
 import { NO_COPY, type Placeholder, type Plane } from './plane.ts';
@@ -36,6 +37,8 @@ export interface SeccompPlatformOptions {
   readonly onCaller: (task: GuestTask, file: OpenFile) => void;
   /** The last descriptor of `file` was closed; its reference is about to go. */
   readonly onClosed: (file: OpenFile) => void;
+  /** Files were released: what that sends within the sandbox has to arrive before the next call looks. */
+  readonly onReleased: () => void;
 }
 
 export class SeccompPlatform implements Platform<GuestTask> {
@@ -47,6 +50,7 @@ export class SeccompPlatform implements Platform<GuestTask> {
   readonly #onCrash: SeccompPlatformOptions['onCrash'];
   readonly #onCaller: SeccompPlatformOptions['onCaller'];
   readonly #onClosed: SeccompPlatformOptions['onClosed'];
+  readonly #onReleased: SeccompPlatformOptions['onReleased'];
   readonly #tasks = new Map<number, GuestTask>();
   #sweepAt = SWEEP_GROWTH;
   /** Calls received, and those of them that were let through or refused here. */
@@ -63,6 +67,7 @@ export class SeccompPlatform implements Platform<GuestTask> {
     this.#onCrash = options.onCrash;
     this.#onCaller = options.onCaller;
     this.#onClosed = options.onClosed;
+    this.#onReleased = options.onReleased;
   }
   set dispatcher(dispatcher: Dispatcher<GuestTask>) {
     this.#dispatcher = dispatcher;
@@ -150,7 +155,9 @@ export class SeccompPlatform implements Platform<GuestTask> {
 
   /** Releases what the guests have closed natively. Before each call on a socket: the guest may rely on it (a port that is free again). */
   releaseClosed(): void {
-    if (this.#plane.closedSince(this.#closed) > 0) this.#abandonOrphans();
+    if (this.#plane.closedSince(this.#closed) === 0) return;
+    this.#abandonOrphans();
+    this.#onReleased();
   }
   readonly #closed = ({ file }: Placeholder): void => {
     this.#onClosed(file);
@@ -166,16 +173,16 @@ export class SeccompPlatform implements Platform<GuestTask> {
   beforeDeliver(task: GuestTask, file: OpenFile, events: number): void {
     const placeholder = this.#plane.byFile(file);
     if (placeholder === undefined) return;
-    const lowered = placeholder.shown & events;
-    const falls = lowered !== placeholder.shown;
-    if (!falls && !placeholder.isCrowded) return;
+    const { shown } = placeholder;
+    // What holds already, and still will, is shown as well: the guest may look as soon as it has the answer. What rises by the commit comes after it.
+    const wanted = events & (shown | file.poll()) & SHOWN;
+    if (wanted === shown && !placeholder.isCrowded) return;
     const copy = task.descriptors.copyFor(placeholder, task.fd);
-    if (!falls) {
+    if (wanted === shown) {
       if (copy !== NO_COPY) this.#plane.thin(placeholder, copy);
       return;
     }
-    if (this.#plane.show(placeholder, lowered, copy) || copy === NO_COPY) return;
-    this.#replace(task, file, events);
+    if (!this.#plane.show(placeholder, wanted, copy) && copy !== NO_COPY) this.#replace(task, file, wanted);
   }
   /** Some states cannot be gone back from (a closed stream that is to be connected anew): the descriptor gets a new guest's end. */
   #replace(task: GuestTask, file: OpenFile, events: number): void {

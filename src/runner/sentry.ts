@@ -236,6 +236,9 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
         const id = socketIdOf(file);
         if (id !== undefined) uplink?.link.forget(id);
       },
+      onReleased: () => {
+        stack.step();
+      },
     });
     this.dispatcher = new Dispatcher<GuestTask>({
       table: runnersTable(sockets),
