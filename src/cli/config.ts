@@ -31,6 +31,27 @@ const published = z.string().transform((text, context) => {
   };
 });
 
+const ipAddress = z.string().refine((text) => IpAddress.parse(text) !== undefined, { error: 'is not an IP address' });
+
+/** tap:NAME or fd:N. */
+const device = z.string().transform((text, context) => {
+  const [, tap, fd] = /^(?:tap:(\S{1,15})|fd:(\d{1,9}))$/.exec(text) ?? [];
+  if (tap !== undefined) return { tap };
+  if (fd !== undefined) return { fd: Number(fd) };
+  context.addIssue(`${text} is neither tap:NAME nor fd:NUMBER`);
+  return z.NEVER;
+});
+
+/** ADDRESS/PREFIX. */
+const interfaceAddress = z.string().transform((text, context) => {
+  const [, address = '', length] = /^([^/]+)\/(\d{1,3})$/.exec(text) ?? [];
+  const parsed = IpAddress.parse(address);
+  const prefix = Number(length);
+  if (parsed !== undefined && prefix >= 1 && prefix <= (parsed.isV4 ? 32 : 128)) return { address, prefix };
+  context.addIssue(`${text} is not an address with its prefix length, as 10.0.5.2/24 or fd00:5::2/64`);
+  return z.NEVER;
+});
+
 /** Where a listing goes: a file's name, or `-` for stderr. */
 const sink = z.string().min(1, { error: 'needs a file name after =' });
 
@@ -42,12 +63,31 @@ const runSchema = z
     hostPort: z.array(port).max(1024).default([]),
     publish: z.array(published).max(256).default([]),
     plane: z.enum(['strict'], { error: 'is not a plane; there is strict' }).default('strict'),
-    gateway: z.boolean().default(true),
+    link: device.optional(),
+    ip: z.array(interfaceAddress).max(16).default([]),
+    /** False for none; else routers of `link`. */
+    gateway: z.union([z.literal(false), z.array(ipAddress).max(8)]).default([]),
     syncWakeUp: z.boolean().default(true),
   })
-  .refine(({ gateway, publish }) => gateway || publish.length === 0, {
-    error: 'needs the gateway, which --no-gateway leaves out',
+  .refine(({ gateway, link, publish }) => publish.length === 0 || (gateway !== false && link === undefined), {
+    error: 'needs the gateway, which --no-gateway and --link leave out',
     path: ['publish'],
+  })
+  .refine(({ link, hostPort }) => link === undefined || hostPort.length === 0, {
+    error: 'needs the gateway, which --link leaves out',
+    path: ['hostPort'],
+  })
+  .refine(({ link, ip }) => (link === undefined) === (ip.length === 0), {
+    error: 'and --ip go together: the addresses of the guest on the link',
+    path: ['link'],
+  })
+  .refine(({ link, gateway }) => link !== undefined || gateway === false || gateway.length === 0, {
+    error: 'names a router behind --link, of which there is none',
+    path: ['gateway'],
+  })
+  .refine(({ link, gateway }) => link === undefined || gateway !== false, {
+    error: 'and --no-gateway do not go together',
+    path: ['link'],
   });
 export type RunConfig = z.output<typeof runSchema>;
 

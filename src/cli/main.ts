@@ -19,6 +19,7 @@ Examples:
   sandsock run -- curl https://example.org/
   sandsock run --host-port 8000 -- curl http://host.internal:8000/
   sandsock run -p 8080:80 -p 127.0.0.1:5353:53/udp -- ./server
+  sandsock run --link tap:tap0 --ip 10.0.5.2/24 --gateway 10.0.5.1 -- iperf3 -c 10.0.5.1
   sandsock run --strace=calls.txt --json -- python3 app.py
   sandsock run -- sh -c 'exit 7'; echo $?
 
@@ -64,6 +65,9 @@ function commandLine(): Command {
       [],
     )
     .option('--plane <name>', 'how data reaches the guest: strict traps every transfer', 'strict')
+    .option('--link <tap:name|fd:n>', 'a tap, or a descriptor that carries frames, in place of the gateway; with --ip')
+    .option('--ip <address/prefix>', "an address of the guest's on --link; repeatable", collect, [])
+    .option('--gateway <address>', 'a router behind --link; repeatable, one of each family', collect, [])
     .option('--no-gateway', 'no way out: the guest has its own loopback only')
     .option('--no-sync-wake-up', 'do not ask the kernel to wake guest threads on this core')
     .addHelpText('after', RUN_EXAMPLES)

@@ -36,6 +36,13 @@ function gatewayOptions(config: RunConfig): NonNullable<SentryOptions['gateway']
   };
 }
 
+function linkOptions(config: RunConfig): Pick<SentryOptions, 'gateway' | 'device'> {
+  const { gateway, link, ip } = config;
+  if (gateway === false) return {};
+  if (link === undefined) return { gateway: gatewayOptions(config) };
+  return { device: { device: link, addresses: ip, gateways: gateway } };
+}
+
 /** Signals whose sender means the guest. */
 const FORWARDED = ['SIGTERM', 'SIGHUP', 'SIGUSR2', 'SIGCONT'] as const;
 /** Those that a terminal sends to the whole foreground process group, the guest included. */
@@ -122,7 +129,7 @@ export async function run(command: string, args: readonly string[], config: RunC
   const capture = config.pcap === undefined ? undefined : new CaptureFile(config.pcap);
   const started = performance.now();
   const sentry = await Sentry.start(command, args, {
-    ...(config.gateway ? { gateway: gatewayOptions(config) } : {}),
+    ...linkOptions(config),
     ...(capture === undefined ? {} : { capture }),
     ...(listing === undefined ? {} : { observer: new StraceWriter(listing) }),
     syncWakeUp: config.syncWakeUp,

@@ -102,6 +102,20 @@ const SEND_BUFFER = 4 * 1024 * 1024;
 const cell = arena(4096);
 const words = new Int32Array(cell.bytes.buffer, cell.bytes.byteOffset, 4);
 
+const SO_TYPE = 3;
+const SO_DOMAIN = 39;
+const SOCK_DGRAM = 2;
+
+/** True for a Unix socket that keeps frames apart, as `SocketFrameIo` needs it. */
+export function keepsFrames(fd: number): boolean {
+  const optionOf = (name: number): number => {
+    words[1] = 4;
+    return getsockopt(fd, SOL_SOCKET, name, cell.address, cell.address + 4) < 0 ? -1 : (words[0] as number);
+  };
+  const type = optionOf(SO_TYPE);
+  return optionOf(SO_DOMAIN) === AF_UNIX && (type === SOCK_SEQPACKET || type === SOCK_DGRAM);
+}
+
 /** Raises SO_SNDBUF past wmem_max where we may (CAP_NET_ADMIN), else as far as it is granted. @returns what the kernel set. */
 export function raiseSendBuffer(fd: number, octets = SEND_BUFFER): number {
   words[0] = octets;

@@ -24,6 +24,52 @@ const VNET_HDR_OCTETS = 10;
 /** IFNAMSIZ, the terminating zero included. */
 const NAME_OCTETS = 16;
 
+/** TUNGETIFF fills a struct ifreq of 40 octets. */
+const TUNGETIFF = 0x800454d2;
+const SIOCGIFMTU = 0x8921;
+const AF_INET = 2;
+const SOCK_DGRAM_CLOEXEC = 0o2000002;
+const IFF_TUN_OR_TAP = 0x0003;
+const socket = native<(family: number, type: number, protocol: number) => number>(
+  'int socket(int family, int type, int protocol)',
+);
+const request = arena(4096);
+
+function putName(bytes: Uint8Array, name: string): void {
+  bytes.fill(0, 0, 40);
+  for (let i = 0; i < name.length; i++) bytes[i] = name.charCodeAt(i);
+}
+
+/** MTU of an interface of this network namespace, or undefined if it has none of the name. */
+export function interfaceMtu(name: string): number | undefined {
+  if (name.length === 0 || name.length >= NAME_OCTETS) return undefined;
+  const fd = must(socket(AF_INET, SOCK_DGRAM_CLOEXEC, 0), 'socket', 'AF_INET');
+  putName(request.bytes, name);
+  const found = ioctl(fd, SIOCGIFMTU, request.address) === 0;
+  close(fd);
+  return found ? new DataView(request.bytes.buffer).getInt32(NAME_OCTETS, true) : undefined;
+}
+
+/** What a descriptor of /dev/net/tun is attached to; undefined for any other. */
+export function attachedTo(
+  fd: number,
+): { readonly name: string; readonly isTap: boolean; readonly framing: boolean } | undefined {
+  putName(request.bytes, '');
+  if (ioctl(fd, TUNGETIFF, request.address) < 0) return undefined;
+  const flags = new DataView(request.bytes.buffer).getUint16(NAME_OCTETS, true);
+  const end = request.bytes.indexOf(0);
+  const name = String.fromCharCode(...request.bytes.subarray(0, end));
+  const isTap = (flags & IFF_TUN_OR_TAP) === IFF_TAP;
+  return { name, isTap, framing: (flags & IFF_VNET_HDR) !== 0 && (flags & IFF_NO_PI) !== 0 };
+}
+/** Header length and offloads as `openTap` has them, on a tap that somebody else opened. @throws HostError */
+export function prepareTap(fd: number): void {
+  request.bytes.fill(0, 64, 68);
+  request.bytes[64] = VNET_HDR_OCTETS;
+  must(ioctl(fd, TUNSETVNETHDRSZ, request.address + 64), 'ioctl TUNSETVNETHDRSZ', `descriptor ${fd}`);
+  must(ioctl(fd, TUNSETOFFLOAD, OFFLOADS), 'ioctl TUNSETOFFLOAD', `descriptor ${fd}`);
+}
+
 /** Attaches to the tap `name`, made if there is none. @returns the descriptor. @throws HostError */
 export function openTap(name: string): number {
   if (name.length === 0 || name.length >= NAME_OCTETS) {

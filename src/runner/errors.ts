@@ -8,6 +8,7 @@ export type RunErrorCode =
   | 'E_NOT_EXECUTABLE'
   | 'E_GATEWAY'
   | 'E_PUBLISH'
+  | 'E_LINK'
   | 'E_CONFIG';
 
 export class RunError extends Error {

@@ -32,6 +32,7 @@ import {
 import type { SyscallTable } from '../syscalls/syscall.ts';
 import { SOCKET_CALLS, systemCalls } from '../syscalls/table.ts';
 import { findCommand } from './command.ts';
+import { type DeviceOptions, openDevice } from './device-link.ts';
 import { RunError } from './errors.ts';
 import { AUDIT_ARCH, buildFilter } from './filter.ts';
 import { ForeignCalls } from './foreign-calls.ts';
@@ -46,11 +47,13 @@ import { sendfileCall } from './sendfile.ts';
 import { SignalActions } from './signals.ts';
 import { StrictPlane } from './strict-plane.ts';
 import { UnixNames } from './unix-names.ts';
-import { type Capture, Uplink } from './uplink.ts';
+import { type Backend, type Capture, startGateway, Uplink } from './uplink.ts';
 
 export interface SentryOptions {
   /** The host side of the link. Without it the guest has its loopback only. */
   readonly gateway?: GatewayConfig;
+  /** A link of the caller's in place of the gateway. */
+  readonly device?: DeviceOptions;
   readonly cwd?: string;
   readonly env?: Readonly<Record<string, string | undefined>>;
   /** Descriptors of ours for the guest's 0, 1 and 2; ours unless said. */
@@ -176,8 +179,8 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
     // The gateway comes first: it is of no thread that has a filter.
     const clock = new TimerHeap(monotonic());
     const stack = new Stack({ clock, random: new HostRandom(), tcp: (world) => new TcpLayer(world) });
-    const uplink =
-      options.gateway === undefined ? undefined : new Uplink(options.gateway, stack, captureOptions(options.capture));
+    const backend = backendOf(options);
+    const uplink = backend === undefined ? undefined : new Uplink(backend, stack, captureOptions(options.capture));
     try {
       const launched = await launch({ filter, argv, env, cwd, stdio: options.stdio ?? [0, 1, 2] });
       return new Sentry({ launched, isolation, stack, uplink }, options);
@@ -257,7 +260,8 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
     uplink?.attach(this.#loop);
     if (uplink !== undefined) uplink.onMessage = (message) => this.emit('gateway', message);
     this.stack.onLinkClosed = (_interface, reason) => {
-      if (!this.#ending) this.emit('warning', `the gateway is gone, the guest has only its loopback now: ${reason}`);
+      const what = options.device === undefined ? 'gateway' : 'link';
+      if (!this.#ending) this.emit('warning', `the ${what} is gone, the guest has only its loopback now: ${reason}`);
     };
     this.exited = this.#watchEnd();
     const text = weakness(isolation);
@@ -346,6 +350,11 @@ function runnersTable(sockets: SocketFactory): SyscallTable {
   const table = systemCalls({ architecture: ARCHITECTURE.name, sockets, descriptors: false });
   table.set(ARCHITECTURE.numbers.sendfile, sendfileCall);
   return table;
+}
+
+function backendOf({ gateway, device }: SentryOptions): Backend | undefined {
+  if (device !== undefined) return openDevice(device);
+  return gateway === undefined ? undefined : startGateway(gateway);
 }
 
 function definedOnly(env: Readonly<Record<string, string | undefined>>): Record<string, string> {

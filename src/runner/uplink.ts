@@ -1,4 +1,7 @@
-/** The way out: the link to a gateway process of our own, and the control channel beside it. */
+/**
+ * The way out: a link to a gateway process of our own with the control channel beside it, or to whatever stands behind a tap or a descriptor (device-link.ts),
+ * which gets no notice of who causes a flow.
+ */
 
 import {
   type Counters,
@@ -13,10 +16,12 @@ import { EPOLLIN, EPOLLOUT } from '../host/epoll.ffi.ts';
 import { SocketFrameIo } from '../host/fd-frame-io.ffi.ts';
 import { close } from '../host/libc.ffi.ts';
 import { IpAddress } from '../netstack/address.ts';
+import type { FrameIo } from '../netstack/link/framed.ts';
 import { FramedLink } from '../netstack/link/framed.ts';
 import type { LinkCounters } from '../netstack/link/link.ts';
 import { type CaptureSink, CapturingLink } from '../netstack/link/pcapng.ts';
-import type { Stack } from '../netstack/stack.ts';
+import type { PacketPool } from '../netstack/packet.ts';
+import type { LinkOptions, Stack } from '../netstack/stack.ts';
 import { AttributingLink, Comments } from './attribution.ts';
 import { RunError } from './errors.ts';
 import type { Loop } from './loop.ts';
@@ -34,6 +39,43 @@ function spawn(config: GatewayConfig): GatewayProcess {
     if (error instanceof PublishError) throw new RunError('E_PUBLISH', error.what, error.remedy, error);
     throw error;
   }
+}
+
+/** What stands behind the link, and how the guest's interface is configured. */
+export interface Backend {
+  /** Closed with the link. */
+  readonly linkFd: number;
+  readonly io: (pool: PacketPool) => FrameIo;
+  readonly linkAddress: Uint8Array;
+  readonly mtu: number;
+  readonly options: Omit<LinkOptions, 'name'>;
+  /** Undefined for a link without gateway of ours. */
+  readonly gateway: GatewayProcess | undefined;
+}
+
+/** A gateway of our own, started here. @throws RunError, ConfigError, GatewayStartError, HostError */
+export function startGateway(config: GatewayConfig): Backend {
+  const gateway = spawn(config);
+  const { guest4, prefix4, gateway4, guest6, prefix6, gateway6, guestNameservers, guestMac, mtu } = gateway.config;
+  return {
+    gateway,
+    linkFd: gateway.linkFd,
+    io: (pool) => new SocketFrameIo(gateway.linkFd, pool),
+    linkAddress: macOf(guestMac),
+    mtu,
+    options: {
+      addresses: [
+        { address: IpAddress.of(guest4), prefix: prefix4 },
+        { address: IpAddress.of(guest6), prefix: prefix6 },
+      ],
+      gateways: [IpAddress.of(gateway4), IpAddress.of(gateway6)],
+      // A name server on the guest's loopback (systemd-resolved's) is the host's, so it stands behind the link.
+      services: guestNameservers
+        .map((text) => IpAddress.of(text))
+        .filter((address) => address.isLoopback)
+        .map((address) => ({ address, port: DNS_PORT })),
+    },
+  };
 }
 
 /** A capture of the link. */
@@ -56,7 +98,7 @@ export class Uplink {
   readonly link: AttributingLink;
   /** Every message of the gateway, as it arrives. */
   onMessage: ((message: MessageFromGateway) => void) | undefined = undefined;
-  readonly #process: GatewayProcess;
+  readonly #backend: Backend;
   readonly #framed: FramedLink;
   readonly #capture: CapturingLink | undefined;
   #loop: Loop | undefined = undefined;
@@ -64,21 +106,15 @@ export class Uplink {
   #ready = false;
   #answered: ((counters: Counters) => void) | undefined = undefined;
 
-  /** @throws RunError, ConfigError, GatewayStartError, HostError */
-  constructor(config: GatewayConfig, stack: Stack, capture?: Capture) {
-    this.#process = spawn(config);
-    const { linkFd, control } = this.#process;
+  constructor(backend: Backend, stack: Stack, capture?: Capture) {
+    this.#backend = backend;
+    const { linkAddress, mtu, gateway, options } = backend;
     const { pool } = stack;
-    this.#framed = new FramedLink({
-      io: new SocketFrameIo(linkFd, pool),
-      pool,
-      linkAddress: macOf(this.#process.config.guestMac),
-      mtu: this.#process.config.mtu,
-    });
+    this.#framed = new FramedLink({ io: backend.io(pool), pool, linkAddress, mtu });
     this.#capture = capture === undefined ? undefined : this.#capturing(capture);
-    this.link = new AttributingLink(this.#capture ?? this.#framed, (notice) => control.send(notice));
-    control.receiver = (message) => this.#receive(message);
-    this.#join(stack);
+    this.link = new AttributingLink(this.#capture ?? this.#framed, (notice) => gateway?.control.send(notice));
+    if (gateway !== undefined) gateway.control.receiver = (message) => this.#receive(message);
+    stack.addLink(this.link, { name: 'eth0', ...options });
   }
   #capturing({ sink, callName }: Capture): CapturingLink {
     const offset = realtimeOffset();
@@ -90,22 +126,6 @@ export class Uplink {
       describe: (socketId, callId) => comments.of(this.link.callerOf(socketId), callId),
     });
   }
-  #join(stack: Stack): void {
-    const { guest4, prefix4, gateway4, guest6, prefix6, gateway6, guestNameservers } = this.#process.config;
-    stack.addLink(this.link, {
-      name: 'eth0',
-      addresses: [
-        { address: IpAddress.of(guest4), prefix: prefix4 },
-        { address: IpAddress.of(guest6), prefix: prefix6 },
-      ],
-      gateways: [IpAddress.of(gateway4), IpAddress.of(gateway6)],
-      // A name server on the guest's loopback (systemd-resolved's) is the host's, so it stands behind the link.
-      services: guestNameservers
-        .map((text) => IpAddress.of(text))
-        .filter((address) => address.isLoopback)
-        .map((address) => ({ address, port: DNS_PORT })),
-    });
-  }
   #receive(message: MessageFromGateway): void {
     if (message.type === 'ready') this.#ready = true;
     if (message.type === 'counters') this.#answered?.(message);
@@ -114,11 +134,13 @@ export class Uplink {
 
   attach(loop: Loop): void {
     this.#loop = loop;
-    const { linkFd, controlFd, control } = this.#process;
+    const { linkFd, gateway } = this.#backend;
     loop.add(linkFd, EPOLLIN, (events) => {
       if ((events & EPOLLOUT) !== 0) this.#framed.writable();
       this.#framed.poll();
     });
+    if (gateway === undefined) return;
+    const { controlFd, control } = gateway;
     loop.add(controlFd, EPOLLIN, () => {
       control.poll();
       if (control.closed) loop.remove(controlFd);
@@ -128,10 +150,11 @@ export class Uplink {
   flush(): void {
     this.#capture?.flush();
     const wants = this.#framed.isBlocked;
-    if (this.#framed.isClosed) this.#loop?.remove(this.#process.linkFd);
-    else if (wants !== this.#wantsOut) this.#loop?.modify(this.#process.linkFd, wants ? EPOLLIN | EPOLLOUT : EPOLLIN);
+    if (this.#framed.isClosed) this.#loop?.remove(this.#backend.linkFd);
+    else if (wants !== this.#wantsOut) this.#loop?.modify(this.#backend.linkFd, wants ? EPOLLIN | EPOLLOUT : EPOLLIN);
     this.#wantsOut = wants;
-    if (this.#process.control.queued > 0) this.#process.control.flush();
+    const control = this.#backend.gateway?.control;
+    if (control !== undefined && control.queued > 0) control.flush();
   }
 
   get counters(): LinkCounters {
@@ -143,34 +166,38 @@ export class Uplink {
   get isClosed(): boolean {
     return this.#framed.isClosed;
   }
-  get gatewayPid(): number {
-    return this.#process.pid;
+  /** Undefined without a gateway of ours. */
+  get gatewayPid(): number | undefined {
+    return this.#backend.gateway?.pid;
   }
 
   /** The gateway's own counters; undefined if it does not tell in time. */
   async gatewayCounters(): Promise<Counters | undefined> {
     // A guest that sent nothing need not wait until its gateway is up.
-    if (this.#process.control.closed || (!this.#ready && this.counters.txFrames === 0)) return undefined;
+    const control = this.#backend.gateway?.control;
+    if (control === undefined || control.closed || (!this.#ready && this.counters.txFrames === 0)) return undefined;
     let timer: NodeJS.Timeout | undefined;
     const answer = new Promise<Counters | undefined>((resolve) => {
       this.#answered = resolve;
       timer = setTimeout(() => resolve(undefined), COUNTERS_TIMEOUT_MS);
     });
-    this.#process.control.send({ type: 'stats' });
+    control.send({ type: 'stats' });
     const counters = await answer;
     clearTimeout(timer);
     this.#answered = undefined;
     return counters;
   }
-  /** Ends the gateway and waits for its end. */
+  /** Ends the link; a gateway of ours ends with it and is waited for. */
   async close(): Promise<void> {
-    this.#loop?.remove(this.#process.linkFd);
-    this.#loop?.remove(this.#process.controlFd);
+    const { linkFd, gateway } = this.#backend;
+    this.#loop?.remove(linkFd);
+    if (gateway !== undefined) this.#loop?.remove(gateway.controlFd);
     this.#capture?.finish();
     this.#framed.close();
-    close(this.#process.linkFd);
-    close(this.#process.controlFd);
-    if (!this.#ready) endProcess(this.#process.pid);
-    await this.#process.exited.catch(() => undefined);
+    close(linkFd);
+    if (gateway === undefined) return;
+    close(gateway.controlFd);
+    if (!this.#ready) endProcess(gateway.pid);
+    await gateway.exited.catch(() => undefined);
   }
 }
