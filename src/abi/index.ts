@@ -21,5 +21,6 @@ export * from './signal.ts';
 export * from './sockaddr.ts';
 export * from './socket.ts';
 export * from './sockopt.ts';
+export * from './splice.ts';
 export * from './struct.ts';
 export * from './transport.ts';

@@ -8,6 +8,7 @@ import type { FdTable } from '../socket/fd-table.ts';
 import type { OpenFile } from '../socket/file.ts';
 import { type Scheduler, Task } from '../syscalls/task.ts';
 import { ProcessMemory } from './guest-memory.ts';
+import type { HostFiles } from './host-files.ts';
 import { NO_COPY, type Placeholder, type Plane } from './plane.ts';
 
 const F_GETFL = 3;
@@ -85,6 +86,7 @@ export class ProcCredentials implements Credentials {
 export class GuestDescriptors implements FdTable {
   readonly #tid: number;
   readonly #plane: Plane;
+  readonly #hostFiles: HostFiles;
   /** Of this very thread; a thread id that is used again never reaches another one through it. */
   #pidfd = NONE;
   /** Our copy of descriptor `#copied`, for the length of a turn. */
@@ -92,9 +94,10 @@ export class GuestDescriptors implements FdTable {
   #copied = NONE;
   #found: Placeholder | undefined = undefined;
 
-  constructor(tid: number, plane: Plane) {
+  constructor(tid: number, plane: Plane, hostFiles: HostFiles) {
     this.#tid = tid;
     this.#plane = plane;
+    this.#hostFiles = hostFiles;
   }
   get pidfd(): number {
     if (this.#pidfd < 0) this.#pidfd = openPidfd(this.#tid);
@@ -153,6 +156,10 @@ export class GuestDescriptors implements FdTable {
   hasRoom(): boolean {
     return true;
   }
+  foreign(fd: number): OpenFile | undefined {
+    const copy = this.copyOf(fd);
+    return copy < 0 ? undefined : this.#hostFiles.view(copy);
+  }
   /** False once the thread has ended. */
   get isAlive(): boolean {
     return this.pidfd >= 0 && pidfdSignal(this.pidfd, 0) !== -ESRCH;
@@ -175,6 +182,13 @@ function openPidfd(tid: number): number {
   return fd === -EINVAL ? pidfdOpen(Number(field(statusOf(tid), 'Tgid'))) : fd;
 }
 
+/** What every guest thread shares. */
+export interface GuestWorld {
+  readonly plane: Plane;
+  readonly listener: SeccompListener;
+  readonly hostFiles: HostFiles;
+}
+
 export class GuestTask extends Task {
   readonly descriptors: GuestDescriptors;
   readonly process: ProcCredentials;
@@ -189,8 +203,8 @@ export class GuestTask extends Task {
   /** The descriptor that the last call made, for who watches calls. */
   newFd = NONE;
 
-  constructor(scheduler: Scheduler, tid: number, plane: Plane, listener: SeccompListener) {
-    const files = new GuestDescriptors(tid, plane);
+  constructor(scheduler: Scheduler, tid: number, { plane, listener, hostFiles }: GuestWorld) {
+    const files = new GuestDescriptors(tid, plane, hostFiles);
     const credentials = new ProcCredentials(tid);
     const memory = new ProcessMemory(tid, () => listener.isValid(this.idLow, this.idHigh));
     super(scheduler, { tid, memory, files, credentials });
@@ -199,9 +213,9 @@ export class GuestTask extends Task {
     this.guestMemory = memory;
     this.foreignMemory = new ProcessMemory(tid, () => true);
   }
-  /** The descriptor that the call is about: the first argument of every call on a socket. */
+  /** The descriptor that the call is about. */
   get fd(): number {
-    return (this.registers[0] as number) | 0;
+    return this.subjectFd;
   }
   /** True for the call that this task holds, trapped again: the kernel restarts it after a signal, or the program does. */
   isSameCall(nr: number, ipLow: number, ipHigh: number, registers: Uint32Array): boolean {

@@ -13,7 +13,8 @@ import type { OpenFile } from '../socket/file.ts';
 import type { CrashReport, Dispatcher, Platform } from '../syscalls/dispatch.ts';
 import { SHOWN } from './display.ts';
 import type { ForeignCalls } from './foreign-calls.ts';
-import { GuestTask } from './guest-task.ts';
+import { GuestTask, type GuestWorld } from './guest-task.ts';
+import type { HostFiles } from './host-files.ts';
 import { NO_COPY, type Placeholder, type Plane } from './plane.ts';
 import { isCloexec, pollersOf, rewatch } from './pollers.ts';
 import type { SignalActions } from './signals.ts';
@@ -24,11 +25,12 @@ const SIGKILL = 9;
 const SWEEP_GROWTH = 256;
 
 /** Where a call of that number goes first. */
-export type Route = 'socket' | 'descriptor' | 'two-descriptors' | 'foreign';
+export type Route = 'socket' | 'descriptor' | 'first-and-second' | 'first-and-third' | 'foreign';
 
 export interface SeccompPlatformOptions {
   readonly listener: SeccompListener;
   readonly plane: Plane;
+  readonly hostFiles: HostFiles;
   readonly routes: ReadonlyMap<number, Route>;
   readonly foreign: ForeignCalls;
   readonly signals: SignalActions;
@@ -44,6 +46,7 @@ export interface SeccompPlatformOptions {
 export class SeccompPlatform implements Platform<GuestTask> {
   readonly #listener: SeccompListener;
   readonly #plane: Plane;
+  readonly #world: GuestWorld;
   readonly #routes: ReadonlyMap<number, Route>;
   readonly #foreign: ForeignCalls;
   readonly #signals: SignalActions;
@@ -61,6 +64,7 @@ export class SeccompPlatform implements Platform<GuestTask> {
   constructor(options: SeccompPlatformOptions) {
     this.#listener = options.listener;
     this.#plane = options.plane;
+    this.#world = options;
     this.#routes = options.routes;
     this.#foreign = options.foreign;
     this.#signals = options.signals;
@@ -90,7 +94,8 @@ export class SeccompPlatform implements Platform<GuestTask> {
     const { args, tid } = this.#listener;
     const { descriptors } = this.#taskOf(tid);
     if (descriptors.find((args[0] as number) | 0) !== undefined) return true;
-    return route === 'two-descriptors' && descriptors.find((args[4] as number) | 0) !== undefined;
+    const second = route === 'first-and-second' ? 2 : 4;
+    return route !== 'descriptor' && descriptors.find((args[second] as number) | 0) !== undefined;
   }
   #serveForeign(): void {
     const { tid, idLow, idHigh } = this.#listener;
@@ -108,7 +113,7 @@ export class SeccompPlatform implements Platform<GuestTask> {
     let task = this.#tasks.get(tid);
     if (task === undefined) {
       if (this.#tasks.size >= this.#sweepAt) this.#sweep();
-      task = new GuestTask(this.#dispatcher as Dispatcher<GuestTask>, tid, this.#plane, this.#listener);
+      task = new GuestTask(this.#dispatcher as Dispatcher<GuestTask>, tid, this.#world);
       this.#tasks.set(tid, task);
     }
     return task;
@@ -166,7 +171,7 @@ export class SeccompPlatform implements Platform<GuestTask> {
   /** Calls that still wait though their thread is gone keep their files alive. */
   #abandonOrphans(): void {
     for (const task of this.#tasks.values()) {
-      if (!task.idle && !this.#listener.isValid(task.idLow, task.idHigh)) this.#dispatcher?.abandon(task);
+      if (!task.idle && !this.#listener.isValid(task.idLow, task.idHigh)) this.#dispatcher?.orphan(task);
     }
   }
 

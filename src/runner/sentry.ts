@@ -29,7 +29,6 @@ import {
   type Observer,
   type Unsupported,
 } from '../syscalls/dispatch.ts';
-import type { SyscallTable } from '../syscalls/syscall.ts';
 import { SOCKET_CALLS, systemCalls } from '../syscalls/table.ts';
 import { findCommand } from './command.ts';
 import { type DeviceOptions, openDevice } from './device-link.ts';
@@ -37,13 +36,13 @@ import { RunError } from './errors.ts';
 import { AUDIT_ARCH, buildFilter } from './filter.ts';
 import { ForeignCalls } from './foreign-calls.ts';
 import type { GuestTask } from './guest-task.ts';
+import { HostFiles } from './host-files.ts';
 import { type Launched, launch } from './launch.ts';
 import type { StdioEntry } from './launch-protocol.ts';
 import { Lingering } from './lingering.ts';
 import { Loop, type Stepped } from './loop.ts';
 import { callersSoftFileLimit, type Isolation, launchChain, strongestIsolation, weakness } from './namespaces.ts';
 import { type Route, SeccompPlatform } from './seccomp-platform.ts';
-import { sendfileCall } from './sendfile.ts';
 import { SignalActions } from './signals.ts';
 import { StrictPlane } from './strict-plane.ts';
 import { UnixNames } from './unix-names.ts';
@@ -97,8 +96,11 @@ const ARCHITECTURE =
 
 /** Natively right on a placeholder: a socket has no position (ESPIPE), and pipes are not sockets. */
 const NATIVE = new Set(['pread64', 'pwrite64', 'preadv', 'pwritev', 'tee', 'vmsplice']);
-/** Calls whose second descriptor, the third argument, may be ours as well. */
-const TWO_DESCRIPTORS = new Set(['splice']);
+/** Calls with two descriptors, either of which may be ours. */
+const TWO_DESCRIPTORS: ReadonlyMap<string, Route> = new Map([
+  ['sendfile', 'first-and-second'],
+  ['splice', 'first-and-third'],
+]);
 /** Also the second argument. */
 const ABSENT = new Set(['io_uring_setup', 'io_uring_enter', 'io_uring_register', 'epoll_ctl_old', 'epoll_wait_old']);
 
@@ -111,7 +113,7 @@ function routes(): Map<number, Route> {
     const nr = numbers[name];
     if (nr === undefined) continue;
     if (name === 'socket') map.set(nr, 'socket');
-    else map.set(nr, TWO_DESCRIPTORS.has(name) ? 'two-descriptors' : 'descriptor');
+    else map.set(nr, TWO_DESCRIPTORS.get(name) ?? 'descriptor');
   }
   return map;
 }
@@ -148,6 +150,7 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
   readonly #plane = new StrictPlane();
   readonly #platform: SeccompPlatform;
   readonly #unix: UnixNames;
+  readonly #hostFiles = new HostFiles();
   readonly #uplink: Uplink | undefined;
   readonly #lingering = new Lingering();
   #gatewayCounters: Counters | undefined = undefined;
@@ -217,6 +220,7 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
     this.#platform = new SeccompPlatform({
       listener: this.#listener,
       plane: this.#plane,
+      hostFiles: this.#hostFiles,
       routes: routes(),
       foreign: new ForeignCalls({
         numbers: ARCHITECTURE.numbers,
@@ -244,7 +248,7 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
       },
     });
     this.dispatcher = new Dispatcher<GuestTask>({
-      table: runnersTable(sockets),
+      table: systemCalls({ architecture: ARCHITECTURE.name, sockets, descriptors: false }),
       clock,
       platform: this.#platform,
     });
@@ -257,6 +261,7 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
       else this.#loop.remove(launched.listenerFd);
     });
     this.#loop.add(this.#plane.watchFd, EPOLLIN, () => this.#platform.releaseClosed());
+    this.#loop.add(this.#hostFiles.watchFd, EPOLLIN, () => this.#hostFiles.dispatch());
     uplink?.attach(this.#loop);
     if (uplink !== undefined) uplink.onMessage = (message) => this.emit('gateway', message);
     this.stack.onLinkClosed = (_interface, reason) => {
@@ -316,6 +321,7 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
     this.#loop.close();
     this.#plane.close();
     this.#unix.close();
+    this.#hostFiles.close();
     close(this.#launched.listenerFd);
     if (this.#guest >= 0) close(this.#guest);
     this.#guest = -1;
@@ -343,13 +349,6 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
       gateway: this.#gatewayCounters,
     };
   }
-}
-
-/** The table's calls, and those of ours that need the guest's files. */
-function runnersTable(sockets: SocketFactory): SyscallTable {
-  const table = systemCalls({ architecture: ARCHITECTURE.name, sockets, descriptors: false });
-  table.set(ARCHITECTURE.numbers.sendfile, sendfileCall);
-  return table;
 }
 
 function backendOf({ gateway, device }: SentryOptions): Backend | undefined {

@@ -10,6 +10,11 @@ export interface FdTable {
   /** True when another descriptor can be made; false is EMFILE. The runner leaves that to the kernel and says true. */
   hasRoom(): boolean;
   /**
+   * A descriptor that `get` does not know because the kernel's table holds a file of the host there: a view of it, made for one call, which the caller holds until the call ends.
+   * Undefined is EBADF. Absent where every file is ours.
+   */
+  foreign?(fd: number): OpenFile | undefined;
+  /**
    * Takes the number of a descriptor that a call will make but has to wait for (accept(2) does so before it waits), or -EMFILE. Absent where the kernel keeps the
    * numbers.
    */

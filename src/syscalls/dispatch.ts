@@ -151,6 +151,13 @@ export class Dispatcher<T extends Task = Task> implements Scheduler {
     task.finish();
   }
 
+  /** As `abandon`, but what the call has done already stays the result of the same call, made again. */
+  orphan(task: T): void {
+    const done = task.partialOr;
+    if (task.idle || done === undefined) this.abandon(task);
+    else task.keep(done);
+  }
+
   /** Counts of every call of the table that was used. */
   statistics(): CallStatistics[] {
     return [...this.#statistics.values()].filter((s) => s.calls > 0);
@@ -222,14 +229,16 @@ export class Dispatcher<T extends Task = Task> implements Scheduler {
 
   #finish(task: T, result: number): void {
     task.unwait();
+    let taken = true;
     try {
-      this.#conclude(task, result);
+      taken = this.#conclude(task, result);
     } catch (error) {
       this.#crashedAtTheEnd(task, error);
     }
-    task.finish();
+    if (!taken && task.keeps) task.keep(result);
+    else task.finish();
   }
-  #conclude(task: T, result: number): void {
+  #conclude(task: T, result: number): boolean {
     const { subject, target, newFile } = task;
     if (subject !== undefined) {
       const events = target === undefined ? subject.poll() : target.eventsAfter(task.staged);
@@ -250,6 +259,7 @@ export class Dispatcher<T extends Task = Task> implements Scheduler {
       if (subject !== undefined) this.platform.rolledBack(task, subject);
     }
     this.observer?.answered(task, result, taken);
+    return taken;
   }
   #rollback(task: T): void {
     task.target?.rollback(task.staged);

@@ -19,9 +19,10 @@ import { lseek, pread, preadv, preadv2, pwritev2, read, readv, write, writev } f
 import { recvfrom, recvmmsg, recvmsg } from './handlers/receive.ts';
 import { sendmmsg, sendmsg, sendto } from './handlers/send.ts';
 import { type SocketCreator, socketHandler, socketpairHandler } from './handlers/socket.ts';
+import { sendfile, splice, tee, vmsplice } from './handlers/splice.ts';
 import { absent, full, partial, type Syscall, SyscallTable } from './syscall.ts';
 
-const { Fd, Int, Uint, Size, Long } = arg;
+const { Fd, Int, Uint, Size, Long, Ptr } = arg;
 
 export type Architecture = 'x86_64' | 'arm64';
 
@@ -35,6 +36,8 @@ export interface TableOptions {
 const address = { fd: Fd, addr: arg.SockAddr, addrlen: Int };
 const addressOut = { fd: Fd, addr: arg.SockAddrOut, addrlen: arg.LengthPtr };
 const position = { fd: Fd, iov: arg.VectorOut, iovcnt: Size, offset: Long, high: Size };
+
+const NEEDS_SOCKET = "without a socket it is the kernel's own under `sandsock run`, and EINVAL here";
 
 const socketCalls = (sockets: SocketCreator): readonly Syscall[] => [
   full('socket', { domain: arg.Family, type: arg.SockType, protocol: arg.Protocol }, socketHandler(sockets)),
@@ -92,10 +95,10 @@ const socketCalls = (sockets: SocketCreator): readonly Syscall[] => [
     'FIOASYNC and what the socket does not know is ENOTTY',
     ioctl,
   ),
-  absent('sendfile', 'EINVAL', 'programs fall back to read and write'),
-  absent('splice', 'EINVAL', 'programs fall back to read and write'),
-  absent('tee', 'EINVAL', 'needs pipes'),
-  absent('vmsplice', 'EBADF', 'needs pipes'),
+  partial('sendfile', { out: Fd, in: Fd, offset: Ptr, count: Long }, NEEDS_SOCKET, sendfile),
+  partial('splice', { in: Fd, inOffset: Ptr, out: Fd, outOffset: Ptr, len: Long, flags: Uint }, NEEDS_SOCKET, splice),
+  partial('tee', { in: Fd, out: Fd, len: Size, flags: Uint }, NEEDS_SOCKET, tee),
+  partial('vmsplice', { fd: Fd, iov: arg.VectorIn, iovcnt: Size, flags: Uint }, NEEDS_SOCKET, vmsplice),
   absent('io_uring_setup', 'ENOSYS', 'programs fall back to epoll'),
   absent('io_uring_enter', 'ENOSYS', 'programs fall back to epoll'),
   absent('io_uring_register', 'ENOSYS', 'programs fall back to epoll'),

@@ -85,6 +85,11 @@ export interface CallContext {
   /** Commits it now, before the call blocks for the rest: it can no longer be rolled back. */
   commitNow(): void;
   /**
+   * What the call did cannot be undone (octets left a pipe): if the guest does not take the answer, because a signal came first, it is kept for the same call when the guest
+   * makes it again.
+   */
+  keepResult(): void;
+  /**
    * The call's result is a new descriptor for `file`: returns the value the handler must return. The platform chooses the number (lowest free) and installs it together with the
    * answer; the file is released if that fails.
    */
@@ -165,8 +170,11 @@ export class Task implements CallContext {
   phase: PhaseNumber = Phase.Idle;
   /** @internal An event rose, or the deadline passed, during a try. */
   again = false;
-  /** The file that `file()` found: what the call is about. */
+  /** The file that `file()` found: what the call is about; and its descriptor. */
   subject: OpenFile | undefined = undefined;
+  subjectFd = -1;
+  /** The answer is kept for the call's restart if it is not taken. */
+  keeps = false;
 
   readonly #scheduler: Scheduler;
   readonly #held: OpenFile[] = [];
@@ -198,7 +206,10 @@ export class Task implements CallContext {
   }
 
   file(fd: number): OpenFile | undefined {
-    if (this.attempt === 0 && this.subject === undefined) this.subject = this.files.get(fd);
+    if (this.attempt === 0 && this.subject === undefined) {
+      this.subject = this.files.get(fd);
+      this.subjectFd = fd;
+    }
     return this.subject;
   }
   hold(file: OpenFile): void {
@@ -249,6 +260,9 @@ export class Task implements CallContext {
     this.reserved = this.files.reserve();
     return this.reserved >= 0;
   }
+  keepResult(): void {
+    this.keeps = true;
+  }
   raiseSigpipe(): void {
     this.sigpipe = true;
   }
@@ -265,7 +279,7 @@ export class Task implements CallContext {
     this.attempt = 0;
     this.state = undefined;
     this.progress = this.count = this.staged = 0;
-    this.expired = this.interrupted = this.sigpipe = this.again = this.answered = false;
+    this.expired = this.interrupted = this.sigpipe = this.again = this.answered = this.keeps = false;
     this.startedAt = this.now;
     this.rule = 'restart';
     this.partialResult = NO_PARTIAL;
@@ -288,14 +302,25 @@ export class Task implements CallContext {
   }
   /** @internal The call is over: nothing of it stays. */
   finish(): void {
+    this.#letGo();
+    this.call = undefined;
+    this.phase = Phase.Idle;
+  }
+  /** @internal A signal took the call away after it had done something: only that result stays, for when the guest makes the call again. */
+  keep(result: number): void {
+    this.#letGo();
+    this.partialResult = result;
+    this.rule = 'restart';
+    this.phase = Phase.Parked;
+  }
+  #letGo(): void {
     this.unwait();
     this.#alarm.cancel();
     this.#deadlineSet = false;
     this.state = undefined;
     if (this.reserved >= 0) this.files.unreserve?.(this.reserved);
     this.reserved = -1;
-    this.target = this.newFile = this.subject = this.call = undefined;
-    this.phase = Phase.Idle;
+    this.target = this.newFile = this.subject = undefined;
     while (this.#held.length > 0) this.#held.pop()?.release();
   }
 }

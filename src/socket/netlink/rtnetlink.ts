@@ -80,9 +80,11 @@ export class RouteNetlink {
     if (end - at < 1) return 0;
     const family = bytes[at] as number;
     if ((type & 3) !== GET) return refuse(request, from.netAdmin ? Errno.EOPNOTSUPP : Errno.EPERM);
-    const dumps = (flags & NLM_F_DUMP) !== 0;
     if (family === AF_BRIDGE) return refuse(request, Errno.EOPNOTSUPP);
-    switch (type) {
+    return this.#get(request, family, (flags & NLM_F_DUMP) !== 0);
+  }
+  #get(request: Request, family: number, dumps: boolean): number | 'dumping' {
+    switch (request.header.type) {
       case RTM_GETLINK:
         if (family === AF_INET6) return refuse(request, Errno.EOPNOTSUPP);
         return dumps ? this.#dump(request, this.#dumpLinks) : this.#getLink(request);
