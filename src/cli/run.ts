@@ -102,12 +102,12 @@ function flowsOf(gateway: SentrySummary['gateway'], link: SentrySummary['link'])
   return (link?.txFrames ?? 0) === 0 ? { tcp: 0, udp: 0, dns: 0 } : null;
 }
 
-export function reportOf(sentry: Sentry, config: RunConfig, exitStatus: number, durationMs: number): RunReport {
+export function reportOf(sentry: Sentry, exitStatus: number, durationMs: number): RunReport {
   const { calls, received, passed, link, flows, gateway, unsupported, crashes } = sentry.summary();
   return {
     exitStatus,
     durationMs: Math.round(durationMs),
-    plane: config.plane,
+    plane: sentry.plane,
     isolation: sentry.isolation,
     calls: Object.fromEntries(calls.map(({ name, ...counts }) => [name, counts])),
     callsServed: calls.reduce((sum, call) => sum + call.calls, 0),
@@ -127,11 +127,14 @@ export async function run(command: string, args: readonly string[], config: RunC
   const listing: Sink | undefined = config.strace === undefined ? undefined : openSink(config.strace);
   const summary: Sink | undefined = config.json === undefined ? undefined : openSink(config.json);
   const capture = config.pcap === undefined ? undefined : new CaptureFile(config.pcap);
+  const plane = config.strace === undefined ? config.plane : 'strict';
+  if (plane !== config.plane) stderrSink.line('sandsock: --strace lists every call, for which the plane is strict');
   const started = performance.now();
   const sentry = await Sentry.start(command, args, {
     ...linkOptions(config),
     ...(capture === undefined ? {} : { capture }),
     ...(listing === undefined ? {} : { observer: new StraceWriter(listing) }),
+    plane,
     syncWakeUp: config.syncWakeUp,
   });
   sentry.on('warning', (text) => stderrSink.line(`sandsock: ${text}`));
@@ -145,7 +148,7 @@ export async function run(command: string, args: readonly string[], config: RunC
   const stop = forwardSignals(sentry);
   try {
     const status = await sentry.exited;
-    summary?.line(JSON.stringify(reportOf(sentry, config, status, performance.now() - started)));
+    summary?.line(JSON.stringify(reportOf(sentry, status, performance.now() - started)));
     return status;
   } finally {
     stop();

@@ -36,6 +36,9 @@ const getsockopt = native<(fd: number, level: number, option: number, value: num
 const setsockopt = native<(fd: number, level: number, option: number, value: number, len: number) => number>(
   'int setsockopt(int fd, int level, int option, uintptr_t value, unsigned int len)',
 );
+const ioctl = native<(fd: number, request: number, argument: number) => number>(
+  'int ioctl(int fd, uint64_t request, uintptr_t argument)',
+);
 const inotifyInit1 = native<(flags: number) => number>('int inotify_init1(int flags)');
 const inotifyAddWatch = native<(fd: number, path: number, mask: number) => number>(
   'int inotify_add_watch(int fd, uintptr_t path, uint32_t mask)',
@@ -101,6 +104,35 @@ export const sendOctets = (fd: number, len: number): number =>
 /** Takes up to `len` octets, or one datagram, without waiting; what they are does not matter. */
 export const takeOctets = (fd: number, len: number): number =>
   result(recv(fd, memory.address + DATA_AT, Math.min(len, DATA_OCTETS), MSG_DONTWAIT));
+
+/** Octets taken to `address`, 0 at the end, or a negative errno. */
+export const receiveTo = (fd: number, address: number, len: number): number =>
+  result(recv(fd, address, len, MSG_DONTWAIT));
+/** Octets sent from `address`, or a negative errno; no SIGPIPE. */
+export const sendFrom = (fd: number, address: number, len: number): number =>
+  result(send(fd, address, len, MSG_DONTWAIT | MSG_NOSIGNAL));
+
+const SIOCINQ = 0x541b;
+const SIOCOUTQ = 0x5411;
+const queueLength = (fd: number, request: number): number =>
+  ioctl(fd, request, memory.address + 16) === 0 ? (words[4] as number) : -errno();
+/** Octets that wait to be read: all of a stream, the first of the datagrams. */
+export const inputQueue = (fd: number): number => queueLength(fd, SIOCINQ);
+/** Memory that what we sent and nobody has read takes; at least its octets. */
+export const outputQueue = (fd: number): number => queueLength(fd, SIOCOUTQ);
+
+const SO_RCVTIMEO = 20;
+const SO_SNDTIMEO = 21;
+/** @param micros 0 for none */
+function setTimeout(fd: number, option: number, micros: number): number {
+  words[4] = Math.floor(micros / 1e6);
+  words[5] = 0;
+  words[6] = micros % 1e6;
+  words[7] = 0;
+  return result(setsockopt(fd, SOL_SOCKET, option, memory.address + 16, 16));
+}
+export const setReceiveTimeout = (fd: number, micros: number): number => setTimeout(fd, SO_RCVTIMEO, micros);
+export const setSendTimeout = (fd: number, micros: number): number => setTimeout(fd, SO_SNDTIMEO, micros);
 
 export const SHUT_RD = 0;
 export const SHUT_WR = 1;

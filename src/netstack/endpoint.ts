@@ -160,6 +160,8 @@ export interface TcpEndpoint {
    * Reserves that room in the ring, so say how much is wanted: without it the whole limit is reserved.
    */
   sendSpace(wanted?: number): number;
+  /** As `sendSpace`, past the limit: for octets that the user was already told are on their way, which are bounded elsewhere. 0 when there is no memory. */
+  sendSpaceBeyond(wanted: number): number;
   /** True if Readiness.Out will hold once `len` staged octets have joined the stream. */
   writableAfter(len: number): boolean;
   /** `len` staged octets join the stream, attributed to `callId`. `more` (MSG_MORE) holds back a partial segment; `urgent` marks the last octet (MSG_OOB). */
@@ -174,6 +176,8 @@ export interface TcpEndpoint {
   readonly finReceived: boolean;
   /** The guest got `len` octets: they leave the ring and the window may open. */
   consume(len: number): void;
+  /** The reader holds copies of all that is receivable; it is consumed once it is known to be read. An ACK need not wait for that. */
+  handedOver(): void;
   /** True after shutdown(Write) or close. */
   readonly sendEnded: boolean;
   /** Octets not yet acknowledged, sent or not (SIOCOUTQ), and those among them not yet sent (SIOCOUTQNSD). */

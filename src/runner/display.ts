@@ -42,7 +42,24 @@ const MANY_MARKS = 32;
 /** Makes G's buffer smallest. Before the guest has it, because it wakes pollers. */
 export const shrink = (guestEnd: number): number => setSendBuffer(guestEnd, 1);
 
-export abstract class Display {
+/** How one guest's end shows its file. */
+export interface View {
+  /** What the guest sees, of SHOWN; all of it where `show` looks for itself what to do. */
+  readonly shown: number;
+  readonly isCrowded: boolean;
+  /** Shows `events` as far as it can; true if they are shown. `edge` are events that rose anew though they were up. `leaving` as in Plane. */
+  show(events: number, edge: number, copy: number, leaving: number): boolean;
+  thin(copy: number): void;
+  drain(copy: number, last: boolean): void;
+  realign(events: number, copy: number): void;
+  /** The file's events rose. At once, before any call that waits for them is tried again. */
+  rose(events: number): void;
+  /** The guest's last descriptor was closed. */
+  ended(): void;
+  close(): void;
+}
+
+export abstract class Display implements View {
   /** What the guest sees, of SHOWN. */
   shown: number;
   /** P. */
@@ -54,7 +71,6 @@ export abstract class Display {
     this.peer = peer;
     this.shown = shown;
   }
-  /** Shows `events` as far as it can; true if they are shown. `edge` are events that rose anew though they were up. */
   show(events: number, edge: number, copy: number): boolean {
     const wanted = events & SHOWN;
     if (wanted !== this.shown || (edge & POLLIN) !== 0) this.move(wanted, edge, copy);
@@ -92,6 +108,18 @@ export abstract class Display {
   }
   /** Takes the marks out of G's queue but for `left`. */
   protected abstract unmark(copy: number, left: number): void;
+  drain(_copy: number, _last: boolean): void {
+    // Nothing passes by us here: every transfer is trapped.
+  }
+  realign(events: number, _copy: number): void {
+    this.show(events, 0, NO_COPY);
+  }
+  rose(_events: number): void {
+    // At the end of the turn is soon enough.
+  }
+  ended(): void {
+    // Nothing is on its way.
+  }
   /** Closes our end; what the guest still has of its own shows the end of the stream. */
   close(): void {
     if (this.peer !== NONE) close(this.peer);

@@ -34,7 +34,24 @@ export interface FilterPlan {
   readonly numbers: Readonly<Record<string, number>>;
   /** Calls that the supervisor answers whatever their arguments. */
   readonly trapped: readonly string[];
+  /** sendto and recvfrom without an address and with plain flags are the kernel's own: the placeholder carries the data. */
+  readonly plainTransfers?: boolean;
 }
+
+/** Flags that mean the same on a Unix stream as on TCP: MSG_DONTWAIT, NOSIGNAL, and WAITALL, PEEK, CMSG_CLOEXEC; MORE, EOR, which delay or mark nothing there. */
+const PLAIN_RECEIVE = 0x40 | 0x4000 | 0x100 | 0x2 | 0x4000_0000;
+const PLAIN_SEND = 0x40 | 0x4000 | 0x8000 | 0x80;
+
+/** Only registers decide, so there is nothing to change after the look. */
+const plainTransfer = (flags: number): Instruction[] => [
+  load(dataArgument(4)),
+  ...unlessEqual(0, give(Verdict.Notify)),
+  load(dataArgument(4) + 4),
+  ...unlessEqual(0, give(Verdict.Notify)),
+  load(dataArgument(3)),
+  ...whenAnyBit(~flags >>> 0, give(Verdict.Notify)),
+  give(Verdict.Allow),
+];
 
 /** include/uapi/linux/audit.h. */
 export const AUDIT_ARCH = { x64: 0xc000_003e, arm64: 0xc000_00b7 } as const;
@@ -74,13 +91,17 @@ export function buildFilter(plan: FilterPlan): Uint8Array {
     const nr = numbers[name];
     return nr === undefined ? [] : whenEqual(nr, ...then);
   };
+  const transfers = plan.plainTransfers === true;
   const special = new Set(['socket', 'socketpair', 'ioctl', 'clone', ...ABSENT]);
+  if (transfers) special.add('recvfrom').add('sendto');
   const trapped = new Set([...plan.trapped, ...WALLS, ...WATCHED].filter((name) => !special.has(name)));
   const program = [
     load(DATA_ARCH),
     ...unlessEqual(plan.auditArch, give(Verdict.KillProcess)),
     load(DATA_NR),
     ...(plan.auditArch === AUDIT_ARCH.x64 ? whenAtLeast(X32_BIT, give(Verdict.errno(ENOSYS))) : []),
+    ...(transfers ? on('recvfrom', ...plainTransfer(PLAIN_RECEIVE)) : []),
+    ...(transfers ? on('sendto', ...plainTransfer(PLAIN_SEND)) : []),
     ...[...trapped].flatMap((name) => on(name, give(Verdict.Notify))),
     ...on('socket', load(dataArgument(0)), ...whenEqual(AF_UNIX, give(Verdict.Allow)), give(Verdict.Notify)),
     ...on(

@@ -125,15 +125,20 @@ export class GuestDescriptors implements FdTable {
     this.#copy = copy;
     this.#copied = fd;
     this.#found = found;
+    found.tid = this.#tid;
+    found.fd = fd;
     return found;
   }
   /** The number it was found by. */
   get number(): number {
     return this.#copied;
   }
-  /** The file found last, while its copy is at hand. */
-  get file(): OpenFile | undefined {
-    return this.#found?.file;
+  /** The placeholder found last, while its copy is at hand. */
+  get found(): Placeholder | undefined {
+    return this.#found;
+  }
+  get copy(): number {
+    return this.#copy;
   }
   /** A copy of `placeholder` if `fd` still leads to it, else NO_COPY. */
   copyFor(placeholder: Placeholder, fd: number): number {

@@ -24,10 +24,15 @@ export class Loop {
   readonly #epoll = new Epoll(64);
   readonly #timer = new TimerFd();
   readonly #poll: NodePoll;
-  readonly #handlers: ((events: number) => void)[] = [];
+  readonly #handlers: (((events: number) => void) | undefined)[] = [];
+  /** Raised when a key is given back: events of its former descriptor may still stand in the batch. */
+  readonly #generations: number[] = [];
+  readonly #freeKeys: number[] = [];
   readonly #keys = new Map<number, number>();
   readonly #stepped: Stepped;
   #inTurn = false;
+  /** The budget ended a turn before the work did. */
+  #unfinished = false;
   #closed = false;
 
   constructor(stepped: Stepped) {
@@ -36,16 +41,24 @@ export class Loop {
     this.#poll = new NodePoll(this.#epoll.fd, () => this.turn());
   }
   add(fd: number, events: number, handler: (events: number) => void): void {
-    this.#keys.set(fd, this.#handlers.length);
-    this.#epoll.add(fd, events, this.#handlers.length);
-    this.#handlers.push(handler);
+    const key = this.#freeKeys.pop() ?? this.#handlers.length;
+    const generation = (this.#generations[key] ??= 0);
+    this.#epoll.add(fd, events, key, generation);
+    this.#keys.set(fd, key);
+    this.#handlers[key] = handler;
   }
   modify(fd: number, events: number): void {
     const key = this.#keys.get(fd);
-    if (key !== undefined) this.#epoll.modify(fd, events, key);
+    if (key !== undefined) this.#epoll.modify(fd, events, key, this.#generations[key]);
   }
   remove(fd: number): void {
-    if (this.#keys.delete(fd)) this.#epoll.remove(fd);
+    const key = this.#keys.get(fd);
+    if (key === undefined) return;
+    this.#keys.delete(fd);
+    this.#epoll.remove(fd);
+    this.#handlers[key] = undefined;
+    this.#generations[key] = ((this.#generations[key] as number) + 1) >>> 0;
+    this.#freeKeys.push(key);
   }
 
   /** Serves what is ready. Also to be called by whoever gave the stepped part something to do from outside. */
@@ -57,7 +70,7 @@ export class Loop {
     } finally {
       this.#inTurn = false;
     }
-    if (!this.#isClosed) this.#timer.set(this.#stepped.nextDeadline());
+    if (!this.#isClosed) this.#timer.set(this.#unfinished ? monotonic() : this.#stepped.nextDeadline());
   }
   /** A handler may have closed the loop. */
   get #isClosed(): boolean {
@@ -65,13 +78,18 @@ export class Loop {
   }
   #rounds(): void {
     let more = true;
-    for (let round = 0; round < BUDGET && more && !this.#isClosed; round++) {
+    for (let round = 0; round < BUDGET && !this.#isClosed; round++) {
       const count = this.#epoll.wait(0);
-      if (count === 0 && round > 0) break;
+      if (count === 0 && !more) break;
       this.#stepped.begin(monotonic());
-      for (let i = 0; i < count; i++) this.#handlers[this.#epoll.keyOf(i)]?.(this.#epoll.eventsOf(i));
-      more = this.#stepped.end() || count > 0;
+      for (let i = 0; i < count; i++) this.#dispatch(i);
+      more = this.#stepped.end();
     }
+    this.#unfinished = more;
+  }
+  #dispatch(i: number): void {
+    const key = this.#epoll.keyOf(i);
+    if (this.#generations[key] === this.#epoll.generationOf(i)) this.#handlers[key]?.(this.#epoll.eventsOf(i));
   }
 
   close(): void {

@@ -6,10 +6,12 @@
  * answer. A thread has one call at a time, so a new one from a thread whose call is still held means that a signal took the old one away.
  */
 import { ERESTARTSYS, Errno } from '../abi/errno.ts';
+import { SHUT_RD } from '../abi/socket.ts';
 import { close } from '../host/libc.ffi.ts';
 import { pidfdSignal } from '../host/process.ffi.ts';
 import type { SeccompListener } from '../host/seccomp.ffi.ts';
 import type { OpenFile } from '../socket/file.ts';
+import { Socket } from '../socket/socket.ts';
 import type { CrashReport, Dispatcher, Platform } from '../syscalls/dispatch.ts';
 import { SHOWN } from './display.ts';
 import type { ForeignCalls } from './foreign-calls.ts';
@@ -32,6 +34,8 @@ export interface SeccompPlatformOptions {
   readonly plane: Plane;
   readonly hostFiles: HostFiles;
   readonly routes: ReadonlyMap<number, Route>;
+  /** Number of shutdown(2). */
+  readonly shutdown: number;
   readonly foreign: ForeignCalls;
   readonly signals: SignalActions;
   readonly onCrash: (task: GuestTask, report: CrashReport) => void;
@@ -48,6 +52,7 @@ export class SeccompPlatform implements Platform<GuestTask> {
   readonly #plane: Plane;
   readonly #world: GuestWorld;
   readonly #routes: ReadonlyMap<number, Route>;
+  readonly #shutdown: number;
   readonly #foreign: ForeignCalls;
   readonly #signals: SignalActions;
   readonly #onCrash: SeccompPlatformOptions['onCrash'];
@@ -66,6 +71,7 @@ export class SeccompPlatform implements Platform<GuestTask> {
     this.#plane = options.plane;
     this.#world = options;
     this.#routes = options.routes;
+    this.#shutdown = options.shutdown;
     this.#foreign = options.foreign;
     this.#signals = options.signals;
     this.#onCrash = options.onCrash;
@@ -145,8 +151,11 @@ export class SeccompPlatform implements Platform<GuestTask> {
       dispatcher.abandon(task);
       task.ipLow = ipLow;
       task.ipHigh = ipHigh;
-      const { file } = task.descriptors;
-      if (file !== undefined) this.#onCaller(task, file);
+      const { found, copy } = task.descriptors;
+      if (found !== undefined) {
+        this.#onCaller(task, found.file);
+        this.#plane.drain(found, copy, nr === this.#shutdown && args[2] !== SHUT_RD);
+      }
       dispatcher.begin(task, nr, args);
       if (!task.idle) task.guestMemory.doubt();
     }
@@ -181,13 +190,14 @@ export class SeccompPlatform implements Platform<GuestTask> {
     const { shown } = placeholder;
     // What holds already, and still will, is shown as well: the guest may look as soon as it has the answer. What rises by the commit comes after it.
     const wanted = events & (shown | file.poll()) & SHOWN;
-    if (wanted === shown && !placeholder.isCrowded) return;
+    const leaving = file instanceof Socket && task.target === file ? file.leaving(task.staged) : 0;
+    if (wanted === shown && leaving === 0 && !placeholder.isCrowded) return;
     const copy = task.descriptors.copyFor(placeholder, task.fd);
-    if (wanted === shown) {
+    if (wanted === shown && placeholder.isCrowded) {
       if (copy !== NO_COPY) this.#plane.thin(placeholder, copy);
       return;
     }
-    if (!this.#plane.show(placeholder, wanted, copy) && copy !== NO_COPY) this.#replace(task, file, wanted);
+    if (!this.#plane.show(placeholder, wanted, copy, leaving) && copy !== NO_COPY) this.#replace(task, file, wanted);
   }
   /** Some states cannot be gone back from (a closed stream that is to be connected anew): the descriptor gets a new guest's end. */
   #replace(task: GuestTask, file: OpenFile, events: number): void {
@@ -200,7 +210,7 @@ export class SeccompPlatform implements Platform<GuestTask> {
     const seen = pollersOf(task.tid, fd, inode);
     this.#listener.replaceFd(idLow, idHigh, guestEnd, fd, isCloexec(task.tid, fd));
     for (const poller of seen) rewatch(task.descriptors, poller, fd, guestEnd);
-    this.#plane.show(placeholder, events, guestEnd);
+    this.#plane.show(placeholder, events, guestEnd, 0);
     close(guestEnd);
     task.descriptors.done();
   }
@@ -233,13 +243,16 @@ export class SeccompPlatform implements Platform<GuestTask> {
     file.retain();
     task.newFd = this.#listener.answerWithFd(idLow, idHigh, guestEnd, cloexec);
     close(guestEnd);
+    const { opened } = this.#plane;
+    opened.tid = task.tid;
+    opened.fd = task.newFd;
     if (task.newFd < 0) this.#listener.answer(idLow, idHigh, task.newFd);
     this.#settle(task);
     return task.newFd >= 0;
   }
   rolledBack(task: GuestTask, file: OpenFile): void {
     const placeholder = this.#plane.byFile(file);
-    if (placeholder !== undefined) this.#plane.show(placeholder, file.poll(), NO_COPY);
+    if (placeholder !== undefined) this.#plane.realign(placeholder, task.descriptors.copyFor(placeholder, task.fd));
     this.#settle(task);
   }
   /** The call has its answer. What rose with it is shown at the end of the turn. */

@@ -32,6 +32,7 @@ import {
 import { SOCKET_CALLS, systemCalls } from '../syscalls/table.ts';
 import { findCommand } from './command.ts';
 import { type DeviceOptions, openDevice } from './device-link.ts';
+import { DirectPlane } from './direct-plane.ts';
 import { RunError } from './errors.ts';
 import { AUDIT_ARCH, buildFilter } from './filter.ts';
 import { ForeignCalls } from './foreign-calls.ts';
@@ -42,13 +43,18 @@ import type { StdioEntry } from './launch-protocol.ts';
 import { Lingering } from './lingering.ts';
 import { Loop, type Stepped } from './loop.ts';
 import { callersSoftFileLimit, type Isolation, launchChain, strongestIsolation, weakness } from './namespaces.ts';
+import type { Plane } from './plane.ts';
 import { type Route, SeccompPlatform } from './seccomp-platform.ts';
 import { SignalActions } from './signals.ts';
 import { StrictPlane } from './strict-plane.ts';
 import { UnixNames } from './unix-names.ts';
 import { type Backend, type Capture, startGateway, Uplink } from './uplink.ts';
 
+export type PlaneName = 'direct' | 'strict';
+
 export interface SentryOptions {
+  /** How data reaches the guest; strict unless said. */
+  readonly plane?: PlaneName;
   /** The host side of the link. Without it the guest has its loopback only. */
   readonly gateway?: GatewayConfig;
   /** A link of the caller's in place of the gateway. */
@@ -106,6 +112,11 @@ const ABSENT = new Set(['io_uring_setup', 'io_uring_enter', 'io_uring_register',
 
 export const trappedCalls: readonly string[] = SOCKET_CALLS.filter((name) => !NATIVE.has(name) && !ABSENT.has(name));
 
+/** Native where the placeholder carries the data; so are sends and receives without address and with plain flags (filter.ts). */
+export const dataCalls: ReadonlySet<string> = new Set(['read', 'write', 'readv', 'writev', 'sendfile', 'splice']);
+
+const planeOf = (options: SentryOptions): PlaneName => options.plane ?? 'strict';
+
 function routes(): Map<number, Route> {
   const map = new Map<number, Route>();
   const numbers: Readonly<Record<string, number>> = ARCHITECTURE.numbers;
@@ -147,7 +158,8 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
   readonly exited: Promise<number>;
   readonly #launched: Launched;
   readonly #listener: SeccompListener;
-  readonly #plane = new StrictPlane();
+  readonly plane: PlaneName;
+  readonly #plane: Plane;
   readonly #platform: SeccompPlatform;
   readonly #unix: UnixNames;
   readonly #hostFiles = new HostFiles();
@@ -177,7 +189,8 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
     const filter = buildFilter({
       auditArch: ARCHITECTURE.audit,
       numbers: ARCHITECTURE.numbers,
-      trapped: trappedCalls,
+      trapped: planeOf(options) === 'direct' ? trappedCalls.filter((name) => !dataCalls.has(name)) : trappedCalls,
+      plainTransfers: planeOf(options) === 'direct',
     });
     // The gateway comes first: it is of no thread that has a filter.
     const clock = new TimerHeap(monotonic());
@@ -199,6 +212,8 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
     this.#uplink = uplink;
     this.#launched = launched;
     this.isolation = isolation;
+    this.plane = planeOf(options);
+    this.#plane = this.plane === 'direct' ? new DirectPlane() : new StrictPlane();
     this.#listener = new SeccompListener(launched.listenerFd);
     const gap = this.#listener.probe();
     if (gap !== undefined) throw new RunError('E_UNSUPPORTED_KERNEL', gap.what, gap.remedy);
@@ -222,6 +237,7 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
       plane: this.#plane,
       hostFiles: this.#hostFiles,
       routes: routes(),
+      shutdown: ARCHITECTURE.numbers.shutdown,
       foreign: new ForeignCalls({
         numbers: ARCHITECTURE.numbers,
         signals,
@@ -255,13 +271,7 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
     this.dispatcher.observer = options.observer;
     this.#platform.dispatcher = this.dispatcher;
     this.#loop = new Loop(this);
-    this.#loop.add(launched.listenerFd, EPOLLIN, (events) => {
-      if ((events & EPOLLIN) !== 0) this.#platform.serve();
-      // No filtered process is left, and it would be ready for ever.
-      else this.#loop.remove(launched.listenerFd);
-    });
-    this.#loop.add(this.#plane.watchFd, EPOLLIN, () => this.#platform.releaseClosed());
-    this.#loop.add(this.#hostFiles.watchFd, EPOLLIN, () => this.#hostFiles.dispatch());
+    this.#watchSources(launched.listenerFd);
     uplink?.attach(this.#loop);
     if (uplink !== undefined) uplink.onMessage = (message) => this.emit('gateway', message);
     this.stack.onLinkClosed = (_interface, reason) => {
@@ -274,17 +284,27 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
     this.#loop.turn();
   }
 
+  #watchSources(listenerFd: number): void {
+    this.#loop.add(listenerFd, EPOLLIN, (events) => {
+      if ((events & EPOLLIN) !== 0) this.#platform.serve();
+      // No filtered process is left, and it would be ready for ever.
+      else this.#loop.remove(listenerFd);
+    });
+    this.#plane.attach(this.#loop);
+    this.#loop.add(this.#plane.watchFd, EPOLLIN, () => this.#platform.releaseClosed());
+    this.#loop.add(this.#hostFiles.watchFd, EPOLLIN, () => this.#hostFiles.dispatch());
+  }
   begin(now: Instant): void {
     this.stack.step(now);
   }
   end(): boolean {
     this.#deadline = this.stack.step();
     const more = this.dispatcher.run();
-    // What the calls sent leaves in this turn.
+    this.#plane.flush();
+    // What the calls sent, and what the guest wrote natively, leaves in this turn.
     this.#deadline = this.stack.step();
     this.#uplink?.flush();
-    this.#plane.flush();
-    return more || this.dispatcher.hasWork;
+    return more || this.#plane.hasWork || this.dispatcher.hasWork;
   }
   nextDeadline(): Instant | undefined {
     return this.#deadline;

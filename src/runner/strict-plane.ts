@@ -15,8 +15,8 @@ import {
 import type { OpenFile } from '../socket/file.ts';
 import { Socket } from '../socket/socket.ts';
 import { Waiter } from '../socket/wait-queue.ts';
-import { DatagramDisplay, type Display, FRESH, SHOWN, StreamDisplay, shrink } from './display.ts';
-import { NO_COPY, type Placeholder, type Plane } from './plane.ts';
+import { DatagramDisplay, FRESH, SHOWN, StreamDisplay, shrink, type View } from './display.ts';
+import { NO_COPY, type PeerWatches, type Placeholder, type Plane } from './plane.ts';
 import { Rendezvous } from './rendezvous.ts';
 
 const O_NONBLOCK = 0o4000;
@@ -24,10 +24,10 @@ const NO_PEER = -1;
 /** Without a copy of the guest's end these cannot be lowered. */
 const FALLS_IN_CALLS = POLLIN | POLLOUT | POLLERR;
 
-class StrictPlaceholder implements Placeholder {
+export class StrictPlaceholder implements Placeholder {
   readonly file: OpenFile;
   inode = 0;
-  display: Display;
+  display: View = undefined as unknown as View;
   /** Guest's ends that live: more than one only while a replaced one has descriptors left. */
   ends = 0;
   /** Events that rose since the last flush. */
@@ -35,10 +35,13 @@ class StrictPlaceholder implements Placeholder {
   touched = false;
   readonly waiter: Waiter;
 
-  constructor(file: OpenFile, display: Display, dirty: StrictPlaceholder[]) {
+  tid = 0;
+  fd = -1;
+
+  constructor(file: OpenFile, dirty: StrictPlaceholder[]) {
     this.file = file;
-    this.display = display;
     this.waiter = new Waiter((events) => {
+      this.display.rose(events);
       if (this.risen === 0 && !this.touched) dirty.push(this);
       this.risen |= events;
     });
@@ -61,11 +64,11 @@ const isStream = (file: OpenFile): boolean => file instanceof Socket && file.typ
 
 export class StrictPlane implements Plane {
   readonly #watch: CloseWatch;
-  readonly #rendezvous: Rendezvous;
+  protected readonly rendezvous: Rendezvous;
   readonly #byInode = new Map<number, StrictPlaceholder>();
   readonly #byFile = new Map<OpenFile, StrictPlaceholder>();
   readonly #byWatch = new Map<number, GuestEnd>();
-  readonly #dirty: StrictPlaceholder[] = [];
+  protected readonly dirty: StrictPlaceholder[] = [];
   #opened: StrictPlaceholder | undefined = undefined;
 
   /** @throws HostError where no inotify instance can be made */
@@ -74,7 +77,7 @@ export class StrictPlane implements Plane {
     if (this.#watch.fd < 0) {
       throw new HostError('inotify_init1', -this.#watch.fd, 'raise the sysctl fs.inotify.max_user_instances');
     }
-    this.#rendezvous = new Rendezvous();
+    this.rendezvous = new Rendezvous();
   }
   get watchFd(): number {
     return this.#watch.fd;
@@ -91,14 +94,20 @@ export class StrictPlane implements Plane {
   byFile(file: OpenFile): Placeholder | undefined {
     return this.#byFile.get(file);
   }
-  drain(): void {
-    // Nothing of the guest's passes by us in this plane.
+  attach(_watches: PeerWatches): void {
+    // Our ends carry nothing.
+  }
+  drain(placeholder: Placeholder, copy: number, last: boolean): void {
+    (placeholder as StrictPlaceholder).display.drain(copy, last);
+  }
+  realign(placeholder: Placeholder, copy: number): void {
+    (placeholder as StrictPlaceholder).display.realign(placeholder.file.poll(), copy);
   }
 
   open(file: OpenFile): number {
-    const guestEnd = this.#makeEnd(file);
+    const placeholder = new StrictPlaceholder(file, this.dirty);
+    const guestEnd = this.makeEnd(placeholder);
     if (guestEnd < 0) return guestEnd;
-    const placeholder = new StrictPlaceholder(file, this.#made, this.#dirty);
     const failed = this.#enter(placeholder, guestEnd);
     if (failed < 0) return failed;
     this.#byFile.set(file, placeholder);
@@ -108,17 +117,16 @@ export class StrictPlane implements Plane {
   }
   replace(old: Placeholder): number {
     const placeholder = old as StrictPlaceholder;
-    const guestEnd = this.#makeEnd(placeholder.file);
-    if (guestEnd < 0) return guestEnd;
     placeholder.display.close();
-    placeholder.display = this.#made;
+    const guestEnd = this.makeEnd(placeholder);
+    if (guestEnd < 0) return guestEnd;
     const failed = this.#enter(placeholder, guestEnd);
     return failed < 0 ? failed : guestEnd;
   }
 
-  #made: Display = undefined as unknown as Display;
-  /** A guest's end that shows what `file` is ready for, and its display in `#made`. */
-  #makeEnd(file: OpenFile): number {
+  /** A guest's end that shows what the file is ready for, and its view; or a negative errno. */
+  protected makeEnd(placeholder: StrictPlaceholder): number {
+    const { file } = placeholder;
     const events = file.poll() & SHOWN;
     const nonblocking = (file.statusFlags & O_NONBLOCK) !== 0;
     const stream = isStream(file);
@@ -129,8 +137,8 @@ export class StrictPlane implements Plane {
     shrink(guestEnd);
     const peer = fresh ? NO_PEER : pairSecond();
     if (!fresh) sendOctets(guestEnd, 1);
-    this.#made = stream ? new StreamDisplay(this.#rendezvous, peer) : new DatagramDisplay(peer);
-    this.#made.show(events, 0, guestEnd);
+    placeholder.display = stream ? new StreamDisplay(this.rendezvous, peer) : new DatagramDisplay(peer);
+    placeholder.display.show(events, 0, guestEnd, 0);
     return guestEnd;
   }
   /** Puts a guest's end into the maps and watches it; closes it if that fails. */
@@ -149,8 +157,8 @@ export class StrictPlane implements Plane {
     return 0;
   }
 
-  show(placeholder: Placeholder, events: number, copy: number): boolean {
-    return (placeholder as StrictPlaceholder).display.show(events, 0, copy);
+  show(placeholder: Placeholder, events: number, copy: number, leaving: number): boolean {
+    return (placeholder as StrictPlaceholder).display.show(events, 0, copy, leaving);
   }
   thin(placeholder: Placeholder, copy: number): void {
     (placeholder as StrictPlaceholder).display.thin(copy);
@@ -159,17 +167,20 @@ export class StrictPlane implements Plane {
     const placeholder = this.#byFile.get(file);
     if (placeholder === undefined || placeholder.touched) return;
     placeholder.touched = true;
-    if (placeholder.risen === 0) this.#dirty.push(placeholder);
+    if (placeholder.risen === 0) this.dirty.push(placeholder);
+  }
+  get hasWork(): boolean {
+    return this.dirty.length > 0;
   }
   flush(): void {
-    const list = this.#dirty;
+    const list = this.dirty;
     for (const placeholder of list) {
       const { risen, display } = placeholder;
       placeholder.risen = 0;
       placeholder.touched = false;
       // What fell meanwhile stays until a call lowers it: a pump of events must not need the guest's end.
       if (placeholder.ends > 0)
-        display.show(placeholder.file.poll() | (display.shown & FALLS_IN_CALLS), risen, NO_COPY);
+        display.show(placeholder.file.poll() | (display.shown & FALLS_IN_CALLS), risen, NO_COPY, 0);
     }
     list.length = 0;
   }
@@ -181,6 +192,7 @@ export class StrictPlane implements Plane {
       this.#byWatch.delete(watch);
       this.#byInode.delete(end.inode);
       if (--end.placeholder.ends > 0) return;
+      end.placeholder.display.ended();
       this.#forget(end.placeholder);
       closed(end.placeholder);
       count++;
@@ -196,7 +208,7 @@ export class StrictPlane implements Plane {
     for (const placeholder of this.#byFile.values()) this.#forget(placeholder);
     this.#byInode.clear();
     this.#byWatch.clear();
-    this.#rendezvous.close();
+    this.rendezvous.close();
     close(this.#watch.fd);
   }
 }

@@ -370,6 +370,9 @@ export class InetDatagramSocket extends InetSocket {
   override endpointChanged(events: number): void {
     super.endpointChanged(withBand(events));
   }
+  override leaving(amount: number): number {
+    return this.#staged === 'receive' ? amount + this.#lost : 0;
+  }
   override eventsAfter(amount: number): number {
     const events = this.poll();
     if (this.#staged === 'error') return events & ~POLLERR;

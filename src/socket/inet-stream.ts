@@ -343,6 +343,9 @@ export class InetStreamSocket extends InetSocket {
     this.#staged = 'nothing';
     this.#stagedOctets = 0;
   }
+  override leaving(amount: number): number {
+    return this.#staged === 'receive' ? amount : 0;
+  }
   override eventsAfter(amount: number): number {
     const events = this.poll();
     const { endpoint } = this;

@@ -63,6 +63,10 @@ export abstract class Socket extends OpenFile implements Committable {
   abstract commit(amount: number): void;
   abstract rollback(amount: number): void;
   abstract eventsAfter(amount: number): number;
+  /** Of `amount`, what a commit takes out of the receive queue, in its units. */
+  leaving(_amount: number): number {
+    return 0;
+  }
   /**
    * Puts an error (positive errno) back for the next call to find, as sk_err: one that came after part of a call had succeeded, whose result is
    * that part (recvmmsg, a send larger than the buffer).

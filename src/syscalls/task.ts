@@ -244,9 +244,9 @@ export class Task implements CallContext {
   commitNow(): void {
     const { target, staged } = this;
     if (target === undefined) return;
+    this.#scheduler.falling(this, target.eventsAfter(staged));
     this.target = undefined;
     this.staged = 0;
-    this.#scheduler.falling(this, target.eventsAfter(staged));
     target.commit(staged);
   }
   resultFile(file: OpenFile, cloexec: boolean): number {

@@ -182,6 +182,12 @@ export class FakeTcp implements TcpEndpoint {
   acceptCommit(): void {
     this.queue.shift();
   }
+  sendSpaceBeyond(wanted: number): number {
+    return this.sendSpace(wanted);
+  }
+  handedOver(): void {
+    // Nothing is ever delayed here.
+  }
   sendSpace(wanted = Infinity): number {
     const space = Math.max(0, Math.min(wanted, this.space - this.sendRing.length));
     this.sendRing.reserve(this.sendRing.length + space);

@@ -190,6 +190,10 @@ export class TcpConnection extends Tcb implements TcpEndpoint {
     // No memory for a larger ring: what it has must do.
     return Math.max(0, this.sendRing.bytes.length - this.sendRing.length);
   }
+  sendSpaceBeyond(wanted: number): number {
+    if (this.sendEnded || !this.context.reserve(this.sendRing, this.sendRing.length + wanted)) return 0;
+    return wanted;
+  }
   writableAfter(len: number): boolean {
     return this.sendEnded || isWriteable(this, sendLimit(this), this.sendRing.length + len);
   }
@@ -270,6 +274,12 @@ export class TcpConnection extends Tcb implements TcpEndpoint {
   #isAckDue(): boolean {
     if (!this.ackAlarm.armed || this.ackOctets === 0) return false;
     return this.ackOctets > this.receiveMss || (this.receiveRing.length === 0 && !this.pingPong);
+  }
+  handedOver(): void {
+    if (!this.ackAlarm.armed || this.ackOctets === 0 || this.pingPong) return;
+    this.context.begin();
+    sendAck(this);
+    this.context.end();
   }
   get atMark(): boolean {
     return this.atUrgent;

@@ -1,0 +1,242 @@
+/**
+ * A UDP socket whose datagrams pass through its placeholder, for read, write and plain send and recv; all else about it is trapped.
+ *
+ * In: datagrams of the endpoint's queue are sent on to the guest's end G and stay in the queue, with their addresses, until the guest is known to have taken them: the memory that G's
+ * queue takes (SIOCOUTQ on our end P) is a function of the lengths, so it tells exactly how many are left. A trapped receive takes them out of G too.
+ * Out: each datagram that the guest wrote lies in P and goes to the connected peer. A failure that sendto(2) would have told is a datagram lost; those are counted.
+ * An error is shown by P breaking its connection, which it makes anew at once, with a datagram unread in it (unix_dgram_disconnected); its errno is told by trapped calls, SO_ERROR among them.
+ */
+import { POLLERR, POLLHUP, POLLRDHUP } from '../abi/poll.ts';
+import { EPOLLET, EPOLLIN, EPOLLOUT } from '../host/epoll.ffi.ts';
+import { arena, borrowAddress, close } from '../host/libc.ffi.ts';
+import {
+  autobind,
+  connectTo,
+  disconnectUnix,
+  outputQueue,
+  pairSecond,
+  receiveTo,
+  SHUT_RD,
+  SHUT_RDWR,
+  sendFrom,
+  sendOctets,
+  setReceiveTimeout,
+  setSendTimeout,
+  shutdownUnix,
+  takeError,
+  takeOctets,
+  UNIX_DGRAM,
+  unixPair,
+} from '../host/unix-socket.ffi.ts';
+import { copy as copyOctets } from '../lib/byte-ring.ts';
+import type { UdpEndpoint } from '../netstack/endpoint.ts';
+import type { InetDatagramSocket } from '../socket/inet-dgram.ts';
+import { SHOWN, type View } from './display.ts';
+import type { MirrorWorld } from './mirror-world.ts';
+import { NO_COPY } from './plane.ts';
+
+const O_NONBLOCK = 0o4000;
+const NONE = -1;
+const DATAGRAM_OCTETS = 65_536;
+/** Datagrams taken from a guest before others have their turn. */
+const BUDGET = 64;
+
+const scratch = arena(DATAGRAM_OCTETS);
+
+/** Memory that an unread datagram of each length takes, learnt once a length on a pair of our own. */
+class Weights {
+  readonly #known = new Map<number, number>();
+  readonly #from: number;
+  readonly #to: number;
+
+  constructor() {
+    this.#from = unixPair(UNIX_DGRAM, true);
+    this.#to = this.#from < 0 ? NONE : pairSecond();
+  }
+  of(len: number): number {
+    let weight = this.#known.get(len);
+    if (weight === undefined) {
+      sendFrom(this.#from, scratch.address, len);
+      weight = outputQueue(this.#from);
+      receiveTo(this.#to, scratch.address, DATAGRAM_OCTETS);
+      this.#known.set(len, weight);
+    }
+    return weight;
+  }
+}
+let sharedWeights: Weights | undefined;
+
+export class DatagramMirror implements View {
+  readonly shown = SHOWN;
+  readonly isCrowded = false;
+  /** Datagrams that the guest sent natively and that could not leave. */
+  static dropped = 0;
+  readonly #world: MirrorWorld;
+  readonly #file: InetDatagramSocket;
+  readonly #udp: UdpEndpoint;
+  readonly #borrow: () => number;
+  readonly #weights: Weights;
+  #peer = NONE;
+  /** Weights of the datagrams in G, which are the first of the endpoint's queue. */
+  readonly #pushed: number[] = [];
+  #weight = 0;
+  #watchesOut = false;
+  #errorShown = false;
+  #endings = 0;
+  #queuedAgain = false;
+  #receiveTimeoutUs = 0;
+  #sendTimeoutUs = 0;
+
+  constructor(world: MirrorWorld, file: InetDatagramSocket, borrow: () => number) {
+    this.#world = world;
+    this.#file = file;
+    this.#udp = file.udp;
+    this.#borrow = borrow;
+    this.#weights = sharedWeights ??= new Weights();
+  }
+  make(events: number): number {
+    const guestEnd = unixPair(UNIX_DGRAM, (this.#file.statusFlags & O_NONBLOCK) !== 0);
+    if (guestEnd < 0) return guestEnd;
+    this.#peer = pairSecond();
+    this.#world.watches.add(this.#peer, (EPOLLIN | EPOLLET) >>> 0, (happened) => this.#hostEvent(happened));
+    this.show(events, 0, guestEnd, 0);
+    return guestEnd;
+  }
+  #hostEvent(events: number): void {
+    if ((events & EPOLLIN) !== 0) this.#pull();
+    if ((events & EPOLLOUT) !== 0) this.#world.touch(this.#file);
+  }
+
+  show(wanted: number, _edge: number, copy: number, leaving: number): boolean {
+    const events = copy === NO_COPY ? this.#file.poll() : wanted;
+    if (leaving > 0) {
+      this.#withdraw(leaving, copy);
+      return true;
+    }
+    if (copy !== NO_COPY) this.#applyOptions(copy);
+    const ending = events & (POLLRDHUP | POLLHUP) & ~this.#endings;
+    if (ending !== 0 && copy !== NO_COPY) {
+      shutdownUnix(copy, (ending & POLLHUP) === 0 ? SHUT_RD : SHUT_RDWR);
+      this.#endings |= ending;
+    }
+    this.#push();
+    if ((events & POLLERR) !== 0) this.#showError(copy);
+    return true;
+  }
+  #applyOptions(copy: number): void {
+    const { receiveTimeoutUs, sendTimeoutUs } = this.#file;
+    if (receiveTimeoutUs !== this.#receiveTimeoutUs) setReceiveTimeout(copy, Math.abs(receiveTimeoutUs));
+    if (sendTimeoutUs !== this.#sendTimeoutUs) setSendTimeout(copy, Math.abs(sendTimeoutUs));
+    this.#receiveTimeoutUs = receiveTimeoutUs;
+    this.#sendTimeoutUs = sendTimeoutUs;
+  }
+
+  /** Network to guest. */
+  #push(): void {
+    if (this.#peer === NONE || this.#endings !== 0) return;
+    this.#reconcile();
+    const udp = this.#udp;
+    let blocked = false;
+    while (this.#pushed.length < udp.queued) {
+      const datagram = udp.peek(this.#pushed.length);
+      if (datagram === undefined) break;
+      const { bytes, at, end } = datagram.packet;
+      if (sendFrom(this.#peer, borrowAddress(bytes) + at, end - at) < 0) {
+        blocked = true;
+        break;
+      }
+      const weight = this.#weights.of(end - at);
+      this.#pushed.push(weight);
+      this.#weight += weight;
+    }
+    this.#watchOut(blocked || this.#weight * 4 > udp.settings.receiveBuffer);
+  }
+  #watchOut(on: boolean): void {
+    if (on === this.#watchesOut) return;
+    this.#watchesOut = on;
+    this.#world.watches.modify(this.#peer, (EPOLLIN | EPOLLET | (on ? EPOLLOUT : 0)) >>> 0);
+  }
+  /** What the guest took natively leaves the endpoint's queue. */
+  #reconcile(): void {
+    if (this.#pushed.length === 0) return;
+    const held = outputQueue(this.#peer);
+    let taken = 0;
+    while (this.#weight > held && taken < this.#pushed.length) this.#weight -= this.#pushed[taken++] as number;
+    this.#pushed.splice(0, taken);
+    this.#udp.consume(taken);
+  }
+  #withdraw(leaving: number, copy: number): void {
+    if (copy === NO_COPY) return;
+    for (let i = Math.min(leaving, this.#pushed.length); i > 0; i--) {
+      takeOctets(copy, 1);
+      this.#weight -= this.#pushed.shift() as number;
+    }
+  }
+  realign(_events: number, copy: number): void {
+    if (copy === NO_COPY) return;
+    while (this.#pushed.length > 0) this.#withdraw(1, copy);
+    this.#world.touch(this.#file);
+  }
+
+  #showError(copy: number): void {
+    if (this.#errorShown || this.#udp.error === undefined) return;
+    const guestEnd = copy === NO_COPY ? this.#borrow() : copy;
+    if (guestEnd === NO_COPY) return;
+    this.#pull();
+    autobind(guestEnd);
+    if (sendOctets(guestEnd, 1) === 1 && disconnectUnix(this.#peer) === 0) {
+      this.#errorShown = connectTo(this.#peer, guestEnd) === 0;
+    }
+    if (guestEnd !== copy) close(guestEnd);
+  }
+
+  drain(copy: number): void {
+    this.#pull();
+    this.#reconcile();
+    if (!this.#errorShown || copy === NO_COPY) return;
+    this.#errorShown = false;
+    // A native call was told already.
+    if (takeError(copy) === 0) this.#file.takeErrno();
+  }
+  rose(): void {
+    // The end of the turn is soon enough.
+  }
+  resume(): void {
+    this.#queuedAgain = false;
+    this.#pull();
+  }
+  /** Guest to network. */
+  #pull(): void {
+    for (let i = 0; i < BUDGET; i++) {
+      if (this.#peer === NONE) return;
+      const len = receiveTo(this.#peer, scratch.address, DATAGRAM_OCTETS);
+      if (len < 0) return;
+      this.#send(len);
+    }
+    if (this.#queuedAgain) return;
+    this.#queuedAgain = true;
+    this.#world.again(this);
+  }
+  #send(len: number): void {
+    const packet = this.#udp.isConnected ? this.#udp.prepare(undefined, 0, len, undefined) : 'destination-required';
+    if (typeof packet === 'string') {
+      DatagramMirror.dropped++;
+      return;
+    }
+    copyOctets(packet.bytes, packet.at, scratch.bytes, 0, len);
+    this.#udp.transmit(packet, 0);
+  }
+
+  ended(): void {
+    this.#pull();
+  }
+  thin(): void {
+    // Each datagram is its own edge.
+  }
+  close(): void {
+    if (this.#peer === NONE) return;
+    this.#world.watches.remove(this.#peer);
+    close(this.#peer);
+    this.#peer = NONE;
+  }
+}

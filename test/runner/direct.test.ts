@@ -1,0 +1,193 @@
+/**
+ * The direct plane: a program sees what it sees on Linux, whichever calls carry its data. The scripts under guest/ run on the host and in the sandbox, and what they print must
+ * agree. What cannot agree is in the list of deviations, each with its reason.
+ */
+import { spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import test from 'ava';
+import { NR_AMD64 } from '../../src/abi/index.ts';
+import { interpret, Verdict } from '../../src/runner/bpf.ts';
+import { AUDIT_ARCH, buildFilter } from '../../src/runner/filter.ts';
+import { dataCalls, trappedCalls } from '../../src/runner/sentry.ts';
+
+const root = fileURLToPath(new URL('../../../', import.meta.url));
+const cli = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
+const guest = (name: string): string => `${root}test/runner/guest/${name}`;
+
+interface Outcome {
+  readonly status: number | null;
+  readonly out: string;
+  readonly err: string;
+}
+
+function run(command: string, args: readonly string[]): Promise<Outcome> {
+  return new Promise((resolve) => {
+    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    let out = '';
+    let err = '';
+    child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()));
+    child.stderr.on('data', (chunk: Buffer) => (err += chunk.toString()));
+    child.on('close', (status) => resolve({ status, out, err }));
+  });
+}
+const inside = (plane: string, ...argv: string[]): Promise<Outcome> =>
+  run(process.execPath, [cli, 'run', '--plane', plane, '--no-gateway', '--', ...argv]);
+
+/** Each case's name, and the lines below it. */
+function casesOf(text: string): Map<string, string> {
+  const cases = new Map<string, string>();
+  let name = '';
+  for (const line of text.split('\n')) {
+    if (line.startsWith(' ')) cases.set(name, `${cases.get(name) ?? ''}${line}\n`);
+    else name = line;
+  }
+  return cases;
+}
+
+test.serial('a program sees what it sees on Linux', async (t) => {
+  t.timeout(120_000);
+  const native = await run('python3', [guest('semantics.py')]);
+  const direct = await inside('direct', 'python3', guest('semantics.py'));
+  t.is(native.status, 0, native.err);
+  t.is(direct.status, 0, direct.err);
+  const expected = casesOf(native.out);
+  const seen = casesOf(direct.out);
+  t.true(expected.size > 30);
+  for (const [name, lines] of expected) t.is(seen.get(name), lines, name);
+});
+
+const DEVIATIONS: readonly {
+  readonly what: string;
+  readonly why: string;
+  readonly code: string;
+  readonly direct: string;
+}[] = [
+  {
+    what: 'the first write after a reset is EPIPE at once, not ECONNRESET first',
+    why: 'a Unix socket looks at the shutdown before the error',
+    code: `a, b = pair(); reset(b); wait_for(a, select.POLLERR); say(name_of(lambda: a.send(b'x')), name_of(lambda: a.recv(1)))`,
+    direct: 'EPIPE ECONNRESET',
+  },
+  {
+    what: 'a read of a socket that was never connected is EINVAL, not ENOTCONN',
+    why: "it is the Unix socket's own answer to a call that is not trapped",
+    code: `s = socket.socket(); say(name_of(lambda: os.read(s.fileno(), 1)))`,
+    direct: 'EINVAL',
+  },
+  {
+    what: 'a write to a socket that was never connected is ENOTCONN, not EPIPE',
+    why: "it is the Unix socket's own answer to a call that is not trapped",
+    code: `s = socket.socket(); say(name_of(lambda: os.write(s.fileno(), b'x')))`,
+    direct: 'ENOTCONN',
+  },
+  {
+    what: 'a datagram sent natively without a destination is dropped, not EDESTADDRREQ',
+    why: 'the placeholder is connected to us whether or not the socket is',
+    code: `s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); say(name_of(lambda: os.write(s.fileno(), b'x')))`,
+    direct: '1',
+  },
+  {
+    what: 'data that comes after shutdown(SHUT_RD) is dropped, not readable',
+    why: 'the poll mask needs the shutdown, and the shutdown drops data',
+    code: `a, b = pair(); a.shutdown(socket.SHUT_RD); b.send(b'late'); time.sleep(0.1); say(name_of(lambda: a.recv(9)))`,
+    direct: "0:b''",
+  },
+];
+for (const { what, why, code, direct } of DEVIATIONS) {
+  test.serial(`deviation: ${what} (${why})`, async (t) => {
+    const program = `import sys; sys.argv = ['', '127.0.0.1', 'nothing']\nexec(open(${JSON.stringify(guest('semantics.py'))}).read())\n${code}`;
+    const { out, err } = await inside('direct', 'python3', '-c', program);
+    t.is(out.trim(), direct, err);
+    const strict = await inside('strict', 'python3', '-c', program);
+    t.not(strict.out.trim(), direct, 'the strict plane does as Linux');
+  });
+}
+
+const trapped = trappedCalls.filter((name) => !dataCalls.has(name));
+const filter = buildFilter({ auditArch: AUDIT_ARCH.x64, numbers: NR_AMD64, trapped, plainTransfers: true });
+
+function verdict(nr: number, ...args: readonly number[]): number {
+  const data = new Uint8Array(64);
+  const view = new DataView(data.buffer);
+  view.setUint32(0, nr, true);
+  view.setUint32(4, AUDIT_ARCH.x64, true);
+  for (const [i, value] of args.entries()) view.setBigUint64(16 + i * 8, BigInt(value), true);
+  return interpret(filter, data);
+}
+
+for (const name of [
+  'read',
+  'write',
+  'readv',
+  'writev',
+  'sendfile',
+  'splice',
+  'tee',
+  'vmsplice',
+  'close',
+  'dup',
+  'poll',
+  'epoll_wait',
+] as const) {
+  test(`${name} is native`, (t) => t.is(verdict(NR_AMD64[name], 3, 0x1000, 10), Verdict.Allow));
+}
+const SOCKET_FAMILY = [
+  'socket',
+  'connect',
+  'bind',
+  'listen',
+  'accept',
+  'accept4',
+  'shutdown',
+  'getsockopt',
+  'setsockopt',
+  'getsockname',
+  'getpeername',
+  'sendmsg',
+  'recvmsg',
+  'sendmmsg',
+  'recvmmsg',
+  'preadv2',
+  'pwritev2',
+] as const;
+for (const name of SOCKET_FAMILY) {
+  test(`${name} is trapped`, (t) => t.is(verdict(NR_AMD64[name as keyof typeof NR_AMD64], 2, 1, 0), Verdict.Notify));
+}
+const MSG = {
+  OOB: 1,
+  PEEK: 2,
+  TRUNC: 0x20,
+  DONTWAIT: 0x40,
+  EOR: 0x80,
+  WAITALL: 0x100,
+  ERRQUEUE: 0x2000,
+  NOSIGNAL: 0x4000,
+  MORE: 0x8000,
+};
+const transfer =
+  (nr: number) =>
+  (flags: number, address = 0): number =>
+    verdict(nr, 3, 0x1000, 10, flags, address, 0);
+const receiving = transfer(NR_AMD64.recvfrom);
+const sending = transfer(NR_AMD64.sendto);
+test('recvfrom is native without an address and with plain flags', (t) => {
+  for (const flags of [0, MSG.DONTWAIT, MSG.NOSIGNAL, MSG.WAITALL, MSG.PEEK, MSG.PEEK | MSG.DONTWAIT, 0x4000_0000]) {
+    t.is(receiving(flags), Verdict.Allow, `${flags}`);
+    t.is(receiving(flags, 0x7fff_0000_0000), Verdict.Notify, 'an address whose lower word is zero');
+    t.is(receiving(flags, 0x1000), Verdict.Notify);
+  }
+  for (const flags of [MSG.OOB, MSG.TRUNC, MSG.ERRQUEUE, 0x800_0000, MSG.DONTWAIT | MSG.TRUNC, 0x8000_0000]) {
+    t.is(receiving(flags), Verdict.Notify, `${flags}`);
+  }
+});
+test('sendto is native without an address and with plain flags', (t) => {
+  for (const flags of [0, MSG.DONTWAIT, MSG.NOSIGNAL, MSG.MORE, MSG.EOR]) {
+    t.is(sending(flags), Verdict.Allow, `${flags}`);
+    t.is(sending(flags, 0x7fff_0000_0000), Verdict.Notify, 'an address whose lower word is zero');
+  }
+  for (const flags of [MSG.OOB, MSG.PEEK, 0x2000_0000, 0x400_0000, MSG.NOSIGNAL | MSG.OOB])
+    t.is(sending(flags), Verdict.Notify, `${flags}`);
+});
+test('socket ioctls and queue lengths are trapped', (t) => {
+  for (const request of [0x8905, 0x8912, 0x5411, 0x541b]) t.is(verdict(NR_AMD64.ioctl, 3, request), Verdict.Notify);
+});
