@@ -18,8 +18,8 @@ import { KEEPER_PROGRAM } from './namespaces.ts';
 import type { SignalActions } from './signals.ts';
 import type { UnixNames } from './unix-names.ts';
 
-/** What becomes of the call: let through, a result of ours (a negative errno or a value), or 'held' when it will be answered later. */
-export type Judgement = 'resume' | 'held' | number;
+/** What becomes of the call: let through, a result of ours (a negative errno or a value), 'held' when it will be answered later, 'answered' when it was. */
+export type Judgement = 'resume' | 'held' | 'answered' | number;
 type Judge = (listener: SeccompListener, task: () => GuestTask) => Judgement;
 
 const PATH_MAX = 4096;

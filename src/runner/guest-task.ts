@@ -54,8 +54,29 @@ export class ProcCredentials implements Credentials {
   }
   /** Whether the process has a handler for `signal`. */
   catches(signal: number): boolean {
+    return this.#hasSignal('SigCgt', signal);
+  }
+  /** Whether the thread holds `signal` back. */
+  blocks(signal: number): boolean {
+    return this.#hasSignal('SigBlk', signal);
+  }
+  #hasSignal(set: string, signal: number): boolean {
     this.#status ??= statusOf(this.#tid);
-    return ((BigInt(`0x${field(this.#status, 'SigCgt')}`) >> BigInt(signal - 1)) & 1n) === 1n;
+    return ((BigInt(`0x${field(this.#status, set)}`) >> BigInt(signal - 1)) & 1n) === 1n;
+  }
+  /** Its number in its own PID namespace, and the ids that it may call its own (credentials(7)): real, effective, saved. */
+  get innerPid(): number {
+    return Number(this.#fields('NStgid').at(-1));
+  }
+  get uids(): readonly number[] {
+    return this.#fields('Uid').slice(0, 3).map(Number);
+  }
+  get gids(): readonly number[] {
+    return this.#fields('Gid').slice(0, 3).map(Number);
+  }
+  #fields(name: string): string[] {
+    this.#status ??= statusOf(this.#tid);
+    return new RegExp(`^${name}:\\s*(.*)`, 'm').exec(this.#status)?.[1]?.split('\t') ?? [];
   }
   get uid(): number {
     return this.#number('Uid');

@@ -20,8 +20,8 @@ import type { HostFiles } from './host-files.ts';
 import { NO_COPY, type Placeholder, type Plane } from './plane.ts';
 import { isCloexec, pollersOf, rewatch } from './pollers.ts';
 import type { SignalActions } from './signals.ts';
+import { answerWithSigpipe } from './sigpipe.ts';
 
-const SIGPIPE = 13;
 const SIGKILL = 9;
 /** Tasks whose threads may have ended are looked for when so many more have appeared. */
 const SWEEP_GROWTH = 256;
@@ -112,7 +112,7 @@ export class SeccompPlatform implements Platform<GuestTask> {
       return task;
     });
     if (verdict === 'resume') this.#listener.resume(idLow, idHigh);
-    else if (verdict !== 'held') this.#listener.answer(idLow, idHigh, verdict);
+    else if (typeof verdict === 'number') this.#listener.answer(idLow, idHigh, verdict);
   }
 
   #taskOf(tid: number): GuestTask {
@@ -215,21 +215,14 @@ export class SeccompPlatform implements Platform<GuestTask> {
     task.descriptors.done();
   }
   deliver(task: GuestTask, result: number, sigpipe: boolean): boolean {
-    const taken = sigpipe ? this.#deliverWithSigpipe(task, result) : this.#answer(task, result);
+    const { idLow, idHigh } = task;
+    const taken = sigpipe ? answerWithSigpipe(this.#listener, task, idLow, idHigh, result) : this.#answer(task, result);
     this.#settle(task);
     return taken;
   }
   #answer(task: GuestTask, result: number): boolean {
     // The kernel restarts what a signal interrupted by itself; a held call is only ever answered.
     return this.#listener.answer(task.idLow, task.idHigh, result === -ERESTARTSYS ? -Errno.EINTR : result);
-  }
-  /** The signal would interrupt the call that it belongs to, so it comes after the answer where a handler waits for it; where it ends the process it comes before, and nothing runs in between. */
-  #deliverWithSigpipe(task: GuestTask, result: number): boolean {
-    const { pidfd } = task.descriptors;
-    if (!task.process.catches(SIGPIPE)) pidfdSignal(pidfd, SIGPIPE);
-    const taken = this.#answer(task, result);
-    if (taken && task.process.catches(SIGPIPE)) pidfdSignal(pidfd, SIGPIPE);
-    return taken;
   }
   deliverFile(task: GuestTask, file: OpenFile, cloexec: boolean): boolean {
     const { idLow, idHigh } = task;

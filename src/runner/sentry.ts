@@ -230,6 +230,7 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
       clock,
       networkNamespace: isolation.network,
       isRoot: process.getuid?.() === 0,
+      signals,
       unsupported,
     });
     this.#platform = new SeccompPlatform({

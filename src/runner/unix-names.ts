@@ -6,11 +6,13 @@
  * itself and kept open, so that its number cannot be another's later; connect() opens the name (O_PATH) under the guest's root or working directory, compares, and connects through that very
  * descriptor. Everything else does not exist (ENOENT): the host's D-Bus, resolver and container sockets are out of reach.
  *
- * Left out: credentials of a connection made here are the supervisor's (SO_PEERCRED shows its user, and a process id of 0); descriptors and other control
- * messages on a datagram socket are refused, since they cannot be sent on behalf of the guest; a chrooted guest sees /proc/self/fd/N/NAME as the name it bound.
+ * Messages are sent here whatever they hold (unix-messages.ts). sendto(2) is let through if its registers hold no name: then nothing that another thread can change leads out.
+ *
+ * Left out: credentials of a connection made here are the supervisor's (SO_PEERCRED shows its user, and a process id of 0), and so are those of a message unless the supervisor is
+ * root or they are sent explicitly; a chrooted guest sees /proc/self/fd/N/NAME as the name it bound.
  */
 import { Errno } from '../abi/errno.ts';
-import { AF_UNIX, AF_UNSPEC, SOCK_DGRAM } from '../abi/socket.ts';
+import { AF_UNIX, AF_UNSPEC, SOCK_DGRAM, SOCK_STREAM } from '../abi/socket.ts';
 import { fromWords } from '../abi/struct.ts';
 import { close, fcntl } from '../host/libc.ffi.ts';
 import { isSocket } from '../host/process.ffi.ts';
@@ -34,20 +36,26 @@ import { type Alarm, type Clock, millis } from '../lib/clock.ts';
 import type { GuestMemory } from '../socket/guest-memory.ts';
 import type { Judgement } from './foreign-calls.ts';
 import type { GuestTask } from './guest-task.ts';
+import type { SignalActions } from './signals.ts';
+import { answerWithSigpipe } from './sigpipe.ts';
+import { MSGHDR_OCTETS, Outgoing, readHeader, STORAGE_OCTETS } from './unix-messages.ts';
 
 const F_GETFL = 3;
 const F_SETFL = 4;
 const O_NONBLOCK = 0o4000;
 const MSG_DONTWAIT = 0x40;
-/** Octets of `struct sockaddr_un`, and of the largest name that the kernel copies in (struct sockaddr_storage). */
+const MSG_NOSIGNAL = 0x4000;
+/** Octets of `struct sockaddr_un`. */
 const FAMILY_OCTETS = 2;
 const SUN_OCTETS = 110;
-const STORAGE_OCTETS = 128;
 const MAX_DATAGRAM = 4 * 1024 * 1024;
 /** Names that guests may have bound at a time; each holds a descriptor of ours. */
 const MAX_BOUND = 1024;
 /** The kernel tells nobody when another socket's queue has room for us. */
 const RETRY = millis(5);
+
+/** Messages that signals took away, kept until their threads call again. */
+const MAX_BROKEN = 256;
 
 const SLASH = 0x2f;
 const DOT = 0x2e;
@@ -57,8 +65,31 @@ interface Held {
   readonly idHigh: number;
   readonly copy: number;
   readonly attempt: () => number;
-  readonly done: () => void;
+  /** Of a name that is sent or connected to, or -1. */
+  readonly target: number;
+  readonly sending: Sending | undefined;
+  /** The call with its registers. */
+  readonly call: string;
 }
+/** Of a message. */
+interface Sending {
+  readonly message: Outgoing;
+  readonly task: GuestTask;
+  /** Turns what was sent into the call's result. */
+  readonly answer: (sent: number) => number;
+  /** EPIPE comes with SIGPIPE. */
+  readonly raises: boolean;
+}
+interface Broken {
+  readonly call: string;
+  readonly result: () => number;
+}
+
+function release({ target, sending }: Held): void {
+  if (target >= 0) close(target);
+  sending?.message.close();
+}
+const callOf = ({ nr, ipLow, ipHigh, args }: SeccompListener): string => `${nr} ${ipLow} ${ipHigh} ${args.join(' ')}`;
 
 export interface UnixNamesOptions {
   readonly listener: SeccompListener;
@@ -67,6 +98,7 @@ export interface UnixNamesOptions {
   readonly networkNamespace: boolean;
   /** The supervisor may act as another user on files. */
   readonly isRoot: boolean;
+  readonly signals: SignalActions;
   readonly unsupported: (call: string, what: string, errno: string) => void;
 }
 
@@ -75,6 +107,8 @@ export class UnixNames {
   /** Inodes that guests bound, each with the descriptor that keeps its number. */
   readonly #bound = new Map<string, number>();
   readonly #held: Held[] = [];
+  /** By thread. */
+  readonly #broken = new Map<number, Broken>();
   readonly #alarm: Alarm;
 
   constructor(options: UnixNamesOptions) {
@@ -119,23 +153,12 @@ export class UnixNames {
     });
   }
   sendmsg(listener: SeccompListener, task: GuestTask): Judgement {
-    return this.#onCopy('sendmsg', listener, task, (copy) => {
-      // A stream's name is not used, so nothing that the message points to leads out.
-      if (socketType(copy) !== SOCK_DGRAM) return 'resume';
-      return this.#sendMessage(task, copy, pointer(listener, 1), listener.args[4] as number);
-    });
+    return this.#sendMessage('sendmsg', listener, task, listener.args[4] as number);
   }
   sendmmsg(listener: SeccompListener, task: GuestTask): Judgement {
-    return this.#onCopy('sendmmsg', listener, task, (copy) => {
-      if (socketType(copy) !== SOCK_DGRAM) return 'resume';
-      if (listener.args[4] === 0) return 0;
-      const at = pointer(listener, 1);
-      // One at a time, as the call may do when it would have to wait; the program sends the rest.
-      const sent = this.#sendMessage(task, copy, at, listener.args[6] as number);
-      if (typeof sent !== 'number' || sent < 0) return sent;
-      const length = new Uint8Array(Uint32Array.of(sent).buffer);
-      return task.foreignMemory.write(at + MSGHDR_OCTETS, length, 0, 4) === 4 ? 1 : -Errno.EFAULT;
-    });
+    if (listener.args[4] === 0) return 'resume';
+    // One at a time, as the call may do when it would have to wait; the program sends the rest.
+    return this.#sendMessage('sendmmsg', listener, task, listener.args[6] as number);
   }
 
   /** Runs `work` on a copy of the descriptor, which must be a unix socket; closes the copy unless the call is held. */
@@ -198,21 +221,48 @@ export class UnixNames {
     }
   }
 
-  #sendMessage(task: GuestTask, copy: number, at: number, flags: number): Judgement {
-    const memory = task.foreignMemory;
-    const header = new Uint8Array(MSGHDR_OCTETS);
-    if (memory.read(at, header, 0, MSGHDR_OCTETS) < MSGHDR_OCTETS) return -Errno.EFAULT;
-    const words = new Uint32Array(header.buffer);
-    const field = (word: number): number => fromWords(words[word] as number, words[word + 1] as number);
-    if (field(10) !== 0) {
-      this.#options.unsupported('sendmsg', 'a control message on a unix datagram socket', 'EPERM');
-      return -Errno.EPERM;
-    }
-    const data = gather(memory, field(4), field(6));
-    if (typeof data === 'number') return data;
-    const nameLen = field(0) === 0 ? 0 : (words[2] as number);
-    const name = nameLen === 0 ? new Uint8Array(0) : readName(memory, field(0), nameLen);
-    return typeof name === 'number' ? name : this.#sendTo(task, copy, data, flags, name);
+  #sendMessage(call: 'sendmsg' | 'sendmmsg', listener: SeccompListener, task: GuestTask, flags: number): Judgement {
+    const before = this.#sentBefore(listener);
+    if (before !== undefined) return before;
+    const at = pointer(listener, 1);
+    return this.#onCopy(call, listener, task, (copy) => {
+      const header = readHeader(task.foreignMemory, at);
+      if (typeof header === 'number') return header;
+      const isStream = socketType(copy) === SOCK_STREAM;
+      const message = Outgoing.of(task, header, { copy, flags, isStream, mayImpersonate: this.#options.isRoot });
+      if (typeof message === 'number') return message;
+      const target = this.#address(task, copy, message);
+      if (target < -1) {
+        message.close();
+        return target;
+      }
+      const answer = (sent: number): number => {
+        if (call === 'sendmsg' || sent < 0) return sent;
+        const length = new Uint8Array(Uint32Array.of(sent).buffer);
+        return task.foreignMemory.write(at + MSGHDR_OCTETS, length, 0, 4) === 4 ? 1 : -Errno.EFAULT;
+      };
+      const raises = isStream && (flags & MSG_NOSIGNAL) === 0;
+      return this.#attempt(copy, flags, () => message.attempt(), target, { message, task, answer, raises });
+    });
+  }
+  /** Turns the message's name into one that leads to the same socket and nowhere else. A descriptor to close after it, -1 for none, or an errno below. */
+  #address(task: GuestTask, copy: number, message: Outgoing): number {
+    // A stream refuses any name, whichever it is; a seqpacket socket does not look at it.
+    if (socketType(copy) !== SOCK_DGRAM)
+      message.name = message.name.subarray(0, socketType(copy) === SOCK_STREAM ? 1 : 0);
+    const path = pathOf(message.name);
+    if (path === undefined) return message.name.length === 0 ? -1 : (this.#abstract('sendmsg', message.name) ?? -1);
+    const target = this.#known(task, path);
+    if (target >= 0) message.name = nameOfDescriptor(target);
+    return target;
+  }
+  /** A message that a signal took away when it was partly sent, and that the kernel has brought back: it ends with what was sent. */
+  #sentBefore(listener: SeccompListener): number | undefined {
+    if (this.#held.some(({ sending }) => sending?.task.tid === listener.tid)) this.#dropCancelled();
+    const broken = this.#broken.get(listener.tid);
+    if (broken === undefined) return undefined;
+    this.#broken.delete(listener.tid);
+    return broken.call === callOf(listener) ? broken.result() : undefined;
   }
   #sendTo(task: GuestTask, copy: number, data: Uint8Array, flags: number, name: Uint8Array): Judgement {
     const path = pathOf(name);
@@ -227,51 +277,77 @@ export class UnixNames {
   }
 
   /** Tries once; where the guest would wait, it is held and tried again. @param target closed when it is over */
-  #attempt(copy: number, flags: number, attempt: () => number, target = -1): Judgement {
-    const done = (): void => {
-      if (target >= 0) close(target);
-    };
+  #attempt(copy: number, flags: number, attempt: () => number, target = -1, sending?: Sending): Judgement {
+    const { listener, clock } = this.#options;
+    const { idLow, idHigh } = listener;
+    const held: Held = { idLow, idHigh, copy, attempt, target, sending, call: callOf(listener) };
     const result = attempt();
     const waits = (fcntl(copy, F_GETFL, 0) & O_NONBLOCK) === 0 && (flags & MSG_DONTWAIT) === 0;
     if (result !== -Errno.EAGAIN || !waits) {
-      done();
-      return result;
+      release(held);
+      return this.#conclude(held, result);
     }
-    const { idLow, idHigh } = this.#options.listener;
-    this.#held.push({ idLow, idHigh, copy, attempt, done });
-    this.#alarm.set(this.#options.clock.in(RETRY));
+    if (sending !== undefined) sending.message.stillWaits = () => listener.isValid(idLow, idHigh);
+    this.#held.push(held);
+    this.#alarm.set(clock.in(RETRY));
     return 'held';
   }
+  /** What the guest gets. */
+  #conclude({ idLow, idHigh, sending }: Held, result: number): Judgement {
+    if (sending === undefined) return result;
+    const { message, task, answer, raises } = sending;
+    const sent = result === -Errno.EAGAIN && message.sent > 0 ? message.sent : result;
+    if (sent !== -Errno.EPIPE || !raises) return answer(sent);
+    answerWithSigpipe(this.#options.listener, task, idLow, idHigh, sent);
+    return 'answered';
+  }
   #retry(): void {
+    this.#dropCancelled();
     const { listener, clock } = this.#options;
     for (const held of this.#held.splice(0)) {
-      const valid = listener.isValid(held.idLow, held.idHigh);
-      const result = valid ? held.attempt() : 0;
+      const result = held.attempt();
       if (result === -Errno.EAGAIN) {
         this.#held.push(held);
         continue;
       }
-      if (valid) listener.answer(held.idLow, held.idHigh, result);
-      held.done();
+      const verdict = this.#conclude(held, result);
+      if (typeof verdict === 'number') listener.answer(held.idLow, held.idHigh, verdict);
+      release(held);
       close(held.copy);
     }
     if (this.#held.length > 0) this.#alarm.set(clock.in(RETRY));
   }
+  /** Forgets calls that a signal took away. */
+  #dropCancelled(): void {
+    const { listener } = this.#options;
+    for (const held of this.#held.splice(0)) {
+      if (listener.isValid(held.idLow, held.idHigh)) {
+        this.#held.push(held);
+        continue;
+      }
+      const { sending } = held;
+      if (sending !== undefined && sending.message.sent > 0) this.#noteBroken(held, sending);
+      release(held);
+      close(held.copy);
+    }
+  }
+  #noteBroken({ call }: Held, { message, task, answer }: Sending): void {
+    if (this.#broken.size >= MAX_BROKEN) this.#broken.clear();
+    // Where no handler of the process restarts calls, one that looks the same is another.
+    if (this.#options.signals.mayRestart(task.process.pid)) {
+      this.#broken.set(task.tid, { call, result: () => answer(message.sent) });
+    }
+  }
   close(): void {
     this.#alarm.cancel();
     for (const held of this.#held.splice(0)) {
-      held.done();
+      release(held);
       close(held.copy);
     }
     for (const file of this.#bound.values()) close(file);
     this.#bound.clear();
   }
 }
-
-/** `struct user_msghdr`, and `struct iovec`. */
-const MSGHDR_OCTETS = 56;
-const IOVEC_OCTETS = 16;
-const UIO_MAXIOV = 1024;
 
 const pointer = ({ args }: SeccompListener, index: number): number =>
   fromWords(args[index * 2] as number, args[index * 2 + 1] as number);
@@ -302,25 +378,6 @@ function readData(memory: GuestMemory, at: number, len: number): Uint8Array | nu
   const data = new Uint8Array(len);
   return memory.read(at, data, 0, len) < len ? -Errno.EFAULT : data;
 }
-function gather(memory: GuestMemory, at: number, count: number): Uint8Array | number {
-  if (count > UIO_MAXIOV) return -Errno.EMSGSIZE;
-  const vector = readData(memory, at, count * IOVEC_OCTETS);
-  if (typeof vector === 'number') return vector;
-  const words = new Uint32Array(vector.buffer);
-  const parts: Uint8Array[] = [];
-  let total = 0;
-  for (let i = 0; i < count; i++) {
-    const base = fromWords(words[i * 4] as number, words[i * 4 + 1] as number);
-    const len = fromWords(words[i * 4 + 2] as number, words[i * 4 + 3] as number);
-    total += len;
-    if (total > MAX_DATAGRAM) return -Errno.EMSGSIZE;
-    const part = readData(memory, base, len);
-    if (typeof part === 'number') return part;
-    parts.push(part);
-  }
-  return Buffer.concat(parts);
-}
-
 /** Without waiting: the copy shares its status flags with the guest's descriptor, which has them back at once. */
 function connectNow(copy: number, name: Uint8Array): number {
   const flags = fcntl(copy, F_GETFL, 0);
