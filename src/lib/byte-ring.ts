@@ -14,13 +14,20 @@ export class ByteRing {
   length = 0;
   #head = 0;
 
-  /** Makes room for `octets` in all, counted from the head. Keeps what lies beyond the tail too. */
-  reserve(octets: number): void {
+  /** Octets of storage that it will have once `octets` are reserved. */
+  sizeFor(octets: number): number {
+    let size = Math.max(this.bytes.length, SMALLEST);
+    while (size < octets) size *= 2;
+    return size;
+  }
+  /**
+   * Makes room for `octets` in all, counted from the head. Keeps what lies beyond the tail too.
+   * @param storage of `sizeFor(octets)` octets, to be used in place of new
+   */
+  reserve(octets: number, storage?: Uint8Array): void {
     const old = this.bytes;
     if (octets <= old.length) return;
-    let size = Math.max(old.length, SMALLEST);
-    while (size < octets) size *= 2;
-    const bytes = new Uint8Array(size);
+    const bytes = storage ?? new Uint8Array(this.sizeFor(octets));
     const first = Math.min(old.length, old.length - this.#head);
     bytes.set(old.subarray(this.#head), 0);
     bytes.set(old.subarray(0, old.length - first), first);

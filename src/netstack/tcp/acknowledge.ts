@@ -140,7 +140,10 @@ function releaseData(c: Tcb, ack: number): void {
     c.sendRing.consume(octets);
     c.sendHead = add(c.sendHead, octets);
     dropMarks(c, c.sendHead);
-    if (c.sendRing.length === 0) c.markCount = 0;
+    if (c.sendRing.length === 0) {
+      c.markCount = 0;
+      c.context.rings.rest(c.sendRing);
+    }
   }
   if (!c.settings.sendBufferLocked && 2 * c.congestion.cwnd > c.sendLimit) {
     c.sendLimit = Math.min(SEND_LIMIT_MAX, 2 * c.congestion.cwnd);

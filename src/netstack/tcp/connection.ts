@@ -18,6 +18,7 @@ import { Listener } from './listener.ts';
 import { armRetransmit, output, sendAck } from './output.ts';
 import { takeUrgentOctet } from './receive.ts';
 import { rexmitFired } from './retransmit.ts';
+import { FLOOR } from './ring-memory.ts';
 import { add, diff } from './seq.ts';
 import {
   addMark,
@@ -186,9 +187,13 @@ export class TcpConnection extends Tcb implements TcpEndpoint {
       this.sendBlocked = true;
       return 0;
     }
-    if (this.context.reserve(this.sendRing, this.sendRing.length + space)) return space;
-    // No memory for a larger ring: what it has must do.
-    return Math.max(0, this.sendRing.bytes.length - this.sendRing.length);
+    const { rings } = this.context;
+    if (rings.reserve(this.sendRing, this.sendRing.length + space)) return space;
+    // No memory for a larger ring: what it has, or the least that every one gets, must do.
+    rings.reserve(this.sendRing, FLOOR);
+    const rest = this.sendRing.bytes.length - this.sendRing.length;
+    if (rest === 0) this.sendBlocked = true;
+    return rest;
   }
   sendSpaceBeyond(wanted: number): number {
     if (this.sendEnded || !this.context.reserve(this.sendRing, this.sendRing.length + wanted)) return 0;
@@ -239,6 +244,7 @@ export class TcpConnection extends Tcb implements TcpEndpoint {
     this.#leaveUrgent(len);
     this.receiveRing.consume(len);
     takeUrgentOctet(this);
+    if (this.receiveRing.length === 0 && this.outOfOrder.count === 0) this.context.rings.rest(this.receiveRing);
     this.#growReceiveLimit(len);
     this.#offerWindow();
     this.context.end();
@@ -324,7 +330,7 @@ export class TcpConnection extends Tcb implements TcpEndpoint {
     // tcp_disconnect leaves it for whoever asks next.
     if (isReset) this.error = 'connection-reset';
     this.receiveRing.consume(this.receiveRing.length);
-    this.context.releaseRing(this.receiveRing);
+    this.context.rings.release(this.receiveRing);
     this.remoteAddress = this.family === 4 ? IpAddress.ANY4 : IpAddress.ANY6;
     this.remotePort = 0;
     this.#forgetImplicitBinding();
@@ -362,7 +368,7 @@ export class TcpConnection extends Tcb implements TcpEndpoint {
     }
     stopKeepAlive(this);
     this.receiveRing.consume(this.receiveRing.length);
-    this.context.releaseRing(this.receiveRing);
+    this.context.rings.release(this.receiveRing);
     context.end();
   }
   private get isFinWait2(): boolean {

@@ -39,13 +39,13 @@ export function finish(c: Tcb): void {
   c.ackNow = c.ackWithheld = false;
   leaveFlows(c);
   c.sendRing.consume(c.sendRing.length);
-  c.context.releaseRing(c.sendRing);
+  c.context.rings.release(c.sendRing);
   c.outOfOrder.clear();
   c.scoreboard.clear();
   c.markCount = 0;
   if (c.orphan) {
     c.receiveRing.consume(c.receiveRing.length);
-    context.releaseRing(c.receiveRing);
+    context.rings.release(c.receiveRing);
   }
   // Linux: a port that bind() did not name is free from now on.
   if (c.orphan || !c.portLocked) context.ports.release(c.binding);
@@ -104,7 +104,7 @@ export function enterTimeWait(c: Tcb): void {
   c.keepAlarm?.cancel();
   c.corkAlarm?.cancel();
   c.shut = RECEIVE_SHUT | SEND_SHUT;
-  c.context.releaseRing(c.sendRing);
+  c.context.rings.release(c.sendRing);
   c.outOfOrder.clear();
   c.scoreboard.clear();
   restartTimeWait(c);

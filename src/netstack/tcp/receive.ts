@@ -12,6 +12,7 @@ import { Readiness } from '../readiness.ts';
 import { Flag } from '../wire/tcp.ts';
 import { delayAck, outOfWindowAck } from './acknowledge.ts';
 import { ACK_EVERY, DELAYED_ACK, QUICK_ACKS } from './limits.ts';
+import { FLOOR } from './ring-memory.ts';
 import type { Segment } from './segment.ts';
 import { add, after, before, diff } from './seq.ts';
 import { RECEIVE_SHUT, receiveHead, type Tcb } from './tcb.ts';
@@ -58,7 +59,13 @@ function store(c: Tcb, s: Segment, seq: number, at: number, len: number): boolea
   if (packet === undefined) return false;
   const ahead = diff(seq, c.rcvNxt);
   const end = add(seq, len);
-  if (!c.context.reserve(receiveRing, receiveRing.length + ahead + len)) {
+  const { rings } = context;
+  if (ahead > FLOOR && rings.underPressure) {
+    context.ext.TCPOFODrop++;
+    c.ackNow = true;
+    return false;
+  }
+  if (!rings.reserve(receiveRing, receiveRing.length + ahead + len)) {
     context.ext.TCPRcvQDrop++;
     return false;
   }

@@ -7,7 +7,7 @@ import type { TcpState } from '../endpoint.ts';
 import { Flag } from '../wire/tcp.ts';
 import { emitSegment, emitSyn, packetPayload } from './emit.ts';
 import { finish, sendReset, timeOut } from './lifecycle.ts';
-import { ORPHAN_RETRIES, RETRIES, SYN_ACK_RETRIES, SYN_LINEAR } from './limits.ts';
+import { ORPHAN_RETRIES, RETRIES, RTO_MAX, SYN_ACK_RETRIES, SYN_LINEAR } from './limits.ts';
 import { armPersist, armRetransmit, output, resendHead, stopRexmit } from './output.ts';
 import { add, diff } from './seq.ts';
 import { Rexmit, segmentPayload, type Tcb } from './tcb.ts';
@@ -87,7 +87,9 @@ function resendData(c: Tcb): void {
   }
   const { congestion, scoreboard, roundTrip } = c;
   congestion.timedOut(diff(c.sndMax, c.sndUna), segmentPayload(c), c.retries === 0, c.sndMax);
-  c.retries++;
+  // RFC 9293 3.8.6 (MUST-34): a peer that shrank its window to nothing over what is in flight, and answers, is alive; as long as it does, what is sent again are probes.
+  const answersWithoutWindow = c.sndWnd === 0 && c.context.clock.now() - c.heardAt <= RTO_MAX;
+  if (!answersWithoutWindow) c.retries++;
   c.dupAcks = 0;
   // RFC 2018 8: the receiver may have dropped what it reported.
   scoreboard.clear();

@@ -19,6 +19,7 @@ import type { Observer } from '../readiness.ts';
 import type { Congestion } from './congestion.ts';
 import type { Listener } from './listener.ts';
 import { OutOfOrder } from './out-of-order.ts';
+import type { RingMemory } from './ring-memory.ts';
 import { RoundTrip } from './round-trip.ts';
 import { Scoreboard } from './scoreboard.ts';
 import type { TcpCounters, TcpExtCounters } from './tcp-stats.ts';
@@ -52,10 +53,7 @@ export interface TcpContext {
   acknowledgeLater(c: Tcb): void;
   /** The observer of `c` is told when the current segment, timer or call has been dealt with. */
   notify(c: Tcb, events: number): void;
-  /** Grows a ring to hold `octets` if the layer's memory allows it; false if not. */
-  reserve(ring: ByteRing, octets: number): boolean;
-  /** A ring is about to give its storage back. */
-  releaseRing(ring: ByteRing): void;
+  readonly rings: RingMemory;
   /** Brackets whatever may send or tell observers; calls nest. */
   begin(): void;
   end(): void;

@@ -10,7 +10,6 @@
  * Everything a stranger can grow is bounded: flows, half-open connections and accept queues (listener.ts), TIME-WAIT, out-of-order ranges, challenge ACKs, the memory of
  * all rings together.
  */
-import type { ByteRing } from '../../lib/byte-ring.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Random } from '../../lib/random.ts';
 import { type Family, IpAddress } from '../address.ts';
@@ -29,6 +28,7 @@ import { InitialSequence } from './initial-sequence.ts';
 import { segmentArrives } from './input.ts';
 import { fail, finish } from './lifecycle.ts';
 import { armRetransmit, flush as flushConnection, sendAck } from './output.ts';
+import { RingMemory } from './ring-memory.ts';
 import { Segment } from './segment.ts';
 import { before } from './seq.ts';
 import { defaultTcpSettings } from './settings.ts';
@@ -60,6 +60,7 @@ export class TcpLayer implements TcpTransport, TcpContext {
   readonly ext: TcpExtCounters;
   readonly ports: PortTable<Tcb>;
   readonly flows: FlowTable<Tcb>;
+  readonly rings: RingMemory;
   readonly #nextId: () => number;
   readonly #timeWaitLimit: number;
   readonly #challengeLimit: number;
@@ -68,10 +69,6 @@ export class TcpLayer implements TcpTransport, TcpContext {
   readonly #segment = new Segment();
   readonly #withheld: Tcb[] = [];
   readonly #changed: Tcb[] = [];
-  readonly #memoryLimit: number;
-  #memory = 0;
-  /** Times that a ring could not grow because of the limit. */
-  memoryRefusals = 0;
   #depth = 0;
   #telling = false;
   #timeWaitCount = 0;
@@ -89,7 +86,7 @@ export class TcpLayer implements TcpTransport, TcpContext {
     this.ports = new PortTable<Tcb>(env.random);
     this.flows = new FlowTable<Tcb>({ random: env.random, limit: limits.flows ?? FLOWS });
     this.#timeWaitLimit = limits.timeWait ?? TIME_WAIT;
-    this.#memoryLimit = limits.memory ?? MEMORY;
+    this.rings = new RingMemory(limits.memory ?? MEMORY);
     this.#challengeLimit = limits.challenges ?? CHALLENGES;
     this.#initialSequence = new InitialSequence(env.clock, env.random);
   }
@@ -270,26 +267,6 @@ export class TcpLayer implements TcpTransport, TcpContext {
   }
   acknowledgeLater(c: Tcb): void {
     this.#withheld.push(c);
-  }
-  reserve(ring: ByteRing, octets: number): boolean {
-    const had = ring.bytes.length;
-    if (octets <= had) return true;
-    // Rings double: what they will take is less than twice what is asked for.
-    if (this.#memory + 2 * octets - had > this.#memoryLimit) {
-      this.memoryRefusals++;
-      return false;
-    }
-    ring.reserve(octets);
-    this.#memory += ring.bytes.length - had;
-    return true;
-  }
-  releaseRing(ring: ByteRing): void {
-    this.#memory -= ring.bytes.length;
-    ring.shrink();
-  }
-  /** Octets of all rings. */
-  get memory(): number {
-    return this.#memory;
   }
   notify(c: Tcb, events: number): void {
     if (c.observer === undefined) return;

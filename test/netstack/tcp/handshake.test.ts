@@ -258,7 +258,7 @@ test('closing a listener forgets half-open connections and resets those not acce
   w.peer.expectNothing();
   t.is(w.tcp.flows.size, 0);
   t.is(w.tcp.ports.count, 0);
-  t.is(w.tcp.memory, 0);
+  t.is(w.tcp.rings.used, 0);
 });
 
 test('TCP_DEFER_ACCEPT: a connection is ready only when data has come', (t) => {

@@ -329,3 +329,20 @@ test('the stream survives the wrap of sequence numbers, both ways', (t) => {
   }
   t.is(endpoint.unacknowledged, 0);
 });
+
+test('[RFC9293 MUST-34] a peer that shrinks its window to nothing over octets in flight and answers is probed for ever', (t) => {
+  const w = world(t);
+  const endpoint = w.connected();
+  w.write(endpoint, 3000);
+  w.peer.drain();
+  for (let minute = 0; minute < 60; minute++) {
+    w.peer.send('. 1:1(0) ack 1 win 0');
+    w.advance(seconds(60));
+    w.peer.drain();
+  }
+  t.is(endpoint.state, 'ESTABLISHED');
+  // Silence is another matter.
+  w.advance(seconds(3600));
+  t.is(endpoint.state, 'CLOSED');
+  t.is(endpoint.takeError(), 'timed-out');
+});

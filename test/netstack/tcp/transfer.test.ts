@@ -193,7 +193,7 @@ class Transfer {
     for (const layer of net.layers) {
       this.#t.is(layer.flows.size, 0, 'connections are gone');
       this.#t.is(layer.ports.count, 0, 'ports are free');
-      this.#t.is(layer.memory, 0, 'rings are gone');
+      this.#t.is(layer.rings.used, 0, 'rings are gone');
     }
     this.#t.is(net.clock.next(), undefined, 'no alarm is left');
     for (const stack of net.stacks) {
