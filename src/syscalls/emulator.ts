@@ -83,6 +83,15 @@ export class Emulator implements Platform<EmulatedTask> {
       this.#registers[i * 2 + 1] = Number(word >> 32n);
     }
     task.result = undefined;
+    if (!task.idle && task.isKept) {
+      // Its answer was not taken: the same call gets it, any other forgets it.
+      const isSame = nr === task.nr && task.registers.every((word, i) => word === this.#registers[i]);
+      if (isSame) {
+        this.dispatcher.interrupt(task);
+        return;
+      }
+      this.dispatcher.abandon(task);
+    }
     this.dispatcher.begin(task, nr, this.#registers);
   }
   /** Makes a call and lets all that follows from it at this instant happen. Its result, or undefined if it blocks. */

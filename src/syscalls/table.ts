@@ -11,6 +11,7 @@ import * as arg from './args.ts';
 import { accept, accept4 } from './handlers/accept.ts';
 import { close, closeRange, dup, dup2, dup3, fcntl } from './handlers/descriptors.ts';
 import { EpollCalls, epollCreate, epollCreate1 } from './handlers/epoll.ts';
+import { memfdCreate, pipe, pipe2 } from './handlers/files.ts';
 import { ioctl } from './handlers/ioctl.ts';
 import { bind, connect, getpeername, getsockname, listen, shutdown } from './handlers/names.ts';
 import { getsockopt, setsockopt } from './handlers/options.ts';
@@ -117,6 +118,9 @@ const descriptorCalls = (architecture: Architecture): readonly Syscall[] => {
     full('close', { fd: Fd }, close),
     full('lseek', { fd: Fd, offset: Long, whence: Int }, lseek),
     partial('close_range', { first: Uint, last: Uint, flags: Uint }, 'CLOSE_RANGE_UNSHARE is EINVAL', closeRange),
+    full('pipe', { fds: Ptr }, pipe),
+    partial('pipe2', { fds: Ptr, flags: arg.OpenFlags }, 'no packet mode: EINVAL', pipe2),
+    partial('memfd_create', { name: Ptr, flags: Uint }, 'no seals, no huge pages: EINVAL', memfdCreate),
     full('dup', { fd: Fd }, dup),
     full('dup2', { oldfd: Fd, newfd: Fd }, dup2),
     full('dup3', { oldfd: Fd, newfd: Fd, flags: arg.OpenFlags }, dup3),

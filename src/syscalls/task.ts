@@ -175,6 +175,8 @@ export class Task implements CallContext {
   subjectFd = -1;
   /** The answer is kept for the call's restart if it is not taken. */
   keeps = false;
+  /** @internal Nothing but that answer is left of the call. */
+  isKept = false;
 
   readonly #scheduler: Scheduler;
   readonly #held: OpenFile[] = [];
@@ -279,7 +281,7 @@ export class Task implements CallContext {
     this.attempt = 0;
     this.state = undefined;
     this.progress = this.count = this.staged = 0;
-    this.expired = this.interrupted = this.sigpipe = this.again = this.answered = this.keeps = false;
+    this.expired = this.interrupted = this.sigpipe = this.again = this.answered = this.keeps = this.isKept = false;
     this.startedAt = this.now;
     this.rule = 'restart';
     this.partialResult = NO_PARTIAL;
@@ -312,6 +314,7 @@ export class Task implements CallContext {
     this.partialResult = result;
     this.rule = 'restart';
     this.phase = Phase.Parked;
+    this.isKept = true;
   }
   #letGo(): void {
     this.unwait();

@@ -17,6 +17,7 @@ import './bodies/option-sweep.ts';
 import './bodies/options.ts';
 import './bodies/poll.ts';
 import './bodies/socket.ts';
+import './bodies/splice.ts';
 import './bodies/transfer.ts';
 
 export { type Body, bodies } from './body.ts';

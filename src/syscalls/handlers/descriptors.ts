@@ -36,6 +36,7 @@ const SETTABLE = O_APPEND | O_NONBLOCK | O_NOATIME;
 export interface DescriptorTable extends FdTable {
   /** RLIMIT_NOFILE. */
   readonly limit: number;
+  install(file: OpenFile, closeOnExec: boolean): number;
   close(fd: number): number;
   closeRange(first: number, last: number, onlyMark: boolean): void;
   dup(fd: number): number;
@@ -50,7 +51,7 @@ export const descriptorTable = (files: FdTable): DescriptorTable | undefined =>
   'dup3' in files ? (files as DescriptorTable) : undefined;
 
 /** The calls of this file are in no table of a platform that has another descriptor table. */
-function tableOf(ctx: CallContext): DescriptorTable {
+export function tableOf(ctx: CallContext): DescriptorTable {
   const table = descriptorTable(ctx.files);
   if (table === undefined) throw new TypeError('descriptor calls need the emulated descriptor table');
   return table;

@@ -1,8 +1,11 @@
 /** read(2), write(2), readv(2), writev(2) and their positioned kin on sockets: net/socket.c sock_read_iter, sock_write_iter, under the checks of fs/read_write.c. */
 import { Errno } from '../../abi/errno.ts';
 import { MSG_DONTWAIT, MSG_EOR, MSG_NOSIGNAL, SOCK_SEQPACKET, UIO_MAXIOV } from '../../abi/socket.ts';
+import { PipeEnd, SeekableFile } from '../../socket/byte-file.ts';
+import type { OpenFile } from '../../socket/file.ts';
 import { Socket } from '../../socket/socket.ts';
 import type { CallContext } from '../task.ts';
+import { readFile, seekFile, writeFile } from './files.ts';
 import { accessOk, importBuffer, importVector } from './guest.ts';
 import { receiveMessage } from './receive.ts';
 import { sendMessage } from './send.ts';
@@ -23,15 +26,17 @@ function transferFlagsOf(flags: number): number {
 export function read(ctx: CallContext, fd: number, buffer: number, size: number): number {
   const file = ctx.file(fd);
   if (file === undefined) return -Errno.EBADF;
-  // Files that are no sockets (an epoll object) have nothing to read.
-  if (!(file instanceof Socket)) return -Errno.EINVAL;
-  if (ctx.attempt > 0) return receiveMessage(ctx, file);
+  if (ctx.attempt > 0) return readAgain(ctx, file);
   const { message } = ctx;
   message.clear();
   const fault = accessOk(ctx, buffer, size) ? importBuffer(ctx, buffer, size) : -Errno.EFAULT;
   if (fault !== 0) return fault;
-  return receiveInto(ctx, file, 0);
+  return file instanceof Socket ? receiveInto(ctx, file, 0) : readFile(ctx, file);
 }
+const readAgain = (ctx: CallContext, file: OpenFile): number =>
+  file instanceof Socket ? receiveMessage(ctx, file) : readFile(ctx, file);
+const writeAgain = (ctx: CallContext, file: OpenFile): number =>
+  file instanceof Socket ? sendMessage(ctx, file) : writeFile(ctx, file);
 /** Nothing asked for is nothing read, whatever the state of the socket ("Match SYS5 behaviour"). */
 function receiveInto(ctx: CallContext, socket: Socket, flags: number): number {
   const { message } = ctx;
@@ -43,13 +48,12 @@ function receiveInto(ctx: CallContext, socket: Socket, flags: number): number {
 export function write(ctx: CallContext, fd: number, buffer: number, size: number): number {
   const file = ctx.file(fd);
   if (file === undefined) return -Errno.EBADF;
-  if (!(file instanceof Socket)) return -Errno.EINVAL;
-  if (ctx.attempt > 0) return sendMessage(ctx, file);
+  if (ctx.attempt > 0) return writeAgain(ctx, file);
   const { message } = ctx;
   message.clear();
   const fault = accessOk(ctx, buffer, size) ? importBuffer(ctx, buffer, size) : -Errno.EFAULT;
   if (fault !== 0) return fault;
-  return sendFrom(ctx, file, 0);
+  return file instanceof Socket ? sendFrom(ctx, file, 0) : writeFile(ctx, file);
 }
 function sendFrom(ctx: CallContext, socket: Socket, flags: number): number {
   const record = socket.type === SOCK_SEQPACKET ? MSG_EOR : 0;
@@ -87,7 +91,11 @@ export const writev = (ctx: CallContext, fd: number, vector: number, count: numb
 /** pread64, pwrite64, preadv, pwritev: a socket has no position. */
 function positioned(ctx: CallContext, fd: number, offset: number): number {
   if (offset < 0) return -Errno.EINVAL;
-  return ctx.file(fd) === undefined ? -Errno.EBADF : -Errno.ESPIPE;
+  const file = ctx.file(fd);
+  if (file === undefined) return -Errno.EBADF;
+  if (!(file instanceof SeekableFile)) return -Errno.ESPIPE;
+  ctx.unsupported('pread64', 'an anonymous file', 'EINVAL');
+  return -Errno.EINVAL;
 }
 export const pread = (ctx: CallContext, fd: number, _buffer: number, _size: number, offset: number): number =>
   positioned(ctx, fd, offset);
@@ -118,10 +126,12 @@ export const pwritev2 = vectorCall2(writeVector);
 
 /** Last of SEEK_SET, SEEK_CUR, SEEK_END, SEEK_DATA, SEEK_HOLE. */
 const SEEK_MAX = 4;
-export function lseek(ctx: CallContext, fd: number, _offset: number, whence: number): number {
+export function lseek(ctx: CallContext, fd: number, offset: number, whence: number): number {
   const file = ctx.file(fd);
   if (file === undefined) return -Errno.EBADF;
   if (whence < 0 || whence > SEEK_MAX) return -Errno.EINVAL;
+  if (file instanceof SeekableFile) return seekFile(file, offset, whence);
+  if (file instanceof PipeEnd) return -Errno.ESPIPE;
   // An epoll object takes any position and keeps none (noop_llseek).
   return file instanceof Socket ? -Errno.ESPIPE : 0;
 }

@@ -8,7 +8,7 @@
 import { Errno } from '../../abi/errno.ts';
 import { O_ACCMODE, O_APPEND, O_RDONLY, O_WRONLY } from '../../abi/fcntl.ts';
 import { POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDHUP, POLLRDNORM, POLLWRNORM } from '../../abi/poll.ts';
-import { MAX_RW_COUNT, MSG_DONTWAIT, MSG_MORE, SOCK_STREAM } from '../../abi/socket.ts';
+import { MAX_RW_COUNT, MSG_DONTWAIT, MSG_MORE, SOCK_STREAM, UIO_MAXIOV } from '../../abi/socket.ts';
 import { SPLICE_F_ALL, SPLICE_F_MORE, SPLICE_F_NONBLOCK } from '../../abi/splice.ts';
 import { u64 } from '../../abi/struct.ts';
 import { PipeEnd, SeekableFile } from '../../socket/byte-file.ts';
@@ -17,7 +17,7 @@ import type { OpenFile } from '../../socket/file.ts';
 import { Message } from '../../socket/message.ts';
 import { Socket } from '../../socket/socket.ts';
 import { BLOCKED, type CallContext } from '../task.ts';
-import { copyIn, putLong } from './guest.ts';
+import { copyIn, importVector, putLong } from './guest.ts';
 import { isNonblocking, transferFlags, waitFor } from './sockets.ts';
 
 const READABLE = POLLIN | POLLRDNORM | POLLRDHUP | POLLERR | POLLHUP;
@@ -336,8 +336,14 @@ export function tee(ctx: CallContext, from: number, out: number, len: number, fl
   if (source === undefined || target === undefined || !canRead(source) || !canWrite(target)) return -Errno.EBADF;
   return source instanceof PipeEnd && target instanceof PipeEnd ? notOurs(ctx, 'tee') : -Errno.EINVAL;
 }
-/** vmsplice(2) is for a pipe. */
-export function vmsplice(ctx: CallContext, fd: number, _vector: number, _count: number, flags: number): number {
+/** vmsplice(2) is for a pipe, which it looks for once there is something to move. */
+export function vmsplice(ctx: CallContext, fd: number, vector: number, count: number, flags: number): number {
   if ((flags & ~SPLICE_F_ALL) !== 0) return -Errno.EINVAL;
-  return anyFile(ctx, fd) instanceof PipeEnd ? notOurs(ctx, 'vmsplice') : -Errno.EBADF;
+  const file = anyFile(ctx, fd);
+  if (file === undefined) return -Errno.EBADF;
+  if (count > UIO_MAXIOV) return -Errno.EINVAL;
+  ctx.message.clear();
+  const fault = importVector(ctx, ctx.message.iov, vector, count);
+  if (fault !== 0 || ctx.message.iov.total === 0) return fault;
+  return file instanceof PipeEnd ? notOurs(ctx, 'vmsplice') : -Errno.EBADF;
 }
