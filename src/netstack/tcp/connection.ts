@@ -196,7 +196,7 @@ export class TcpConnection extends Tcb implements TcpEndpoint {
     return rest;
   }
   sendSpaceBeyond(wanted: number): number {
-    if (this.sendEnded || !this.context.reserve(this.sendRing, this.sendRing.length + wanted)) return 0;
+    if (this.sendEnded || !this.context.rings.reserve(this.sendRing, this.sendRing.length + wanted)) return 0;
     return wanted;
   }
   writableAfter(len: number): boolean {
