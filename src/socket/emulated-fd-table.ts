@@ -144,10 +144,16 @@ export class EmulatedFdTable implements FdTable {
   leave(): void {
     if (--this.#owners === 0) this.closeRange(0, Infinity, false);
   }
-  /** execve(2): a shared table is first copied (unshare_files), then what is marked is closed. Returns the table to go on with. */
+  /** unshare_files: a table that others use is copied, and they lose an owner. Returns the table to go on with. */
+  unshare(): EmulatedFdTable {
+    if (this.#owners === 1) return this;
+    const own = this.fork();
+    this.leave();
+    return own;
+  }
+  /** execve(2): a table of one's own, in which what is marked is closed. Returns it. */
   exec(): EmulatedFdTable {
-    const own = this.#owners > 1 ? this.fork() : this;
-    if (own !== this) this.leave();
+    const own = this.unshare();
     for (const fd of own) if (own.closeOnExec(fd) === true) own.close(fd);
     return own;
   }

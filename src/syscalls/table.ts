@@ -117,7 +117,7 @@ const descriptorCalls = (architecture: Architecture): readonly Syscall[] => {
   return [
     full('close', { fd: Fd }, close),
     full('lseek', { fd: Fd, offset: Long, whence: Int }, lseek),
-    partial('close_range', { first: Uint, last: Uint, flags: Uint }, 'CLOSE_RANGE_UNSHARE is EINVAL', closeRange),
+    full('close_range', { first: Uint, last: Uint, flags: Uint }, closeRange),
     full('pipe', { fds: Ptr }, pipe),
     partial('pipe2', { fds: Ptr, flags: arg.OpenFlags }, 'no packet mode: EINVAL', pipe2),
     partial('memfd_create', { name: Ptr, flags: Uint }, 'no seals, no huge pages: EINVAL', memfdCreate),

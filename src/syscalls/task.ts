@@ -69,6 +69,8 @@ export interface CallContext {
   file(fd: number): OpenFile | undefined;
   /** Keeps a further file alive until the call ends. */
   hold(file: OpenFile): void;
+  /** The thread's descriptor table from now on. */
+  useFiles(files: FdTable): void;
   waitOn(queue: WaitQueue, events: number): void;
   /** The result if nothing happens until `at`: `-EAGAIN`, `0`, `TRY_AGAIN`, ... A deadline counts from the first try: set it then, later calls are ignored. */
   waitUntil(at: Instant, onTimeout: number): void;
@@ -216,6 +218,9 @@ export class Task implements CallContext {
   }
   hold(file: OpenFile): void {
     this.#held.push(file.retain());
+  }
+  useFiles(files: FdTable): void {
+    this.files = files;
   }
   waitOn(queue: WaitQueue, events: number): void {
     const waiter = (this.#waiters[this.#waiting] ??= new Waiter(this.#wake));

@@ -37,6 +37,8 @@ export interface DescriptorTable extends FdTable {
   /** RLIMIT_NOFILE. */
   readonly limit: number;
   install(file: OpenFile, closeOnExec: boolean): number;
+  /** The table to go on with where the caller must not share one (CLONE_FILES of unshare(2)). */
+  unshare(): FdTable;
   close(fd: number): number;
   closeRange(first: number, last: number, onlyMark: boolean): void;
   dup(fd: number): number;
@@ -62,10 +64,7 @@ export const close = (ctx: CallContext, fd: number): number => tableOf(ctx).clos
 export function closeRange(ctx: CallContext, first: number, last: number, flags: number): number {
   if ((flags & ~(CLOSE_RANGE_UNSHARE | CLOSE_RANGE_CLOEXEC)) !== 0) return -Errno.EINVAL;
   if (first > last) return -Errno.EINVAL;
-  if ((flags & CLOSE_RANGE_UNSHARE) !== 0) {
-    ctx.unsupported('close_range', 'CLOSE_RANGE_UNSHARE', 'EINVAL');
-    return -Errno.EINVAL;
-  }
+  if ((flags & CLOSE_RANGE_UNSHARE) !== 0) ctx.useFiles(tableOf(ctx).unshare());
   tableOf(ctx).closeRange(first, last, (flags & CLOSE_RANGE_CLOEXEC) !== 0);
   return 0;
 }

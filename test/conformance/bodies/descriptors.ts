@@ -166,3 +166,20 @@ conformance('a forked process has its own descriptors of the same sockets', { gr
   child.call('recvfrom', fd, sys.alloc(32, 'in'), 32, 0, 0, 0);
   a.recv(fd);
 });
+
+conformance('close_range with CLOSE_RANGE_UNSHARE closes for its own thread alone', { group: 'close_range' }, (sys) => {
+  const a = kit(sys);
+  const b = kit(sys, 'b');
+  const first = a.tcp();
+  const second = a.tcp();
+  a.task.call('close_range', first, first, 2);
+  a.task.call('fcntl', first, c.F_GETFD, 0);
+  b.task.call('fcntl', first, c.F_GETFD, 0);
+  a.close(second);
+  b.task.call('fcntl', second, c.F_GETFD, 0);
+  b.tcp();
+  a.tcp();
+  a.task.call('close_range', 0, 0xffff_ffff, 6);
+  a.task.call('fcntl', first, c.F_GETFD, 0);
+  a.task.call('close_range', 1, 0, 2);
+});
