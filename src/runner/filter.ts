@@ -6,6 +6,7 @@
  * - socket(AF_UNIX) is the kernel's own, inside the guest's network namespace. Every other family goes to the supervisor, which never lets the kernel perform it:
  *   a family that the sandbox has not is refused there and not here, so that the run's compatibility report can name it (a refused socket() costs 5 us and is rare).
  * - io_uring would perform socket calls unseen: ENOSYS, and programs fall back to epoll. clone3 keeps its flags in memory: ENOSYS, and libcs fall back to clone.
+ * - userfaultfd would let the guest hold up whoever reads its memory, the supervisor first of all: ENOSYS, and EPERM for its device.
  * - What would leave the namespaces (setns, unshare, mount) goes to the supervisor, which permits it to the launch chain alone.
  */
 import { Errno } from '../abi/errno.ts';
@@ -69,7 +70,10 @@ const SOCKIOS = 0x8900;
 /** Would make a network interface of a descriptor of /dev/net/tun. */
 export const TUNSETIFF = 0x4004_54ca;
 
-const ABSENT = ['io_uring_setup', 'io_uring_enter', 'io_uring_register', 'clone3'];
+/** Would make a userfaultfd of a descriptor of /dev/userfaultfd (USERFAULTFD_IOC_NEW, include/uapi/linux/userfaultfd.h). */
+export const USERFAULTFD_NEW = 0xaa00;
+
+const ABSENT = ['io_uring_setup', 'io_uring_enter', 'io_uring_register', 'clone3', 'userfaultfd'];
 /** Calls that could leave the namespaces or bring another file system in: for the launch chain alone. */
 export const WALLS = [
   'unshare',
@@ -119,6 +123,7 @@ export function buildFilter(plan: FilterPlan): Uint8Array {
       ...whenEqual(FIONREAD, give(Verdict.Notify)),
       ...whenEqual(TIOCOUTQ, give(Verdict.Notify)),
       ...whenEqual(TUNSETIFF, give(Verdict.Notify)),
+      ...whenEqual(USERFAULTFD_NEW, give(Verdict.errno(EPERM))),
       and(SOCKIOS_MASK),
       ...whenEqual(SOCKIOS, give(Verdict.Notify)),
       give(Verdict.Allow),

@@ -2,7 +2,15 @@ import test from 'ava';
 import * as fc from 'fast-check';
 import { NR_AMD64, NR_ARM64 } from '../../src/abi/index.ts';
 import { assemble, give, interpret, load, Verdict, whenEqual } from '../../src/runner/bpf.ts';
-import { AUDIT_ARCH, buildFilter, CLONE_NEW_ANY, TUNSETIFF, WALLS, WATCHED } from '../../src/runner/filter.ts';
+import {
+  AUDIT_ARCH,
+  buildFilter,
+  CLONE_NEW_ANY,
+  TUNSETIFF,
+  USERFAULTFD_NEW,
+  WALLS,
+  WATCHED,
+} from '../../src/runner/filter.ts';
 
 const trapped = ['connect', 'read', 'sendmsg', 'socket', 'ioctl', 'no_such_call'];
 const amd64 = buildFilter({ auditArch: AUDIT_ARCH.x64, numbers: NR_AMD64, trapped });
@@ -50,6 +58,12 @@ test('socket ioctls, queue lengths and TUNSETIFF are notified, a terminal’s ar
   for (const request of [0x5401, 0x5421, 0x5413, 0x8a00]) {
     t.is(call(NR_AMD64.ioctl, 3, request), Verdict.Allow, request.toString(16));
   }
+});
+
+test('userfaultfd does not exist, by its device neither', (t) => {
+  t.is(call(NR_AMD64.userfaultfd, 0), Verdict.errno(38));
+  t.is(call(NR_AMD64.ioctl, 3, USERFAULTFD_NEW, 0), Verdict.errno(1));
+  t.is(call(NR_AMD64.ioctl, 3, 0x7_0000_aa00, 0), Verdict.errno(1));
 });
 
 test('clone with a new namespace is refused, without it is native, clone3 does not exist', (t) => {
