@@ -58,6 +58,25 @@ needingInTurn(
   t.regex(stdout, /CapEff:\s+00000000a80425fb\nCapBnd:\s+00000000a80425fb\n/);
 });
 
+needingInTurn(
+  sandbox,
+  namespaces,
+  python3,
+  root,
+)('root in the guest cannot change the kernel: /proc/sys, /sys and their like are read-only', async (t) => {
+  await passes(
+    t,
+    `
+for name in ('/proc/sys/kernel/core_pattern', '/proc/sysrq-trigger', '/sys/kernel/uevent_helper', '/sys/fs/cgroup/release_agent'):
+    if os.path.exists(name): fails(errno.EROFS, os.open, name, os.O_WRONLY)
+for line in open('/proc/self/mounts'):
+    _, where, kind, flags = line.split()[:4]
+    if kind in ('sysfs', 'cgroup', 'cgroup2', 'debugfs', 'tracefs') or where == '/proc/sys': assert 'ro' in flags.split(','), line
+for name in ('/proc/kcore', '/proc/keys'): assert not os.path.exists(name) or open(name, 'rb').read(9) == b''
+open('/proc/self/oom_score_adj', 'w').write('1000'); assert call(165, b'none', b'/proc/sys', b'', 0x1020, 0) == -errno.EPERM`,
+  );
+});
+
 guest('/dev/net/tun makes no interface', async (t) => {
   await passes(
     t,
