@@ -31,6 +31,8 @@ function gatewayOptions(config: RunConfig): NonNullable<SentryOptions['gateway']
   return {
     hostPorts: config.hostPort,
     published: config.publish,
+    // Nobody here reads them, and they cost a connection more than its handshake.
+    flowRecords: false,
     nameservers: named.length > 0 ? named : upstream,
     guestNameservers: named,
   };

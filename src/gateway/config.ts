@@ -54,6 +54,8 @@ const configSchema = z.strictObject({
   guestNameservers: z.array(ipText).max(16).default([]),
   /** Milliseconds that one resolver is given. */
   dnsTimeoutMs: range(10, 60_000).default(5000),
+  /** Tell the sentry of each flow that is opened, closed or refused, with its owner. Costs two messages a flow; counters are kept anyway. */
+  flowRecords: z.boolean().default(true),
   tcpFlows: range(1, 65_536).default(4096),
   udpFlows: range(1, 65_536).default(1024),
   icmpFlows: range(1, 4096).default(256),

@@ -51,11 +51,14 @@ export class FlowLog {
   readonly #pending = new Map<string, FlowOwner>();
   readonly #counters: GatewayCounters;
   readonly #control: ControlChannel;
+  readonly #recorded: boolean;
   #lastId = 0;
 
-  constructor(counters: GatewayCounters, control: ControlChannel) {
+  /** @param recorded whether records are sent; without them owners are of no use either. */
+  constructor(counters: GatewayCounters, control: ControlChannel, recorded = true) {
     this.#counters = counters;
     this.#control = control;
+    this.#recorded = recorded;
   }
 
   announce(m: FlowMetadata): void {
@@ -82,7 +85,7 @@ export class FlowLog {
   /** The announced owner of a flow that begins. */
   takeOwner(flow: FlowIdentity): FlowOwner | undefined {
     // The sentry announces ports alone.
-    if (flow.protocol === 'icmp') return undefined;
+    if (flow.protocol === 'icmp' || !this.#recorded) return undefined;
     const key = keyOf(
       flow.protocol,
       flow.guestAddress.toString(),
@@ -98,9 +101,11 @@ export class FlowLog {
   }
 
   opened(flow: LoggedFlow): void {
+    if (!this.#recorded) return;
     this.#control.send({ type: 'flow-opened', id: flow.id, origin: flow.origin, ...ends(flow), owner: flow.owner });
   }
   closed(flow: LoggedFlow, reason: string): void {
+    if (!this.#recorded) return;
     this.#control.send({
       type: 'flow-closed',
       id: flow.id,
@@ -113,6 +118,7 @@ export class FlowLog {
   }
   refused(flow: FlowIdentity, reason: string): void {
     this.#counters.refuse(reason);
+    if (!this.#recorded) return;
     this.#control.send({ type: 'flow-refused', ...ends(flow), owner: this.takeOwner(flow), reason });
   }
 }

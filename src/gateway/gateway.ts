@@ -73,7 +73,7 @@ export class Gateway implements LinkReceiver {
     const frames = new FrameWriter(link, pool, counters, settings, random.u32());
     const errors = new ErrorWriter(frames, counters, clock, settings);
     const reach = new Reachability(settings, (address) => host.isHostAddress(address));
-    const log = new FlowLog(counters, control);
+    const log = new FlowLog(counters, control, settings.flowRecords);
     const parts = { settings, frames, errors, host, clock, random, counters, log, reach };
     if (settings.source === 'peek' && !options.hasPeekOffset) {
       throw new ConfigError(

@@ -71,9 +71,10 @@ export class AttributingLink implements LinkEndpoint {
   /** Oldest first. */
   readonly #gone = new Map<number, Caller>();
   readonly #told = new Set<string>();
-  readonly #tell: (notice: FlowMetadata) => void;
+  readonly #tell: ((notice: FlowMetadata) => void) | undefined;
 
-  constructor(inner: LinkEndpoint, tell: (notice: FlowMetadata) => void) {
+  /** @param tell undefined where nobody wants to know. */
+  constructor(inner: LinkEndpoint, tell: ((notice: FlowMetadata) => void) | undefined) {
     this.#inner = inner;
     this.#tell = tell;
   }
@@ -107,7 +108,7 @@ export class AttributingLink implements LinkEndpoint {
   }
 
   transmit(packet: Packet): boolean {
-    if (packet.socketId !== 0) this.#look(packet);
+    if (packet.socketId !== 0 && this.#tell !== undefined) this.#look(packet);
     return this.#inner.transmit(packet);
   }
   #look(packet: Packet): void {
@@ -139,7 +140,7 @@ export class AttributingLink implements LinkEndpoint {
     const local = new IpAddress(packet.src0, packet.src1, packet.src2, packet.src3);
     const remote = new IpAddress(packet.dst0, packet.dst1, packet.dst2, packet.dst3);
     this.flows++;
-    this.#tell({
+    this.#tell?.({
       type: 'flow',
       protocol,
       local: { address: local.toString(), port: port(bytes, l4) },

@@ -91,7 +91,7 @@ interface SentryEvents {
   readonly warning: [text: string];
   /** A call of the guest met a bug of ours; the guest was ended. */
   readonly crash: [report: CrashReport];
-  /** What the gateway tells: flows opened, closed, refused. */
+  /** What the gateway tells: flows opened, closed, refused (unless its configuration has `flowRecords` false). */
   readonly gateway: [message: MessageFromGateway];
 }
 

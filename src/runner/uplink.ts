@@ -112,7 +112,10 @@ export class Uplink {
     const { pool } = stack;
     this.#framed = new FramedLink({ io: backend.io(pool), pool, linkAddress, mtu });
     this.#capture = capture === undefined ? undefined : this.#capturing(capture);
-    this.link = new AttributingLink(this.#capture ?? this.#framed, (notice) => gateway?.control.send(notice));
+    this.link = new AttributingLink(
+      this.#capture ?? this.#framed,
+      gateway?.config.flowRecords === true ? (notice) => gateway.control.send(notice) : undefined,
+    );
     if (gateway !== undefined) gateway.control.receiver = (message) => this.#receive(message);
     stack.addLink(this.link, { name: 'eth0', ...options });
   }

@@ -40,6 +40,19 @@ const flow = (guestPort: number) => ({
   remotePort: 80,
 });
 
+test('without records nothing is sent, and refusals are counted all the same', (t) => {
+  const counters = new GatewayCounters();
+  const sent: unknown[] = [];
+  const control = { malformed: 0, lost: 0, poll: () => t.fail(), send: (message: unknown) => sent.push(message) };
+  const log = new FlowLog(counters, control, false);
+  log.announce(announcement(1));
+  t.is(log.takeOwner(flow(1)), undefined);
+  log.refused(flow(2), 'loopback');
+  t.deepEqual(sent, []);
+  t.is(counters.refused['loopback'], 1);
+  t.is(counters.events['flows-unannounced'], undefined);
+});
+
 test('the configuration has defaults for everything', (t) => {
   const config = parseConfig({});
   t.like(config, { guest4: '10.0.2.15', gateway6: 'fd00::2', mtu: 65_520, hostPorts: [], hostName: 'host.internal' });
