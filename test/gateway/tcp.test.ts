@@ -72,6 +72,36 @@ for (const source of ['peek', 'queue'] as const) {
     t.is(world.gateway.tcp.size, 0);
   });
 
+  for (const insists of [true, false]) {
+    const whose = insists ? 'sends on' : 'says nothing';
+    withSource(source)(`${source}: a reset by the host over a closed window, of a guest that ${whose}`, async (t) => {
+      const server = await tcpServer((socket) => socket.on('error', () => undefined));
+      const world = new World({ hostPorts: [server.port], source });
+      t.teardown(() => (world.close(), server.close()));
+      const tcp = new RawTcp(world, at(GATEWAY4, server.port));
+      await tcp.connect();
+      await world.until('the connection', () => server.sockets.length === 1);
+      tcp.window = 0;
+      tcp.ack();
+      server.sockets[0]?.write('before the reset');
+      await world.until('a probe', () => (world.counts()['tcp-probes'] ?? 0) > 0);
+      server.sockets[0]?.resetAndDestroy();
+      await new Promise((resolve) => server.sockets[0]?.once('close', resolve));
+      world.turn(100);
+      const sent = tcp.snd;
+      if (insists) for (let i = 0; i < 20; i++) tcp.send(pattern(1000));
+      let acknowledged = sent;
+      const reset = await world.take('RST', (frame) => {
+        const segment = tcpTo(tcp.local.port)(frame);
+        if (segment !== undefined) acknowledged = Math.max(acknowledged, segment.ack);
+        return segment !== undefined && (segment.flags & Rst) !== 0 ? segment : undefined;
+      });
+      t.is(reset.seq, tcp.rcv);
+      t.is(acknowledged, sent);
+      t.like(world.messages.at(-1), { type: 'flow-closed', reason: 'reset by host' });
+    });
+  }
+
   withSource(source)(
     `${source}: a reset behind unread data: the guest gets the data, then RST, never FIN`,
     async (t) => {

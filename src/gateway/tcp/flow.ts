@@ -30,8 +30,8 @@ export const Seen = {
    * latched here: at the end of the data goes RST, never FIN.
    */
   HostReset: 1 << 7,
-  /** The peer's FIN or a hangup was reported; it may stand behind data, so reading goes on to 0 or an error. */
-  HangUp: 1 << 8,
+  /** Octets of the guest came behind the host's reset: they were neither taken nor acknowledged. */
+  Refused: 1 << 8,
   /** The host socket may have something to read; false only after EAGAIN. */
   Readable: 1 << 9,
   /** send(2) took less than offered; EPOLLOUT follows. */

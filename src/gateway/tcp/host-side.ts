@@ -8,17 +8,19 @@ import type { TcpContext } from './context.ts';
 import { Seen, type TcpFlow } from './flow.ts';
 import { pump, sendAck, sendSynAck, settlePromise, windowUpdateDue } from './send.ts';
 
-/** Octets in order from the guest at `at` of the slab go to the host; what it does not take is held. The window was checked. */
+/**
+ * Octets in order from the guest at `at` of the slab go to the host; what it does not take is held. The window was checked. Once the host has reset the
+ * connection nothing is taken any more, nor acknowledged: the guest must not believe that it arrived.
+ */
 export function take(context: TcpContext, flow: TcpFlow, bytes: Uint8Array, at: number, len: number): void {
+  let taken = 0;
+  if (flow.held === 0 && !flow.has(Seen.HostFull | Seen.HostReset))
+    taken = offer(context, flow, bytes, at, context.slab + at, len);
+  if (flow.has(Seen.HostReset)) return flow.set(Seen.Refused);
   flow.rcv = (flow.rcv + len) | 0;
   flow.octetsFromGuest += len;
   flow.set(Seen.AckDue);
-  if (flow.has(Seen.HostReset)) return;
-  let taken = 0;
-  if (flow.held === 0 && !flow.has(Seen.HostFull)) {
-    taken = offer(context, flow, bytes, at, context.slab + at, len);
-    if (taken === len || flow.has(Seen.HostReset)) return;
-  }
+  if (taken === len) return;
   flow.hold ??= context.rings.take();
   flow.hold.reserve(flow.hold.length + len - taken);
   flow.hold.write(flow.hold.length, bytes, at + taken, len - taken);
@@ -77,12 +79,10 @@ export function hostEvent(context: TcpContext, flow: TcpFlow, events: number): v
     if ((events & (Event.Out | Event.Err | Event.Hup)) !== 0) connectEnded(context, flow, events);
     return;
   }
-  let bits = 0;
-  if ((events & Event.In) !== 0) bits |= Seen.Readable;
-  if ((events & (Event.RdHup | Event.Hup)) !== 0) bits |= Seen.Readable | Seen.HangUp;
+  // An end or a hangup may stand behind data: reading goes on to 0 or an error.
+  if ((events & (Event.In | Event.RdHup | Event.Hup)) !== 0) flow.set(Seen.Readable);
   if ((events & Event.Err) !== 0) hostFailed(context, flow);
   if ((events & Event.Out) !== 0) flow.clear(Seen.HostFull);
-  flow.set(bits);
   context.markDirty(flow);
 }
 
@@ -98,7 +98,6 @@ function connectEnded(context: TcpContext, flow: TcpFlow, events: number): void 
   flow.set(Seen.SynReceived);
   if (error !== 0) hostFailed(context, flow);
   if ((events & (Event.In | Event.RdHup | Event.Hup)) !== 0) flow.set(Seen.Readable);
-  if ((events & (Event.RdHup | Event.Hup)) !== 0) flow.set(Seen.HangUp);
   sendSynAck(context, flow);
 }
 

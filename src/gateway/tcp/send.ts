@@ -182,7 +182,8 @@ export function pump(context: TcpContext, flow: TcpFlow): boolean {
     }
     const len = room(context, flow);
     if (len === 0) {
-      waitForWindow(context, flow);
+      if (isShut(flow) && flow.has(Seen.Refused)) hostGone(context, flow);
+      else waitForWindow(context, flow);
       return true;
     }
     if (!sendSome(context, flow, len)) return true;
@@ -255,7 +256,12 @@ function readEnded(context: TcpContext, flow: TcpFlow, n: number): boolean {
   flow.finSeq = flow.nxt;
   return true;
 }
-function hostGone(context: TcpContext, flow: TcpFlow): void {
+/**
+ * The host reset the connection, and the guest's window is closed over what it sent before. Linux tells a reset at once and drops what no receive buffer
+ * took; here the guest has a moment to read on, until it sends more or the first probe is due.
+ */
+export const isShut = (flow: TcpFlow): boolean => flow.has(Seen.HostReset) && flow.window === 0;
+export function hostGone(context: TcpContext, flow: TcpFlow): void {
   if (flow.has(Seen.Closed)) return;
   sendReset(context, flow);
   context.close(flow, 'reset by host', true);

@@ -31,7 +31,19 @@ import { CAP, Seen, TcpFlow, WINDOW_SCALE } from './flow.ts';
 import { dropHold, finish, flush, hostEvent } from './host-side.ts';
 import { readSynOptions, segmentArrived } from './receive.ts';
 import { RingPool } from './ring-pool.ts';
-import { armTimer, LINK_HIGH, offeredMss, pump, rewind, sendProbe, sendReset, sendSyn, sendSynAck } from './send.ts';
+import {
+  armTimer,
+  hostGone,
+  isShut,
+  LINK_HIGH,
+  offeredMss,
+  pump,
+  rewind,
+  sendProbe,
+  sendReset,
+  sendSyn,
+  sendSynAck,
+} from './send.ts';
 import type { ServiceHost } from './service.ts';
 import { PeekSource, QueueBudget, type QueueParts, QueueSource } from './source.ts';
 
@@ -404,6 +416,7 @@ export class TcpTranslator implements TcpContext {
       sendReset(this, flow);
       return this.close(flow, 'guest does not answer', true);
     }
+    if (isShut(flow)) return hostGone(this, flow);
     if (flow.has(Seen.Probing)) {
       sendProbe(this, flow);
       armTimer(this, flow);
