@@ -224,6 +224,7 @@ export const NUD_REACHABLE = 0x02;
 export const NUD_STALE = 0x04;
 export const NUD_DELAY = 0x08;
 export const NUD_PROBE = 0x10;
+export const NUD_PERMANENT = 0x80;
 export const fibRuleHdr = struct('fib_rule_hdr', 12, {
   family: u8,
   dstLen: u8,

@@ -145,6 +145,8 @@ class Loop {
   readonly #linkReady: Ready;
   readonly #poller: EventPoller;
   readonly #control: GatewayControl;
+  /** Counters are asked for. */
+  #asked = false;
 
   constructor(gateway: Gateway, link: FramedLink, linkReady: Ready, poller: EventPoller, control: GatewayControl) {
     this.#gateway = gateway;
@@ -157,8 +159,12 @@ class Loop {
   run(early: readonly MessageToGateway[], controlReady: Ready): void {
     const gateway = this.#gateway;
     const control = this.#control;
-    control.receiver = (message) => gateway.message(message);
-    for (const message of early) gateway.message(message);
+    const receive = (message: MessageToGateway): void => {
+      if (message.type === 'stats') this.#asked = true;
+      else gateway.message(message);
+    };
+    control.receiver = receive;
+    early.forEach(receive);
     control.send({ type: 'ready', pid: process.pid });
     let timeout = 0;
     while (gateway.closed === undefined || gateway.isLingering) {
@@ -168,12 +174,19 @@ class Loop {
       if (controlReady.writable) control.flush();
       controlReady.writable = false;
       if (controlReady.readable) controlReady.readable = control.poll();
-      if (control.closed && gateway.closed === undefined) gateway.linkClosed('control channel closed');
       const busy = this.#frames();
+      if (!busy) this.#drained();
       const next = gateway.step();
       timeout = busy || controlReady.readable ? 0 : waitFor(next);
     }
     control.send(gateway.stats());
+  }
+  /** What the control channel said meant the frames sent before it as well: a guest may send and end before this process runs. */
+  #drained(): void {
+    const gateway = this.#gateway;
+    if (this.#asked) this.#control.send(gateway.stats());
+    this.#asked = false;
+    if (this.#control.closed && gateway.closed === undefined) gateway.linkClosed('control channel closed');
   }
   /** True when frames may still wait. */
   #frames(): boolean {

@@ -329,7 +329,7 @@ export interface UdpEndpoint {
 export interface NeighborInfo {
   readonly address: IpAddress;
   readonly linkAddress: Uint8Array;
-  readonly state: 'INCOMPLETE' | 'REACHABLE' | 'STALE' | 'DELAY' | 'PROBE';
+  readonly state: 'INCOMPLETE' | 'REACHABLE' | 'STALE' | 'DELAY' | 'PROBE' | 'PERMANENT';
 }
 
 /** One network interface of the stack as the guest may see it. */

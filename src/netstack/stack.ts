@@ -49,6 +49,8 @@ export interface LinkOptions {
   readonly addresses: readonly InterfaceAddress[];
   /** Routers of this link: each becomes a default route of its family. */
   readonly gateways?: readonly IpAddress[];
+  /** Neighbours known beforehand: nothing waits for them to answer ARP or NDP. */
+  readonly neighbors?: readonly { readonly address: IpAddress; readonly linkAddress: Uint8Array }[];
   /** Loopback addresses whose service stands behind this link. */
   readonly services?: readonly LinkService[];
   /** Add fe80::/64 with an interface identifier from the MAC address (RFC 4291 2.5.1) when there is an IPv6 address; true unless said. */
@@ -105,6 +107,7 @@ export class Stack implements Netstack {
     if (hasV6 && link.linkAddress !== undefined && options.linkLocal !== false) {
       this.ip.addAddress(iface, { address: linkLocalAddress(link.linkAddress), prefix: 64 });
     }
+    for (const { address, linkAddress } of options.neighbors ?? []) iface.neighbors?.setPermanent(address, linkAddress);
     for (const gateway of options.gateways ?? []) {
       const destination = gateway.isV4 ? IpAddress.ANY4 : IpAddress.ANY6;
       this.addRoute({ destination, prefix: 0, gateway, interfaceIndex: iface.index });

@@ -333,10 +333,15 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
   async #sendRest(): Promise<void> {
     this.#platform.releaseClosed();
     this.#loop.turn();
-    for (let waited = 0; waited < LINGER_MS && this.#lingering.prune() > 0; waited += LINGER_STEP_MS) {
+    for (let waited = 0; waited < LINGER_MS && this.#hasRest(); waited += LINGER_STEP_MS) {
       if (this.#uplink?.isClosed !== false) return;
       await delay(LINGER_STEP_MS);
     }
+  }
+  #hasRest(): boolean {
+    // Both are asked: the one prunes.
+    const lingers = this.#lingering.prune() > 0;
+    return lingers || (this.#uplink?.link.queued ?? 0) > 0;
   }
   #close(): void {
     this.#loop.close();

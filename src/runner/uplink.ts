@@ -56,7 +56,9 @@ export interface Backend {
 /** A gateway of our own, started here. @throws RunError, ConfigError, GatewayStartError, HostError */
 export function startGateway(config: GatewayConfig): Backend {
   const gateway = spawn(config);
-  const { guest4, prefix4, gateway4, guest6, prefix6, gateway6, guestNameservers, guestMac, mtu } = gateway.config;
+  const { guest4, prefix4, gateway4, dns4, guest6, prefix6, gateway6, dns6, guestNameservers } = gateway.config;
+  const { guestMac, gatewayMac, mtu } = gateway.config;
+  const behind = macOf(gatewayMac);
   return {
     gateway,
     linkFd: gateway.linkFd,
@@ -69,6 +71,8 @@ export function startGateway(config: GatewayConfig): Backend {
         { address: IpAddress.of(guest6), prefix: prefix6 },
       ],
       gateways: [IpAddress.of(gateway4), IpAddress.of(gateway6)],
+      // The link's descriptor holds what is sent before the gateway runs; a queue of frames that wait for its ARP answer would hold 64.
+      neighbors: [gateway4, dns4, gateway6, dns6].map((text) => ({ address: IpAddress.of(text), linkAddress: behind })),
       // A name server on the guest's loopback (systemd-resolved's) is the host's, so it stands behind the link.
       services: guestNameservers
         .map((text) => IpAddress.of(text))

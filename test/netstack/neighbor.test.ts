@@ -154,6 +154,26 @@ const nd = (
 };
 const SOLICITED_NODE = 'ff02::1:ff00:2';
 
+for (const a of ['10.0.0.1', 'fd00::1']) {
+  test(`a permanent neighbour (${a}) is never asked for, holds nothing back and learns nothing`, (t) => {
+    const w = new World({ b: { neighbors: [{ address: ip(a), linkAddress: Uint8Array.from(OTHER) }] } });
+    const sent = sentByB(w);
+    for (let i = 0; i < 100; i++) poke(w, a);
+    t.is(sent.length, 100);
+    t.true(sent.every((f) => f.subarray(0, 6).every((octet, i) => octet === OTHER[i])));
+    t.is(w.b.stats.Sandsock.NeighborQueueDrops, 0);
+    inject(w, frame(0x0806, arp(1, MAC_A, '10.0.0.1', NOBODY, '10.0.0.2'), EVERYONE));
+    inject(w, nd(136, 3 << 29, 'fd00::1', option(2, MAC_A), { src: 'fd00::1', dst: 'fd00::2' }));
+    inject(w, nd(136, 1 << 30, 'fd00::1', [], { src: 'fd00::1', dst: 'fd00::2' }));
+    w.run(seconds(100));
+    const cache = cacheOf(w);
+    for (let i = 0; i < 600; i++) cache.obtain(ip(`10.9.${i >> 8}.${i & 255}`));
+    t.is(cache.find(ip(a))?.state, 'PERMANENT');
+    t.deepEqual(macOf(cache.find(ip(a))), OTHER);
+    t.is(w.leaks(), 0);
+  });
+}
+
 test('[RFC4861 7.2.4] a solicitation is answered: solicited, override, with our link address', (t) => {
   const w = new World();
   const sent = sentByB(w);

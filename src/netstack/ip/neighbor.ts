@@ -5,6 +5,8 @@
  *
  * Packets for an INCOMPLETE neighbour wait, at most MAX_WAITING each and MAX_WAITING_TOTAL over all, the oldest of the neighbour giving way. After three unanswered solicitations they are handed
  * back as failed, so that their senders learn "host unreachable". Bounded: a new neighbour beyond LIMIT evicts the oldest that is not in use.
+ *
+ * A PERMANENT neighbour comes from the interface's configuration (ip-neighbour(8)): it is never asked for, no message changes it, and it is not evicted.
  */
 import { type Alarm, type Clock, type Duration, millis, seconds } from '../../lib/clock.ts';
 import type { Random } from '../../lib/random.ts';
@@ -24,7 +26,7 @@ const RETRANS_TIMER = seconds(1);
 const DELAY_FIRST_PROBE = seconds(5);
 const REACHABLE_TIME_MS = 30_000;
 
-export type NeighborState = 'INCOMPLETE' | 'REACHABLE' | 'STALE' | 'DELAY' | 'PROBE';
+export type NeighborState = 'INCOMPLETE' | 'REACHABLE' | 'STALE' | 'DELAY' | 'PROBE' | 'PERMANENT';
 
 export class Neighbor {
   readonly address: IpAddress;
@@ -89,6 +91,13 @@ export class NeighborCache {
     return neighbor;
   }
 
+  /** Makes `address` a PERMANENT neighbour; what waited for it leaves. */
+  setPermanent(address: IpAddress, linkAddress: Uint8Array): void {
+    const neighbor = this.obtain(address);
+    this.#setLinkAddress(neighbor, linkAddress, 0);
+    this.#become(neighbor, 'PERMANENT');
+  }
+
   /** Sends through `neighbor`, which must be live. Owns the packet. False when the link refused it. */
   send(neighbor: Neighbor, packet: Packet): boolean {
     if (neighbor.state === 'INCOMPLETE') {
@@ -105,19 +114,20 @@ export class NeighborCache {
   /** `address` was seen to own the 6 octets at `at`, without having been asked (a request of theirs, a gratuitous message). */
   learn(address: IpAddress, bytes: Uint8Array, at: number, create: boolean): void {
     const neighbor = create ? this.obtain(address) : this.find(address);
-    if (neighbor === undefined) return;
+    if (neighbor === undefined || neighbor.state === 'PERMANENT') return;
     const changed = this.#setLinkAddress(neighbor, bytes, at);
     if (neighbor.state !== 'INCOMPLETE' && !changed) return;
     this.#become(neighbor, 'STALE');
   }
   /** An answer to a solicitation of ours. */
   confirm(neighbor: Neighbor, bytes: Uint8Array, at: number): void {
+    if (neighbor.state === 'PERMANENT') return;
     this.#setLinkAddress(neighbor, bytes, at);
     this.#become(neighbor, 'REACHABLE');
   }
   /** An answer that carries no link address: it vouches for the one known. */
   confirmKnown(neighbor: Neighbor): void {
-    if (neighbor.state !== 'INCOMPLETE') this.#become(neighbor, 'REACHABLE');
+    if (neighbor.state !== 'INCOMPLETE' && neighbor.state !== 'PERMANENT') this.#become(neighbor, 'REACHABLE');
   }
   /** Doubt about the link address (an advertisement that differs without the right to override). */
   doubt(neighbor: Neighbor): void {
@@ -135,7 +145,7 @@ export class NeighborCache {
     }
     return changed;
   }
-  #become(neighbor: Neighbor, state: 'REACHABLE' | 'STALE'): void {
+  #become(neighbor: Neighbor, state: 'REACHABLE' | 'STALE' | 'PERMANENT'): void {
     neighbor.state = state;
     neighbor.solicitations = 0;
     if (state === 'REACHABLE') neighbor.alarm.set(this.#env.clock.in(this.#reachableTime()));
@@ -185,6 +195,7 @@ export class NeighborCache {
         else this.#fail(neighbor);
         return;
       case 'STALE':
+      case 'PERMANENT':
     }
   }
   #fail(neighbor: Neighbor): void {
@@ -195,6 +206,7 @@ export class NeighborCache {
   #evict(): void {
     let victim: Neighbor | undefined;
     for (const n of this.#entries.values()) {
+      if (n.state === 'PERMANENT') continue;
       victim ??= n;
       if (n.state === 'STALE' || n.state === 'INCOMPLETE') {
         victim = n;

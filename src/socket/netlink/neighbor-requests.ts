@@ -13,6 +13,7 @@ import {
   type NetlinkWriter,
   NUD_DELAY,
   NUD_INCOMPLETE,
+  NUD_PERMANENT,
   NUD_PROBE,
   NUD_REACHABLE,
   NUD_STALE,
@@ -35,6 +36,7 @@ const NUD: Readonly<Record<NeighborInfo['state'], number>> = {
   STALE: NUD_STALE,
   DELAY: NUD_DELAY,
   PROBE: NUD_PROBE,
+  PERMANENT: NUD_PERMANENT,
 };
 
 export function dumpNeighbors(stack: Netstack, { bytes, at, end, from }: Request, dump: Dump): number {
