@@ -1,2 +1,31 @@
-/** sandsock as a library. */
-export { IpAddress } from './netstack/address.ts';
+/**
+ * sandsock as a library. Two ways in:
+ *
+ * - `Sentry` runs an unmodified program in a sandbox, as `sandsock run` does, and tells its calls and flows as events.
+ * - `Emulator` makes socket system calls without any process: numbered calls with registers, on emulated memory, descriptors and time, over a `Stack` of `sandsock/netstack`.
+ *   `examples/emulator.ts` shows it.
+ */
+export { RunError } from './runner/errors.ts';
+export { Sentry, type SentryEvents, type SentryOptions, type SentrySummary } from './runner/sentry.ts';
+export type { Committable } from './socket/committable.ts';
+export type { Credentials } from './socket/credentials.ts';
+export { EmulatedFdTable } from './socket/emulated-fd-table.ts';
+export { SocketFactory } from './socket/factory.ts';
+export type { FdTable } from './socket/fd-table.ts';
+export { OpenFile } from './socket/file.ts';
+export type { GuestMemory } from './socket/guest-memory.ts';
+export { Socket } from './socket/socket.ts';
+export { ArenaMemory, PAGE, Protection } from './syscalls/arena-memory.ts';
+export {
+  type CallStatistics,
+  type CrashReport,
+  Dispatcher,
+  type DispatcherOptions,
+  type Observer,
+  type Platform,
+  type Unsupported,
+} from './syscalls/dispatch.ts';
+export { EmulatedTask, type EmulatedTaskOptions, Emulator, type EmulatorOptions, ROOT } from './syscalls/emulator.ts';
+export { StraceFormatter } from './syscalls/strace.ts';
+export { type Architecture, systemCalls } from './syscalls/table.ts';
+export { type CallContext, Task, type TaskOptions } from './syscalls/task.ts';

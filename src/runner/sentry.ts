@@ -86,7 +86,7 @@ export interface SentrySummary {
   readonly gateway: Counters | undefined;
 }
 
-interface SentryEvents {
+export interface SentryEvents {
   /** Something worth a line on stderr. */
   readonly warning: [text: string];
   /** A call of the guest met a bug of ours; the guest was ended. */
