@@ -31,8 +31,8 @@ function gatewayOptions(config: RunConfig): NonNullable<SentryOptions['gateway']
   return {
     hostPorts: config.hostPort,
     published: config.publish,
-    // Nobody here reads them, and they cost a connection more than its handshake.
-    flowRecords: false,
+    // Who opens each flow is told for the summary; without one nobody reads it, and it costs a connection more than its handshake.
+    flowRecords: config.json !== undefined,
     nameservers: named.length > 0 ? named : upstream,
     guestNameservers: named,
   };
