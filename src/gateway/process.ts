@@ -3,16 +3,15 @@
  * descriptor watches the link, the control channel and every host socket; Node's own loop never runs (measured: 3-12 % faster round trips than
  * under uv, and no promise or timer to wake it). A turn: wait, clock, events, control before frames, frames, flush.
  */
-import { networkInterfaces } from 'node:os';
 import { HostRandom, monotonic } from '../host/clock.ts';
 import { EventPoller } from '../host/event-poller.ts';
 import { SocketFrameIo } from '../host/fd-frame-io.ffi.ts';
 import { addressOf } from '../host/libc.ffi.ts';
 import { accept, receiveFrom, sendTo } from '../host/listener.ffi.ts';
 import { MessageSocket } from '../host/message-socket.ts';
+import { RoutingTable } from '../host/routes.ffi.ts';
 import * as sockets from '../host/socket.ffi.ts';
 import { type Instant, TimerHeap } from '../lib/clock.ts';
-import { IpAddress } from '../netstack/address.ts';
 import { FramedLink } from '../netstack/link/framed.ts';
 import { PacketPool } from '../netstack/packet.ts';
 import { ConfigError, parseConfig, resolveConfig } from './config.ts';
@@ -23,17 +22,10 @@ import { MESSAGE_LIMIT, type MessageToGateway } from './messages.ts';
 
 type ConfigMessage = Extract<MessageToGateway, { type: 'config' }>;
 
-/** Documentation addresses (RFC 5737, RFC 3849): nobody has them. */
-const FOREIGN = [IpAddress.of('192.0.2.1'), IpAddress.of('2001:db8::1')];
 /** Frames a turn. */
 const LINK_BUDGET = 64;
 /** epoll_wait takes an int of milliseconds; a day is as good as for ever. */
 const LONGEST_WAIT_MS = 86_400_000;
-
-const isListed = (wanted: IpAddress): boolean =>
-  Object.values(networkInterfaces()).some((all) =>
-    all?.some(({ address }) => IpAddress.parse(address)?.equals(wanted) === true),
-  );
 
 const hostSockets: HostSockets = {
   openSocket: sockets.openSocket,
@@ -52,10 +44,16 @@ const hostSockets: HostSockets = {
   sendTo,
 };
 
-/** @param poller whose events the caller waits for and dispatches. */
+/** Kept for the life of the process. */
+let routes: RoutingTable | undefined;
+
+/**
+ * @param poller whose events the caller waits for and dispatches.
+ * @throws HostError where netlink is forbidden
+ */
 export function localHost(poller: EventPoller): Host {
-  const local = new sockets.LocalAddresses(FOREIGN, isListed);
-  return { sockets: hostSockets, poller, isHostAddress: (address) => local.has(address), addressOf };
+  const table = (routes ??= new RoutingTable());
+  return { sockets: hostSockets, poller, isHostAddress: (address) => table.isLocal(address), addressOf };
 }
 export const hasPeekOffset = sockets.probePeekOffset;
 /** The process dies with the thread that started it, should the link's end ever fail to tell. */

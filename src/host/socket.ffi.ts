@@ -30,22 +30,16 @@ const IPPROTO_IP = 0;
 const IP_MTU_DISCOVER = 10;
 const IPPROTO_IPV6 = 41;
 const IPV6_MTU_DISCOVER = 23;
-const IPV6_V6ONLY = 26;
 /** IP_PMTUDISC_DONT: the guest saw its own path MTU, the link's; what leaves the host is the host's to fragment. */
 const PMTUDISC_DONT = 0;
 const PR_SET_PDEATHSIG = 1;
 const SIGKILL = 9;
-
-const EADDRNOTAVAIL = 99;
 
 const cSocket = native<(family: number, type: number, protocol: number) => number>(
   'int socket(int family, int type, int protocol)',
 );
 const cConnect = native<(fd: number, address: number, len: number) => number>(
   'int connect(int fd, uintptr_t address, unsigned int len)',
-);
-const cBind = native<(fd: number, address: number, len: number) => number>(
-  'int bind(int fd, uintptr_t address, unsigned int len)',
 );
 const cSend = native<(fd: number, address: number, len: number, flags: number) => number>(
   'intptr_t send(int fd, uintptr_t address, size_t len, int flags)',
@@ -153,37 +147,6 @@ export function probePeekOffset(): boolean {
   const supported = setPeekOffset(fd, 0) === 0;
   close(fd);
   return supported;
-}
-
-const canBind = (address: IpAddress): boolean => {
-  const fd = openSocket(address.isV4 ? AF_INET : AF_INET6, SOCK_DGRAM);
-  if (fd < 0) return errno() !== EADDRNOTAVAIL;
-  if (!address.isV4) setInt(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
-  const len = putName(address, 0);
-  const failed = cBind(fd, scratch.address + NAME_AT, len) < 0 ? errno() : 0;
-  close(fd);
-  return failed !== EADDRNOTAVAIL;
-};
-
-/**
- * Whether an address is this host's own, asked of the kernel's routing tables at the moment it matters: bind(2) answers EADDRNOTAVAIL for
- * every other. A list of interface addresses would miss local routes and what was configured since.
- */
-export class LocalAddresses {
-  readonly #usable: ReadonlyMap<boolean, boolean>;
-  readonly #listed: (address: IpAddress) => boolean;
-
-  /**
-   * @param foreign addresses that are certainly not ours, one of each family: with net.ipv4.ip_nonlocal_bind even they may be bound.
-   * @param listed whether an interface has the address, for a host where bind(2) tells nothing.
-   */
-  constructor(foreign: readonly IpAddress[], listed: (address: IpAddress) => boolean) {
-    this.#usable = new Map(foreign.map((address) => [address.isV4, !canBind(address)]));
-    this.#listed = listed;
-  }
-  has(address: IpAddress): boolean {
-    return this.#usable.get(address.isV4) === true ? canBind(address) : this.#listed(address);
-  }
 }
 
 /** This process dies with the thread that started it. */

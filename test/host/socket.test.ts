@@ -1,4 +1,3 @@
-import { networkInterfaces } from 'node:os';
 import test from 'ava';
 import { EventPoller } from '../../src/host/event-poller.ts';
 import { seqpacketPair } from '../../src/host/fd-frame-io.ffi.ts';
@@ -6,34 +5,7 @@ import { arena, close } from '../../src/host/libc.ffi.ts';
 import * as sockets from '../../src/host/socket.ffi.ts';
 import { IpAddress } from '../../src/netstack/address.ts';
 
-const FOREIGN = [IpAddress.of('203.0.113.77'), IpAddress.of('2001:db8:ffff::77')];
 const EAGAIN = 11;
-
-test('the host’s own addresses are told from all others, loopback’s whole net among them', (t) => {
-  const local = new sockets.LocalAddresses(FOREIGN, () => {
-    t.fail('bind(2) tells');
-    return false;
-  });
-  const own = Object.values(networkInterfaces()).flatMap((all) => all ?? []);
-  for (const { address } of own) {
-    const parsed = IpAddress.of(address);
-    if (!parsed.isLinkLocal) t.true(local.has(parsed), address);
-  }
-  t.true(local.has(IpAddress.of('127.9.9.9')));
-  t.false(local.has(IpAddress.of('198.51.100.1')));
-  t.false(local.has(IpAddress.of('2001:db8::5')));
-});
-
-test('where even foreign addresses may be bound, the list decides', (t) => {
-  const asked: string[] = [];
-  const local = new sockets.LocalAddresses([IpAddress.LOOPBACK4], (address) => {
-    asked.push(address.toString());
-    return address.equals(IpAddress.of('198.51.100.2'));
-  });
-  t.true(local.has(IpAddress.of('198.51.100.2')));
-  t.false(local.has(IpAddress.of('198.51.100.1')));
-  t.deepEqual(asked, ['198.51.100.2', '198.51.100.1']);
-});
 
 test('events go to their owner, never to one who forgot, nor to a successor of the same key', (t) => {
   const poller = new EventPoller();
