@@ -2,7 +2,8 @@
  * AF_UNIX sockets and the inotify watches on them, as the placeholders of guest sockets need them (unix(7), inotify(7)). Every descriptor is
  * O_CLOEXEC and every operation non-blocking. Functions return a result >= 0 or a negative errno; nothing here throws.
  */
-import { arena, errno, native } from './libc.ffi.ts';
+import { readFileSync } from 'node:fs';
+import { arena, close, errno, fcntl, native } from './libc.ffi.ts';
 
 const socket = native<(family: number, type: number, protocol: number) => number>(
   'int socket(int family, int type, int protocol)',
@@ -63,6 +64,10 @@ const MSG_DONTWAIT = 0x40;
 const MSG_NOSIGNAL = 0x4000;
 const O_PATH = 0o10000000;
 const EAFNOSUPPORT = 97;
+const ENFILE = 23;
+const EMFILE = 24;
+const F_GETFL = 3;
+const F_SETFL = 4;
 
 const result = (n: number): number => (n >= 0 ? n : -errno());
 
@@ -86,15 +91,37 @@ function setPath(path: string): number {
   return memory.address + PATH_AT;
 }
 
+/** Descriptors that stay free for looking at a guest: copies of its own, files of /proc, pidfds of its threads. */
+const RESERVE = 64;
+let limit = 0;
+/** How many descriptors placeholders may take; and the number that their ends must not reach, since the kernel gives the lowest free one. */
+export function placeholderLimit(): number {
+  if (limit === 0) {
+    const soft = /^Max open files\s+(\d+)\s/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1];
+    limit = Math.max(RESERVE, Number(soft ?? RESERVE * 4) - RESERVE);
+  }
+  return limit;
+}
+/** To the guest the lack is the system's (ENFILE), not its own process's. */
+function outOfDescriptors(...fds: readonly number[]): number {
+  for (const fd of fds) close(fd);
+  return -ENFILE;
+}
+
 /** @param nonblocking of the guest's view of it */
 export function unixSocket(type: number, nonblocking: boolean): number {
-  return result(socket(AF_UNIX, type | SOCK_CLOEXEC | (nonblocking ? SOCK_NONBLOCK : 0), 0));
+  const fd = result(socket(AF_UNIX, type | SOCK_CLOEXEC | (nonblocking ? SOCK_NONBLOCK : 0), 0));
+  if (fd === -EMFILE) return -ENFILE;
+  return fd < placeholderLimit() ? fd : outOfDescriptors(fd);
 }
 
 /** Two connected sockets; the second one's number is `pairSecond()`. */
 export function unixPair(type: number, nonblocking: boolean): number {
   const flags = SOCK_CLOEXEC | (nonblocking ? SOCK_NONBLOCK : 0);
-  return socketpair(AF_UNIX, type | flags, 0, memory.address) === 0 ? (words[0] as number) : -errno();
+  const failed = socketpair(AF_UNIX, type | flags, 0, memory.address) === 0 ? 0 : errno();
+  if (failed !== 0) return failed === EMFILE ? -ENFILE : -failed;
+  const [first = 0, second = 0] = words;
+  return Math.max(first, second) < placeholderLimit() ? first : outOfDescriptors(first, second);
 }
 export const pairSecond = (): number => words[1] as number;
 
@@ -172,9 +199,16 @@ export function bindPath(fd: number, path: string): number {
   const len = setName(path);
   return len < 0 ? -EAFNOSUPPORT : result(bind(fd, memory.address + NAME_AT, len));
 }
+/** Never waits: EAGAIN where the backlog is full. */
 export function connectPath(fd: number, path: string): number {
   const len = setName(path);
-  return len < 0 ? -EAFNOSUPPORT : result(connect(fd, memory.address + NAME_AT, len));
+  if (len < 0) return -EAFNOSUPPORT;
+  const flags = fcntl(fd, F_GETFL, 0);
+  const waits = (flags & SOCK_NONBLOCK) === 0;
+  if (waits) fcntl(fd, F_SETFL, flags | SOCK_NONBLOCK);
+  const connected = result(connect(fd, memory.address + NAME_AT, len));
+  if (waits) fcntl(fd, F_SETFL, flags);
+  return connected;
 }
 /** Lets the kernel choose an abstract name. */
 export function autobind(fd: number): number {

@@ -15,6 +15,8 @@ const F_GETFL = 3;
 const ESRCH = 3;
 const EINVAL = 22;
 const NONE = -1;
+/** The overflow id of user_namespaces(7). */
+const NOBODY = 65_534;
 const CAP_NET_ADMIN = 12;
 const CAP_NET_RAW = 13;
 
@@ -25,7 +27,8 @@ const statusOf = (tid: number): string => {
     return '';
   }
 };
-const field = (status: string, name: string): string => new RegExp(`^${name}:\\s*(\\S+)`, 'm').exec(status)?.[1] ?? '0';
+const field = (status: string, name: string, otherwise = '0'): string =>
+  new RegExp(`^${name}:\\s*(\\S+)`, 'm').exec(status)?.[1] ?? otherwise;
 
 /** Read from /proc when a handler asks, which few calls do; kept until `forget`. */
 export class ProcCredentials implements Credentials {
@@ -78,15 +81,16 @@ export class ProcCredentials implements Credentials {
     this.#status ??= statusOf(this.#tid);
     return new RegExp(`^${name}:\\s*(.*)`, 'm').exec(this.#status)?.[1]?.split('\t') ?? [];
   }
+  /** Nobody's where it cannot be read: root's would be a gift. */
   get uid(): number {
-    return this.#number('Uid');
+    return this.uids[0] ?? NOBODY;
   }
   get gid(): number {
-    return this.#number('Gid');
+    return this.gids[0] ?? NOBODY;
   }
   get umask(): number {
     this.#status ??= statusOf(this.#tid);
-    return Number.parseInt(field(this.#status, 'Umask'), 8);
+    return Number.parseInt(field(this.#status, 'Umask', '77'), 8);
   }
   /** The network is the guest's own, so every port of it is (net.ipv4.ip_unprivileged_port_start=0, as container engines set it). */
   get netBindService(): boolean {
@@ -114,6 +118,8 @@ export class GuestDescriptors implements FdTable {
   #copy = NONE;
   #copied = NONE;
   #found: Placeholder | undefined = undefined;
+  /** The last look-up failed because we, or the host, have no descriptor left: it says nothing of the guest's. */
+  lacksDescriptors = false;
 
   constructor(tid: number, plane: Plane, hostFiles: HostFiles) {
     this.#tid = tid;
@@ -137,6 +143,7 @@ export class GuestDescriptors implements FdTable {
     if (fd === this.#copied) return this.#found;
     this.done();
     const copy = this.copyOf(fd);
+    this.lacksDescriptors = copy === -EMFILE || copy === -ENFILE;
     if (copy < 0) return undefined;
     const found = this.#plane.byInode(socketInode(copy));
     if (found === undefined) {
@@ -201,6 +208,8 @@ export class GuestDescriptors implements FdTable {
 }
 
 const EBADF = 9;
+const ENFILE = 23;
+const EMFILE = 24;
 
 function openPidfd(tid: number): number {
   const fd = pidfdOpen(tid);

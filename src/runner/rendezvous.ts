@@ -18,6 +18,7 @@ import {
 } from '../host/unix-socket.ffi.ts';
 
 const BACKLOG = 16;
+const EAGAIN = 11;
 const EINPROGRESS = 115;
 
 function check(result: number, call: string, what: string): number {
@@ -28,6 +29,7 @@ function check(result: number, call: string, what: string): number {
 export class Rendezvous {
   readonly #listener: number;
   readonly #path: number;
+  #hasOrphans = false;
 
   /** @throws HostError */
   constructor() {
@@ -45,12 +47,20 @@ export class Rendezvous {
   }
   /** Connects `guestEnd`, a fresh stream, to a new socket of ours, whose descriptor is returned; or a negative errno. */
   meet(guestEnd: number): number {
+    if (this.#hasOrphans) this.#dropOrphans();
     const started = connectPath(guestEnd, `/proc/self/fd/${this.#path}`);
     if (started < 0) return started;
     const ours = acceptUnix(this.#listener);
+    // Without a descriptor for it the connection stays in the backlog, where it must not be taken for the next one.
+    if (ours < 0) this.#hasOrphans = true;
     if (ours < 0 || peerPid(ours) === process.pid) return ours;
     close(ours);
     return -EINPROGRESS;
+  }
+  #dropOrphans(): void {
+    let orphan = acceptUnix(this.#listener);
+    for (; orphan >= 0; orphan = acceptUnix(this.#listener)) close(orphan);
+    this.#hasOrphans = orphan !== -EAGAIN;
   }
   close(): void {
     close(this.#listener);

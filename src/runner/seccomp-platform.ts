@@ -10,6 +10,7 @@ import { SHUT_RD } from '../abi/socket.ts';
 import { close } from '../host/libc.ffi.ts';
 import { pidfdSignal } from '../host/process.ffi.ts';
 import type { SeccompListener } from '../host/seccomp.ffi.ts';
+import { placeholderLimit } from '../host/unix-socket.ffi.ts';
 import type { OpenFile } from '../socket/file.ts';
 import { Socket } from '../socket/socket.ts';
 import type { CrashReport, Dispatcher, Platform } from '../syscalls/dispatch.ts';
@@ -90,7 +91,15 @@ export class SeccompPlatform implements Platform<GuestTask> {
     this.received++;
     const route = this.#routes.get(listener.nr);
     if (route !== undefined && this.#isOurs(route)) this.#begin(this.#taskOf(listener.tid));
+    // Whose socket it is cannot be seen, and the kernel must not act on one of ours.
+    else if (this.#tasks.get(listener.tid)?.descriptors.lacksDescriptors === true) this.#lacking();
     else this.#serveForeign();
+  }
+  #lacking(): void {
+    const { idLow, idHigh, tid } = this.#listener;
+    const task = this.#taskOf(tid);
+    task.descriptors.lacksDescriptors = false;
+    this.#listener.answer(idLow, idHigh, -Errno.ENFILE);
   }
   #isOurs(route: Route): boolean {
     if (route === 'socket') return true;
@@ -226,7 +235,9 @@ export class SeccompPlatform implements Platform<GuestTask> {
   }
   deliverFile(task: GuestTask, file: OpenFile, cloexec: boolean): boolean {
     const { idLow, idHigh } = task;
-    const guestEnd = this.#plane.open(file);
+    // Each has an end of ours, sooner or later.
+    const isFull = this.#plane.size >= placeholderLimit();
+    const guestEnd = isFull ? -Errno.ENFILE : this.#plane.open(file);
     if (guestEnd < 0) {
       // Not even we could make one (ENFILE), or the watches are used up, which the guest sees as a lack of memory.
       this.#listener.answer(idLow, idHigh, guestEnd === -Errno.ENOSPC ? -Errno.ENOBUFS : guestEnd);

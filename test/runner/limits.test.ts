@@ -1,0 +1,35 @@
+/** The supervisor short of descriptors: guests are refused, and it goes on. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { needingInTurn } from '../support/needs.ts';
+import { cli, python3, sandbox } from './sandbox.ts';
+
+const GREEDY = `
+import errno, os, socket
+u = socket.socket(type=socket.SOCK_DGRAM); u.bind(('127.0.0.1', 0)); r, w = os.pipe(); hold, free = os.pipe()
+for child in range(3):
+    if os.fork() == 0:
+        all = []
+        try:
+            while True: s = socket.socket(); all.append(s); s.bind(('127.0.0.1', 0)); s.listen(1)
+        except OSError as e: os.write(w, b'%d ' % e.errno)
+        os.read(hold, 1)
+        os._exit(0)
+got = b''
+while len(got) < 9: got += os.read(r, 9)
+assert got == b'%d ' % errno.ENFILE * 3, got
+assert u.getsockname()[0] == '127.0.0.1'; u.sendto(b'still', u.getsockname()); assert u.recv(9) == b'still'
+os.write(free, b'123'); [os.wait() for _ in range(3)]; l = socket.socket(); l.bind(('127.0.0.1', 0)); l.listen(1); c = socket.create_connection(l.getsockname()); a, _ = l.accept(); c.send(b'x'); assert a.recv(9) == b'x'
+print('ok')`;
+
+needingInTurn(sandbox, python3)('more sockets than the supervisor has descriptors for are ENFILE', async (t) => {
+  const text = 'ulimit -n 200; exec "$@"';
+  const argv = [process.execPath, cli, 'run', '--no-gateway', '--', 'python3', '-c', GREEDY];
+  const child = spawn('sh', ['-c', text, 'sh', ...argv], { stdio: ['ignore', 'pipe', 'pipe'], timeout: 30_000 });
+  let said = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', (chunk: string) => (said += chunk));
+  }
+  const [status] = (await once(child, 'close')) as [number | null];
+  t.deepEqual({ status, said }, { status: 0, said: 'ok\n' });
+});
