@@ -1,10 +1,12 @@
 /**
  * Which host address a guest's destination stands for, or why there is none. The rule is closed by default toward the host itself: its loopback is
  * reached only at the gateway's addresses and only at ports that were asked for, and its own addresses on other interfaces count as the host too.
- * Link-local addresses are refused (169.254.169.254 and fd00:ec2::254 serve cloud credentials), and so is everything that names no single host.
+ * Link-local addresses are refused (169.254.169.254 serves cloud credentials), those that serve them elsewhere, and everything that names no single host. An IPv6
+ * address with an IPv4 one inside is as closed as that one.
  */
 import { IpAddress } from '../netstack/address.ts';
 import type { Settings } from './config.ts';
+import { embeddedAddresses } from './embedded.ts';
 
 /** Why a destination is refused; each is a counter. */
 export type RefusalReason =
@@ -32,11 +34,15 @@ export interface Reach {
   readonly isNameServer: boolean;
 }
 
+/** Addresses that serve a machine's credentials and are not link-local, as the clouds' manuals give them. */
 const METADATA = [
-  IpAddress.of('fd00:ec2::254'), // AWS
-  IpAddress.of('100.100.100.200'), // Alibaba
-  IpAddress.of('192.0.0.192'), // Oracle
-  IpAddress.of('168.63.129.16'), // Azure's wire server
+  IpAddress.of('fd00:ec2::254'), // AWS EC2, instance metadata over IPv6
+  IpAddress.of('fd00:ec2::23'), // AWS EKS, Pod Identity agent over IPv6
+  IpAddress.of('fd20:ce::254'), // Google Compute Engine, metadata server over IPv6
+  IpAddress.of('fd00:42::42'), // Scaleway, instance metadata over IPv6
+  IpAddress.of('100.100.100.200'), // Alibaba ECS, instance metadata
+  IpAddress.of('192.0.0.192'), // Oracle Cloud, classic metadata
+  IpAddress.of('168.63.129.16'), // Azure, wire server
 ];
 const DNS_PORT = 53;
 
@@ -93,15 +99,20 @@ export class Reachability {
     if (this.isOwn(destination)) return this.#own(destination, port);
     const refused = this.#ruleAgainst(destination);
     if (refused !== undefined) return refuse(refused);
-    if (this.#openPorts.has(port) || !this.#isHostAddress(destination)) return allow(destination, port);
+    if (this.#openPorts.has(port) || !this.#isHost(destination)) return allow(destination, port);
     return refuse('host-closed');
   }
 
   /** Why a destination may not be asked for an echo; undefined when it may. The host itself is as closed as its ports. */
   refusesEcho(destination: IpAddress): RefusalReason | undefined {
-    return this.#ruleAgainst(destination) ?? (this.#isHostAddress(destination) ? 'host-closed' : undefined);
+    return this.#ruleAgainst(destination) ?? (this.#isHost(destination) ? 'host-closed' : undefined);
   }
 
+  #isHost(destination: IpAddress): boolean {
+    return (
+      this.#isHostAddress(destination) || embeddedAddresses(destination).some((inner) => this.#isHostAddress(inner))
+    );
+  }
   #own(destination: IpAddress, port: number): Reach {
     const s = this.#settings;
     if (!this.#openPorts.has(port)) return refuse('host-closed');
@@ -117,6 +128,11 @@ export class Reachability {
     if (destination.isLinkLocal) return 'link-local';
     if (METADATA.some((address) => address.equals(destination))) return 'metadata';
     if (isReserved(destination)) return 'reserved';
+    for (const inner of embeddedAddresses(destination)) {
+      // 0.0.0.0/8 is what the octets around a shorter form say.
+      const refused = isReserved(inner) ? undefined : this.#ruleAgainst(inner);
+      if (refused !== undefined) return refused;
+    }
     const s = this.#settings;
     const onLink = destination.isV4
       ? destination.matches(s.guest4, prefixBits4(s.prefix4))
