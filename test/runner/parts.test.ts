@@ -189,7 +189,7 @@ test('options are checked, and faults are named', (t) => {
   const failure = (value: unknown): string => t.throws(() => parseRunOptions(value), { instanceOf: RunError }).message;
   t.regex(failure({ hostPort: ['x'] }), /--host-port is not a number/);
   t.regex(failure({ hostPort: ['1.5'] }), /--host-port is not a whole number/);
-  t.regex(failure({ plane: 'direct' }), /--plane is not a plane/);
+  t.regex(failure({ plane: 'astral' }), /--plane is not a plane/);
   t.regex(failure({ strace: '' }), /--strace needs a file name/);
 });
 
