@@ -8,6 +8,8 @@ import { IpAddress } from '../netstack/address.ts';
 import { IpProtocol } from '../netstack/ip/ip.ts';
 import type { LinkCounters, LinkEndpoint, LinkReceiver } from '../netstack/link/link.ts';
 import type { Packet, PacketPool } from '../netstack/packet.ts';
+import * as ipv4 from '../netstack/wire/ipv4.ts';
+import * as ipv6 from '../netstack/wire/ipv6.ts';
 
 /** Who used a socket last. */
 export interface Caller {
@@ -25,6 +27,14 @@ const ACK = 0x10;
 const MAX_FLOWS = 4096;
 /** Sockets whose last descriptor is gone but which still send (FIN, retransmissions): those remembered. */
 const MAX_GONE = 1024;
+
+/** A fragment behind the first: payload stands where the first one has its ports. */
+function isContinuation({ bytes, l3 }: Packet): boolean {
+  if ((bytes[l3] as number) >>> 4 === 4) return ipv4.fragmentOffset(bytes, l3) > 0;
+  return (
+    ipv6.nextHeader(bytes, l3) === ipv6.NextHeader.Fragment && ipv6.fragmentOffset(bytes, l3 + ipv6.HEADER_LEN) > 0
+  );
+}
 
 const port = (bytes: Uint8Array, at: number): number => ((bytes[at] as number) << 8) | (bytes[at + 1] as number);
 
@@ -117,7 +127,7 @@ export class AttributingLink implements LinkEndpoint {
       const flags = bytes[l4 + 13] as number;
       // A connection that we open: later segments need no look, and a retransmitted SYN tells the same again.
       if ((flags & (SYN | ACK)) === SYN) this.#report(packet, 'tcp');
-    } else if (protocol === IpProtocol.Udp) {
+    } else if (protocol === IpProtocol.Udp && !isContinuation(packet)) {
       const { socketId, dst0, dst1, dst2, dst3 } = packet;
       const key = `${socketId} ${port(bytes, l4)} ${dst0} ${dst1} ${dst2} ${dst3} ${port(bytes, l4 + 2)}`;
       if (this.#told.has(key)) return;
