@@ -4,7 +4,9 @@
  */
 import { readFileSync } from 'node:fs';
 import type { FlowMetadata } from '../gateway/spawn.ts';
+import type { Random } from '../lib/random.ts';
 import { IpAddress } from '../netstack/address.ts';
+import { FlowTable } from '../netstack/flow-table.ts';
 import { IpProtocol } from '../netstack/ip/ip.ts';
 import type { LinkCounters, LinkEndpoint, LinkReceiver } from '../netstack/link/link.ts';
 import type { Packet, PacketPool } from '../netstack/packet.ts';
@@ -23,10 +25,12 @@ export interface Caller {
 
 const SYN = 0x02;
 const ACK = 0x10;
-/** Datagram flows told of, kept so that each is told once; the oldest half is forgotten when there are more. */
-const MAX_FLOWS = 4096;
+/** Datagram flows told of, kept so that each is told once: those of the last so many and, while these fill up, those before them. */
+const MAX_FLOWS = 2048;
 /** Sockets whose last descriptor is gone but which still send (FIN, retransmissions): those remembered. */
 const MAX_GONE = 1024;
+/** The third word of an IPv4-mapped address, whose hash is the shortest. */
+const MAPPED = 0xffff;
 
 /** A fragment behind the first: payload stands where the first one has its ports. */
 function isContinuation({ bytes, l3 }: Packet): boolean {
@@ -80,12 +84,17 @@ export class AttributingLink implements LinkEndpoint {
   readonly #callers = new Map<number, Caller>();
   /** Oldest first. */
   readonly #gone = new Map<number, Caller>();
-  readonly #told = new Set<string>();
+  readonly #random: Random;
+  #told: FlowTable<true>;
+  #toldBefore: FlowTable<true>;
   readonly #tell: ((notice: FlowMetadata) => void) | undefined;
 
   /** @param tell undefined where nobody wants to know. */
-  constructor(inner: LinkEndpoint, tell: ((notice: FlowMetadata) => void) | undefined) {
+  constructor(inner: LinkEndpoint, random: Random, tell: ((notice: FlowMetadata) => void) | undefined) {
     this.#inner = inner;
+    this.#random = random;
+    this.#told = this.#newTable();
+    this.#toldBefore = this.#newTable();
     this.#tell = tell;
   }
   /** The next packets of socket `socketId` are this caller's. */
@@ -128,20 +137,28 @@ export class AttributingLink implements LinkEndpoint {
       // A connection that we open: later segments need no look, and a retransmitted SYN tells the same again.
       if ((flags & (SYN | ACK)) === SYN) this.#report(packet, 'tcp');
     } else if (protocol === IpProtocol.Udp && !isContinuation(packet)) {
-      const { socketId, dst0, dst1, dst2, dst3 } = packet;
-      const key = `${socketId} ${port(bytes, l4)} ${dst0} ${dst1} ${dst2} ${dst3} ${port(bytes, l4 + 2)}`;
-      if (this.#told.has(key)) return;
-      if (this.#told.size >= MAX_FLOWS) this.#forgetHalf();
-      this.#told.add(key);
-      this.#report(packet, 'udp');
+      if (!this.#wasTold(packet, this.#told)) this.#tellDatagram(packet);
     }
   }
-  #forgetHalf(): void {
-    let left = MAX_FLOWS / 2;
-    for (const key of this.#told) {
-      if (left-- === 0) return;
-      this.#told.delete(key);
+  #newTable(): FlowTable<true> {
+    return new FlowTable({ random: this.#random, limit: MAX_FLOWS });
+  }
+  /** The socket's id stands where a flow has its local address: a socket that sends from many addresses is no new cause. */
+  #wasTold({ socketId, bytes, l4, dst0, dst1, dst2, dst3 }: Packet, table: FlowTable<true>): boolean {
+    return (
+      table.find(0, 0, MAPPED, socketId, port(bytes, l4), dst0, dst1, dst2, dst3, port(bytes, l4 + 2)) !== undefined
+    );
+  }
+  #tellDatagram(packet: Packet): void {
+    const { socketId, bytes, l4, dst0, dst1, dst2, dst3 } = packet;
+    const isKnown = this.#wasTold(packet, this.#toldBefore);
+    if (this.#told.size >= MAX_FLOWS) {
+      this.#toldBefore = this.#told;
+      this.#told = this.#newTable();
     }
+    const id = new IpAddress(0, 0, MAPPED, socketId);
+    this.#told.insert(id, port(bytes, l4), new IpAddress(dst0, dst1, dst2, dst3), port(bytes, l4 + 2), true);
+    if (!isKnown) this.#report(packet, 'udp');
   }
   #report(packet: Packet, protocol: 'tcp' | 'udp'): void {
     const { bytes, l4, socketId, callId } = packet;

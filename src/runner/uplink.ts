@@ -118,6 +118,7 @@ export class Uplink {
     this.#capture = capture === undefined ? undefined : this.#capturing(capture);
     this.link = new AttributingLink(
       this.#capture ?? this.#framed,
+      stack.random,
       gateway?.config.flowRecords === true ? (notice) => gateway.control.send(notice) : undefined,
     );
     if (gateway !== undefined) gateway.control.receiver = (message) => this.#receive(message);

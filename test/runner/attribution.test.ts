@@ -21,7 +21,7 @@ function guest() {
     frames++;
     return false;
   };
-  const link = new AttributingLink(pair.a, (flow) => told.push(flow));
+  const link = new AttributingLink(pair.a, random, (flow) => told.push(flow));
   stack.addLink(link, {
     name: 'eth0',
     addresses: [
@@ -59,3 +59,20 @@ for (const [family, to] of [
     );
   });
 }
+
+test('a flow is told once, by socket and remote, however many others there are; the oldest are forgotten in the end', (t) => {
+  const { told, open, send } = guest();
+  const [one, other] = [open(4), open(4)];
+  for (let round = 0; round < 3; round++) {
+    for (const endpoint of [one, other]) for (const port of [9, 10]) send(endpoint, '10.0.0.2', port, 8);
+  }
+  t.is(told.length, 4);
+  // Flows that are in use stay known while thousands of others pass.
+  for (let port = 1000; port < 9000; port++) {
+    send(one, '10.0.0.2', port, 8);
+    if (port % 1000 === 0) send(one, '10.0.0.2', 9, 8);
+  }
+  t.is(told.length, 4 + 8000);
+  send(other, '10.0.0.2', 9, 8);
+  t.is(told.length, 4 + 8001);
+});
