@@ -1,7 +1,7 @@
 /** What every file of the repository must not contain, and that what the documents point at exists. */
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, statSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import test from 'ava';
 import { read, record, root, trackedFiles } from './repository.ts';
 
@@ -67,6 +67,13 @@ test('links between documents resolve', (t) => {
       if (anchor !== undefined) t.true(anchors(read(pointed)).has(anchor), `${path}: ${target}`);
     }
   }
+});
+
+test('each decision has a number of its own, which its title repeats', (t) => {
+  const names = files.filter((path) => path.startsWith('docs/decisions/') && path.endsWith('.md'));
+  const numbers = names.map((path) => basename(path).slice(0, 4));
+  t.deepEqual([...new Set(numbers)], numbers);
+  for (const [i, path] of names.entries()) t.regex(read(path), new RegExp(`^# ${numbers[i]}: `), path);
 });
 
 test('paths in backquotes exist', (t) => {
