@@ -135,7 +135,7 @@ export class FlowTable<T> {
     return true;
   }
 
-  /** Every value; the table must not change meanwhile. For listings, not for the hot path. */
+  /** Every value. Deleting is allowed meanwhile, of any flow: it leaves a hole, and what is gone does not come. Inserting is not. For listings, not for the hot path. */
   *values(): IterableIterator<T> {
     for (const value of this.#values) if (value !== undefined) yield value;
   }

@@ -80,3 +80,19 @@ test('holds 50,000 flows and gives every slot back', (t) => {
   t.is(flows.size, 0);
   t.is(flows.get(LOCAL, 80, remote(0), 1024), undefined);
 });
+
+test('flows may be deleted while all are listed: each of the others comes once, what is gone does not', (t) => {
+  const flows = table();
+  for (let n = 0; n < 500; n++) flows.insert(LOCAL, 80, remote(n), 9, n);
+  const seen: number[] = [];
+  for (const n of flows.values()) {
+    seen.push(n);
+    // Itself, one that came before, and one that is to come.
+    for (const gone of [n, n - 3, n + 1]) if (n % 3 === 0) flows.delete(LOCAL, 80, remote(gone), 9);
+  }
+  t.deepEqual(
+    seen,
+    Array.from({ length: 500 }, (_, n) => n).filter((n) => n % 3 !== 1),
+  );
+  t.is(flows.size, 166);
+});
