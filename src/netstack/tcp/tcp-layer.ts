@@ -261,9 +261,14 @@ export class TcpLayer implements TcpTransport, TcpContext {
     const second = Math.floor(this.clock.now() / 1e6);
     if (second !== this.#challengeSecond) {
       this.#challengeSecond = second;
-      this.#challengesLeft = this.#challengeLimit;
+      this.#challengesLeft = this.#challengeBudget();
     }
     return this.#challengesLeft-- > 0;
+  }
+  /** Half to one and a half of the limit, at random: with a constant one, a stranger who counts the challenges left for him learns of those that others caused (CVE-2016-5696). */
+  #challengeBudget(): number {
+    const limit = this.#challengeLimit;
+    return Math.ceil(limit / 2) + (this.random.u32() % limit);
   }
   acknowledgeLater(c: Tcb): void {
     this.#withheld.push(c);

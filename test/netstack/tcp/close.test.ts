@@ -248,6 +248,20 @@ test('[RFC5961 7] challenge ACKs are limited per connection and in all', (t) => 
   t.is(w.peer.drain().length, 10);
 });
 
+test('[RFC5961 7] the budget of challenge ACKs is drawn anew each second, so that nobody can count what is left', (t) => {
+  const w = world(t, { limits: { challenges: 1000 } });
+  const { context } = w.connected();
+  const budgets: number[] = [];
+  for (let second = 0; second < 20; second++) {
+    let budget = 0;
+    while (context.mayChallenge()) budget++;
+    budgets.push(budget);
+    w.advance(millis(1000));
+  }
+  t.true(budgets.every((budget) => budget >= 500 && budget < 1500));
+  t.true(new Set(budgets).size > 15);
+});
+
 test('data received before a RST stays readable', (t) => {
   const w = world(t);
   const endpoint = w.connected();
