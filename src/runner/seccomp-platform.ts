@@ -264,6 +264,9 @@ export class SeccompPlatform implements Platform<GuestTask> {
     if (task.subject !== undefined) this.#plane.touch(task.subject);
     task.descriptors.done();
   }
+  stillWaits(task: GuestTask): boolean {
+    return this.#listener.isValid(task.idLow, task.idHigh);
+  }
   crashed(task: GuestTask, report: CrashReport): number | undefined {
     this.#onCrash(task, report);
     pidfdSignal(task.descriptors.pidfd, SIGKILL);

@@ -33,6 +33,8 @@ export interface Platform<T extends Task> {
   beforeDeliver(task: T, file: OpenFile, events: number): void;
   /** The guest did not take the answer: `file` shows its own `poll()` again. */
   rolledBack(task: T, file: OpenFile): void;
+  /** Asked before a call that was woken is tried again: false if its thread is gone or a signal took the call away, so that it takes nothing. */
+  stillWaits?(task: T): boolean;
   /** A handler threw. Returns the result the guest gets, or undefined if the platform has ended the guest. */
   crashed(task: T, report: CrashReport): number | undefined;
 }
@@ -126,7 +128,11 @@ export class Dispatcher<T extends Task = Task> implements Scheduler {
     const list = this.#runList;
     this.#runList = this.#draining;
     this.#draining = list;
-    for (const task of list) if (task.phase === Phase.Woken) this.#retry(task);
+    for (const task of list) {
+      if (task.phase !== Phase.Woken) continue;
+      if (this.platform.stillWaits?.(task) === false) this.orphan(task);
+      else this.#retry(task);
+    }
     list.length = 0;
     return this.#runList.length > 0;
   }

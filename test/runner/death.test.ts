@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import test from 'ava';
 import { needingInTurn } from '../support/needs.ts';
-import { namespaces, Running, sandbox } from './sandbox.ts';
+import { namespaces, python, python3, Running, sandbox } from './sandbox.ts';
 
 const isolated = needingInTurn(sandbox, namespaces);
 
@@ -26,6 +26,20 @@ const find = (running: Running, text: string): number[] =>
 const kill = (pids: readonly number[]): void => {
   for (const pid of pids) process.kill(pid, 'SIGKILL');
 };
+
+needingInTurn(sandbox, python3)('a receiver that was killed while it waited takes no datagram with it', async (t) => {
+  const { status, stdout, stderr } = await python(`
+import os, signal, socket, time
+u = socket.socket(type=socket.SOCK_DGRAM); u.bind(('127.0.0.1', 0)); u.settimeout(5)
+for i in range(10):
+    child = os.fork()
+    if child == 0: socket.socket(fileno=os.dup(u.fileno())).recv(9); os._exit(0)
+    time.sleep(0.02); os.kill(child, signal.SIGKILL); os.waitpid(child, 0)
+    u.sendto(b'%d' % i, u.getsockname()); assert u.recv(9) == b'%d' % i
+print('ok')
+`);
+  t.deepEqual({ status, stdout, stderr }, { status: 0, stdout: 'ok\n', stderr: '' });
+});
 
 isolated('the supervisor killed: all of it goes', async (t) => {
   const running = await family();
