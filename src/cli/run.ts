@@ -45,8 +45,8 @@ function linkOptions(config: RunConfig): Pick<SentryOptions, 'gateway' | 'device
   return { device: { device: link, addresses: ip, gateways: gateway } };
 }
 
-/** Signals whose sender means the guest. */
-const FORWARDED = ['SIGTERM', 'SIGHUP', 'SIGUSR2', 'SIGCONT'] as const;
+/** Signals whose sender means the guest. Left to itself, Node opens its inspector on SIGUSR1, a port on the host's loopback. */
+const FORWARDED = ['SIGTERM', 'SIGHUP', 'SIGUSR1', 'SIGUSR2', 'SIGCONT'] as const;
 /** Those that a terminal sends to the whole foreground process group, the guest included. */
 const FROM_TERMINAL = ['SIGINT', 'SIGQUIT'] as const;
 

@@ -7,6 +7,7 @@
  *   a family that the sandbox has not is refused there and not here, so that the run's compatibility report can name it (a refused socket() costs 5 us and is rare).
  * - io_uring would perform socket calls unseen: ENOSYS, and programs fall back to epoll. clone3 keeps its flags in memory: ENOSYS, and libcs fall back to clone.
  * - userfaultfd would let the guest hold up whoever reads its memory, the supervisor first of all: ENOSYS, and EPERM for its device.
+ * - A pidfd of a unix socket's peer could be one of the supervisor, which connects by name on the guest's behalf: ENOPROTOOPT, as before Linux 6.5.
  * - What would leave the namespaces (setns, unshare, mount) goes to the supervisor, which permits it to the launch chain alone.
  */
 import { Errno } from '../abi/errno.ts';
@@ -58,7 +59,12 @@ const plainTransfer = (flags: number): Instruction[] => [
 export const AUDIT_ARCH = { x64: 0xc000_003e, arm64: 0xc000_00b7 } as const;
 
 const X32_BIT = 0x4000_0000;
-const { ENOSYS, EPERM, EOPNOTSUPP, EAFNOSUPPORT } = Errno;
+const { ENOSYS, EPERM, EOPNOTSUPP, EAFNOSUPPORT, ENOPROTOOPT } = Errno;
+
+const SOL_SOCKET = 1;
+/** Would put a pidfd of the peer into the guest's table; the peer of a connection that was made by name is the supervisor. */
+const SO_PASSPIDFD = 76;
+const SO_PEERPIDFD = 77;
 
 /** CLONE_NEWTIME would need clone3; NEWCGROUP, NEWNS, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET. */
 export const CLONE_NEW_ANY =
@@ -89,6 +95,12 @@ export const WALLS = [
 /** Watched for the process's sake: which program runs, and whether its handlers restart calls. */
 export const WATCHED = ['execve', 'execveat', 'rt_sigaction'] as const;
 
+/** Refuses an option of level SOL_SOCKET; the level stays loaded behind it. */
+const refuseOption = (option: number): Instruction[] => [
+  load(dataArgument(2)),
+  ...whenEqual(option, load(dataArgument(1)), ...whenEqual(SOL_SOCKET, give(Verdict.errno(ENOPROTOOPT)))),
+];
+
 export function buildFilter(plan: FilterPlan): Uint8Array {
   const { numbers } = plan;
   const on = (name: string, ...then: readonly Instruction[]): Instruction[] => {
@@ -96,7 +108,7 @@ export function buildFilter(plan: FilterPlan): Uint8Array {
     return nr === undefined ? [] : whenEqual(nr, ...then);
   };
   const transfers = plan.plainTransfers === true;
-  const special = new Set(['socket', 'socketpair', 'ioctl', 'clone', ...ABSENT]);
+  const special = new Set(['socket', 'socketpair', 'getsockopt', 'setsockopt', 'ioctl', 'clone', ...ABSENT]);
   if (transfers) special.add('recvfrom').add('sendto');
   const trapped = new Set([...plan.trapped, ...WALLS, ...WATCHED].filter((name) => !special.has(name)));
   const program = [
@@ -128,6 +140,8 @@ export function buildFilter(plan: FilterPlan): Uint8Array {
       ...whenEqual(SOCKIOS, give(Verdict.Notify)),
       give(Verdict.Allow),
     ),
+    ...on('getsockopt', ...refuseOption(SO_PEERPIDFD), give(Verdict.Notify)),
+    ...on('setsockopt', ...refuseOption(SO_PASSPIDFD), give(Verdict.Notify)),
     ...on(
       'clone',
       load(dataArgument(0)),

@@ -61,8 +61,8 @@ export function weakness(isolation: Isolation): string | undefined {
   const remedy =
     "allow user namespaces (sysctl user.max_user_namespaces, kernel.unprivileged_userns_clone, AppArmor's restriction) or run as root";
   if (isolation.network)
-    return `weaker isolation: no PID namespace here, so processes of the guest may outlive sandsock; ${remedy}`;
-  return `weaker isolation: no network and PID namespaces here, so abstract unix names are refused and processes of the guest may outlive sandsock; ${remedy}`;
+    return `weaker isolation: no PID namespace here, so processes of the guest may outlive sandsock and reach those of the same user, sandsock's own too; ${remedy}`;
+  return `weaker isolation: no network and PID namespaces here, so abstract unix names are refused, and processes of the guest may outlive sandsock and reach those of the same user, sandsock's own too; ${remedy}`;
 }
 
 /** Docker's default capabilities; all others leave the bounding set, so that root in the sandbox is as weak as in a container. */

@@ -12,7 +12,7 @@ import {
   WATCHED,
 } from '../../src/runner/filter.ts';
 
-const trapped = ['connect', 'read', 'sendmsg', 'socket', 'ioctl', 'no_such_call'];
+const trapped = ['connect', 'read', 'sendmsg', 'getsockopt', 'setsockopt', 'socket', 'ioctl', 'no_such_call'];
 const amd64 = buildFilter({ auditArch: AUDIT_ARCH.x64, numbers: NR_AMD64, trapped });
 const arm64 = buildFilter({ auditArch: AUDIT_ARCH.arm64, numbers: NR_ARM64, trapped });
 
@@ -64,6 +64,19 @@ test('userfaultfd does not exist, by its device neither', (t) => {
   t.is(call(NR_AMD64.userfaultfd, 0), Verdict.errno(38));
   t.is(call(NR_AMD64.ioctl, 3, USERFAULTFD_NEW, 0), Verdict.errno(1));
   t.is(call(NR_AMD64.ioctl, 3, 0x7_0000_aa00, 0), Verdict.errno(1));
+});
+
+test('no pidfd of a peer; every other option is notified', (t) => {
+  t.is(call(NR_AMD64.getsockopt, 3, 1, 77), Verdict.errno(92));
+  t.is(call(NR_AMD64.setsockopt, 3, 1, 76), Verdict.errno(92));
+  for (const [level, option] of [
+    [1, 76],
+    [1, 4],
+    [6, 77],
+    [0, 77],
+  ] as const) {
+    t.is(call(NR_AMD64.getsockopt, 3, level, option), Verdict.Notify, `${level} ${option}`);
+  }
 });
 
 test('clone with a new namespace is refused, without it is native, clone3 does not exist', (t) => {
