@@ -56,6 +56,7 @@ const configSchema = z.strictObject({
   dnsTimeoutMs: range(10, 60_000).default(5000),
   /** Tell the sentry of each flow that is opened, closed or refused, with its owner. Costs two messages a flow; counters are kept anyway. */
   flowRecords: z.boolean().default(true),
+  /** Flows of the guest's; and as many again of clients at published ports, so that strangers take no place of the guest's. */
   tcpFlows: range(1, 65_536).default(4096),
   udpFlows: range(1, 65_536).default(1024),
   icmpFlows: range(1, 4096).default(256),

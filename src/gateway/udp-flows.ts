@@ -1,8 +1,8 @@
 /**
  * UDP from the guest (RFC 768): one connected host socket for each 5-tuple, so that replies come only from the peer that was asked, and the
  * kernel's errors about it can be told to the guest. A flow lives 180 s without traffic, 30 s while only one side has spoken (RFC 4787 REQ-5 asks for
- * two minutes of a mapping in use; the short time is for one-shot queries, as Linux's conntrack does it). The table is bounded: the
- * flow that was idle longest makes room, and is counted.
+ * two minutes of a mapping in use; the short time is for one-shot queries, as Linux's conntrack does it). The table is bounded, for
+ * flows of the guest's and for clients of published ports by themselves: the flow of its kind that was idle longest makes room, and is counted.
  *
  * Datagrams beyond the link's MTU leave in fragments. Left out: batching (recvmmsg), TTL and TOS of the guest's datagrams, broadcast and multicast.
  */
@@ -89,6 +89,34 @@ export class UdpFlow implements LoggedFlow, Watched {
   }
 }
 
+/** Flows of one kind by their last use. */
+class UseOrder {
+  oldest: UdpFlow | undefined = undefined;
+  size = 0;
+  #newest: UdpFlow | undefined = undefined;
+
+  append(flow: UdpFlow): void {
+    this.size++;
+    flow.older = this.#newest;
+    flow.newer = undefined;
+    if (this.#newest === undefined) this.oldest = flow;
+    else this.#newest.newer = flow;
+    this.#newest = flow;
+  }
+  unlink(flow: UdpFlow): void {
+    this.size--;
+    if (flow.older === undefined) this.oldest = flow.newer;
+    else flow.older.newer = flow.newer;
+    if (flow.newer === undefined) this.#newest = flow.older;
+    else flow.newer.older = flow.older;
+  }
+  touch(flow: UdpFlow): void {
+    if (this.#newest === flow) return;
+    this.unlink(flow);
+    this.append(flow);
+  }
+}
+
 /** How a flow without a socket of its own sends and ends. */
 export interface SharedSocket {
   /** Octets, or -errno. */
@@ -117,14 +145,13 @@ export class UdpFlows {
   readonly #scratch = new Uint8Array(SCRATCH_OCTETS);
   readonly #scratchAddress: number;
   readonly #sweep: Alarm;
-  #oldest: UdpFlow | undefined = undefined;
-  #newest: UdpFlow | undefined = undefined;
+  readonly #used = { guest: new UseOrder(), published: new UseOrder() };
   #dirty: UdpFlow[] = [];
   #reading: UdpFlow[] = [];
 
   constructor(parts: UdpParts) {
     this.#parts = parts;
-    this.#table = new FlowTable({ random: parts.random, limit: parts.settings.udpFlows });
+    this.#table = new FlowTable({ random: parts.random, limit: 2 * parts.settings.udpFlows });
     this.#slab = parts.host.addressOf(parts.frames.pool.bytes);
     this.#scratchAddress = parts.host.addressOf(this.#scratch);
     this.#sweep = parts.clock.alarm(() => this.#expire());
@@ -182,7 +209,7 @@ export class UdpFlows {
       if (error !== undefined) errors.unreachable(packet, error);
       return undefined;
     }
-    this.#makeRoom();
+    this.#makeRoom('guest');
     const fd = host.sockets.openSocket(target.host.isV4 ? Sock.Inet : Sock.Inet6, Sock.Datagram);
     if (fd < 0) {
       if (fd === -Errno.EAFNOSUPPORT) errors.unreachable(packet, 'net');
@@ -199,24 +226,25 @@ export class UdpFlows {
     }
     return this.#insert(new UdpFlow(this, identity, log.nextId(), log.takeOwner(identity), fd));
   }
-  #makeRoom(): void {
-    if (this.#table.size < this.#table.limit || this.#oldest === undefined) return;
-    this.#parts.counters.event('udp-evictions');
-    this.#close(this.#oldest, 'evicted');
+  #makeRoom(origin: UdpFlow['origin']): void {
+    const { oldest, size } = this.#used[origin];
+    if (size < this.#parts.settings.udpFlows || oldest === undefined) return;
+    this.#parts.counters.event(origin === 'guest' ? 'udp-evictions' : 'udp-published-evictions');
+    this.#close(oldest, 'evicted');
   }
   isTaken(guest: IpAddress, guestPort: number, remote: IpAddress, remotePort: number): boolean {
     return this.#table.get(guest, guestPort, remote, remotePort) !== undefined;
   }
   /** A client of the host's at a published port. */
   openShared(identity: FlowIdentity, via: SharedSocket): UdpFlow {
-    this.#makeRoom();
+    this.#makeRoom('published');
     this.#parts.counters.event('udp-published');
     return this.#insert(new UdpFlow(this, identity, this.#parts.log.nextId(), undefined, NO_DESCRIPTOR, via));
   }
   #insert(flow: UdpFlow): UdpFlow {
     const { counters, host, log, clock } = this.#parts;
     this.#table.insert(flow.guestAddress, flow.guestPort, flow.remoteAddress, flow.remotePort, flow);
-    this.#append(flow);
+    this.#used[flow.origin].append(flow);
     if (flow.via === undefined) host.poller.watch(flow.fd, flow);
     if (!this.#sweep.armed) this.#sweep.set(clock.in(SWEEP));
     counters.udpFlows++;
@@ -307,40 +335,28 @@ export class UdpFlows {
 
   #touch(flow: UdpFlow): void {
     flow.lastActivity = this.#parts.clock.now();
-    if (this.#newest === flow) return;
-    this.#unlink(flow);
-    this.#append(flow);
+    this.#used[flow.origin].touch(flow);
   }
-  #append(flow: UdpFlow): void {
-    flow.older = this.#newest;
-    flow.newer = undefined;
-    if (this.#newest === undefined) this.#oldest = flow;
-    else this.#newest.newer = flow;
-    this.#newest = flow;
-  }
-  #unlink(flow: UdpFlow): void {
-    if (flow.older === undefined) this.#oldest = flow.newer;
-    else flow.older.newer = flow.newer;
-    if (flow.newer === undefined) this.#newest = flow.older;
-    else flow.newer.older = flow.older;
-  }
-
   #expire(): void {
     const now = this.#parts.clock.now();
-    for (let flow = this.#oldest; flow !== undefined; ) {
+    this.#expireAll(this.#used.guest, now);
+    this.#expireAll(this.#used.published, now);
+    if (this.size > 0) this.#sweep.set(this.#parts.clock.in(SWEEP));
+  }
+  #expireAll(used: UseOrder, now: Instant): void {
+    for (let flow = used.oldest; flow !== undefined; ) {
       const quiet = since(now, flow.lastActivity);
       if (quiet < ONE_SHOT_IDLE) break;
       const { newer } = flow;
       if (quiet >= flow.idleLimit) this.#close(flow, 'idle');
       flow = newer;
     }
-    if (this.#oldest !== undefined) this.#sweep.set(this.#parts.clock.in(SWEEP));
   }
   #close(flow: UdpFlow, reason: string): void {
     if (flow.closed) return;
     flow.closed = true;
     const { host, counters, log } = this.#parts;
-    this.#unlink(flow);
+    this.#used[flow.origin].unlink(flow);
     this.#table.delete(flow.guestAddress, flow.guestPort, flow.remoteAddress, flow.remotePort);
     if (flow.via === undefined) {
       host.poller.forget(flow);
@@ -352,7 +368,9 @@ export class UdpFlows {
     log.closed(flow, reason);
   }
   shutdown(): void {
-    while (this.#oldest !== undefined) this.#close(this.#oldest, 'link closed');
+    for (const used of Object.values(this.#used)) {
+      while (used.oldest !== undefined) this.#close(used.oldest, 'link closed');
+    }
     this.#sweep.cancel();
   }
 }

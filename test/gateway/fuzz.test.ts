@@ -274,7 +274,7 @@ for (const source of ['peek', 'queue'] as const) {
         for (const s of steps) run.step(s);
         const { gateway, host } = run;
         const { flows } = gateway.stats();
-        const bounded = gateway.tcp.size <= 8 && gateway.udp.size <= 4 && flows.dnsOpen <= 3;
+        const bounded = gateway.tcp.size <= 2 * 8 && gateway.udp.size <= 2 * 4 && flows.dnsOpen <= 3;
         const counted = flows.tcpOpen === gateway.tcp.size && flows.udpOpen === gateway.udp.size;
         gateway.linkClosed('over');
         for (let i = 0; i < 3 && gateway.isLingering; i++) run.step({ kind: 'stir' });

@@ -13,8 +13,8 @@ import { IpAddress } from '../../src/netstack/address.ts';
 import type { TcpEndpoint } from '../../src/netstack/endpoint.ts';
 import { ipv6Loopback, needing } from '../support/needs.ts';
 import { GuestStream } from './guest.ts';
-import { Ack, Fin, Rst, Syn } from './raw-tcp.ts';
-import { closedPort, collect, pattern } from './servers.ts';
+import { Ack, Fin, RawTcp, Rst, Syn } from './raw-tcp.ts';
+import { closedPort, collect, pattern, tcpServer } from './servers.ts';
 import { withSource } from './sources.ts';
 import { StackWorld } from './stack-world.ts';
 import {
@@ -288,6 +288,47 @@ test('with the table full clients wait to be accepted', async (t) => {
   for (const client of clients) client.destroy();
 });
 
+test('clients of published ports take no place of the guest’s own flows, nor these theirs', async (t) => {
+  const port = await closedPort();
+  const server = await tcpServer();
+  const echo = dgram.createSocket('udp4', (message, from) => echo.send(message, from.port, from.address));
+  echo.bind(0, '127.0.0.1');
+  await once(echo, 'listening');
+  const world = new World({
+    hostPorts: [server.port, echo.address().port],
+    published: [
+      { hostPort: port, guestPort: GUEST_PORT, hostAddress: '127.0.0.1' },
+      { protocol: 'udp', hostPort: port, guestPort: 5353, hostAddress: '127.0.0.1' },
+    ],
+    tcpFlows: 2,
+    udpFlows: 2,
+  });
+  t.teardown(() => (world.close(), server.close(), echo.close()));
+  world.inject(udpFrame(at(GUEST4, 6001), at(GATEWAY4, echo.address().port), text('first')));
+  await world.take('the answer', udpTo(6001));
+  for (let i = 0; i < 5; i++) {
+    const stranger = dgram.createSocket('udp4');
+    t.teardown(() => stranger.close());
+    stranger.send('stranger', port, '127.0.0.1');
+    await world.take('a datagram', udpTo(5353));
+  }
+  t.like(world.gateway.stats().flows, { udp: 6, udpOpen: 3 });
+  t.is(world.counts()['udp-published-evictions'], 3);
+  t.is(world.counts()['udp-evictions'], undefined);
+  world.inject(udpFrame(at(GUEST4, 6001), at(GATEWAY4, echo.address().port), text('second')));
+  t.is(textOf((await world.take('the answer', udpTo(6001))).payload), 'second');
+
+  const clients = [await dial(port, '127.0.0.1'), await dial(port, '127.0.0.1'), await dial(port, '127.0.0.1')];
+  t.teardown(() => clients.forEach((client) => client.destroy()));
+  await world.until('a full table', () => (world.counts()['tcp-accept-paused'] ?? 0) > 0);
+  t.is(world.gateway.tcp.size, 2);
+  await new RawTcp(world, at(GATEWAY4, server.port)).connect();
+  await new RawTcp(world, at(GATEWAY4, server.port)).connect();
+  new RawTcp(world, at(GATEWAY4, server.port)).syn();
+  t.is(world.counts()['tcp-table-full'], 1);
+  t.is(world.gateway.tcp.size, 4);
+});
+
 /** An address of this host that is not its loopback's. */
 const own = Object.values(networkInterfaces())
   .flatMap((all) => all ?? [])
@@ -353,7 +394,7 @@ for (const [name, host, guest, gateway, needs] of [
       }
     }
     t.is(world.gateway.udp.size, 2);
-    t.is(world.counts()['udp-evictions'], 1);
+    t.is(world.counts()['udp-published-evictions'], 1);
     t.is(world.counts()['udp-published'], 3);
     t.true(world.link.frames.every((frame) => icmpOf(frame) === undefined));
   });

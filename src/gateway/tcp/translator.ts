@@ -88,10 +88,13 @@ export class TcpTranslator implements TcpContext {
   readonly rings = new RingPool();
   readonly #parts: TranslatorParts;
   readonly #table: FlowTable<TcpFlow>;
-  readonly #queues: QueueParts = { budget: new QueueBudget(QUEUE_LIMIT), limit: CAP, rings: this.rings };
+  /** Octets from hosts that the guest called, and from clients of its published ports: neither takes the other's memory. */
+  readonly #queues = { guest: this.#newQueues(), published: this.#newQueues() };
   readonly #isn: InitialSequence;
   readonly #linger: Alarm;
   #linkGone = false;
+  /** Flows of published ports. */
+  #published = 0;
   #dirty: TcpFlow[] = [];
   #flushing: TcpFlow[] = [];
   #blocked: TcpFlow[] = [];
@@ -105,13 +108,20 @@ export class TcpTranslator implements TcpContext {
     this.slab = parts.host.addressOf(parts.frames.pool.bytes);
     const bytes = new Uint8Array(SCRATCH_OCTETS);
     this.scratch = { bytes, address: parts.host.addressOf(bytes) };
-    this.#table = new FlowTable({ random: parts.random, limit: parts.settings.tcpFlows });
+    this.#table = new FlowTable({ random: parts.random, limit: 2 * parts.settings.tcpFlows });
     this.#linger = parts.clock.alarm(() => this.#lingered());
     this.#isn = new InitialSequence(parts.clock, parts.random);
   }
 
+  #newQueues(): QueueParts {
+    return { budget: new QueueBudget(QUEUE_LIMIT), limit: CAP, rings: this.rings };
+  }
+
   get size(): number {
     return this.#table.size;
+  }
+  get #isFull(): boolean {
+    return this.size - this.#published >= this.#parts.settings.tcpFlows;
   }
 
   /** A segment from the guest, addresses and checksum checked; `packet.at` stands on its header. Does not own it. */
@@ -167,7 +177,7 @@ export class TcpTranslator implements TcpContext {
       else if (error !== undefined) errors.unreachable(packet, error);
       return;
     }
-    if (this.#table.size >= this.#table.limit) return this.counters.drop('tcp-table-full');
+    if (this.#isFull) return this.counters.drop('tcp-table-full');
     const fd = this.#socketFor(host);
     if (fd === -Errno.EAFNOSUPPORT) return errors.unreachable(packet, 'net');
     // The guest sends its SYN again, and may find room then.
@@ -181,7 +191,7 @@ export class TcpTranslator implements TcpContext {
   /** A connection that ends here. */
   #terminate(identity: FlowIdentity, packet: Packet): void {
     const { log, nameService } = this.#parts;
-    if (!this.hasRoom) return this.counters.drop('tcp-table-full');
+    if (this.#isFull) return this.counters.drop('tcp-table-full');
     const flow = new TcpFlow(identity, log.nextId(), log.takeOwner(identity), NO_DESCRIPTOR, this.clock, this);
     flow.service = nameService.open(identity, () => {
       flow.set(Seen.Readable);
@@ -212,7 +222,7 @@ export class TcpTranslator implements TcpContext {
     const { sockets } = this.host;
     flow.source = this.#parts.peek
       ? new PeekSource(sockets, flow.fd, this.slab)
-      : new QueueSource(sockets, flow.fd, this.slab, this.#queues);
+      : new QueueSource(sockets, flow.fd, this.slab, this.#queues[flow.origin]);
   }
   /** Many servers listen on one of the host's two loopbacks only: the other is tried before the guest is refused. */
   #tryAlternative(flow: TcpFlow): boolean {
@@ -245,12 +255,13 @@ export class TcpTranslator implements TcpContext {
     flow.idleness.set(this.clock.in(IDLE));
     this.counters.tcpFlows++;
     this.counters.tcpOpen++;
+    if (flow.origin === 'published') this.#published++;
     this.#parts.log.opened(flow);
   }
 
   /** True while there is room for a client of the host's. */
   get hasRoom(): boolean {
-    return this.#table.size < this.#table.limit;
+    return this.#published < this.#parts.settings.tcpFlows;
   }
   isTaken(guest: IpAddress, guestPort: number, remote: IpAddress, remotePort: number): boolean {
     return this.#table.get(guest, guestPort, remote, remotePort) !== undefined;
@@ -462,6 +473,7 @@ export class TcpTranslator implements TcpContext {
       else this.host.sockets.closeSocket(flow.fd);
     }
     this.counters.tcpOpen--;
+    if (flow.origin === 'published') this.#published--;
     this.#parts.log.closed(flow, reason);
   }
 
