@@ -155,9 +155,11 @@ export class DnsProxy {
       pending.fd = fd;
       pending.id = random.u32() & 0xffff;
       const connected = host.sockets.connect(fd, server, settings.nameserverPort);
-      if (overTcp ? connected === 0 || connected === -Errno.EINPROGRESS : connected === 0 && this.#send(pending)) {
+      const takesIt = overTcp
+        ? connected === 0 || connected === -Errno.EINPROGRESS
+        : connected === 0 && this.#send(pending);
+      if (takesIt && host.poller.watch(fd, pending) === 0) {
         counters.event('dns-forwarded');
-        host.poller.watch(fd, pending);
         pending.alarm.set(clock.in(millis(settings.dnsTimeoutMs)));
         return;
       }

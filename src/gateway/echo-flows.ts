@@ -174,11 +174,15 @@ export class EchoFlows {
     }
     return this.#insert(new EchoFlow(this, identity, log.nextId(), fd));
   }
-  #insert(flow: EchoFlow): EchoFlow {
+  #insert(flow: EchoFlow): EchoFlow | undefined {
     const { counters, host, log, clock } = this.#parts;
+    if (host.poller.watch(flow.fd, flow) < 0) {
+      host.sockets.closeSocket(flow.fd);
+      counters.drop('no-watch');
+      return undefined;
+    }
     if (this.#table.size >= this.#table.limit) this.#evict();
     this.#table.insert(flow.guestAddress, flow.guestPort, flow.remoteAddress, flow.remotePort, flow);
-    host.poller.watch(flow.fd, flow);
     if (!this.#sweep.armed) this.#sweep.set(clock.in(SWEEP));
     counters.icmpFlows++;
     counters.icmpOpen++;

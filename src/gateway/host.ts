@@ -47,10 +47,19 @@ export interface Watched {
 }
 
 export interface Poller {
-  /** Edge-triggered for reading, writing and hangup, once per descriptor; never modified afterwards. */
-  watch(fd: number, owner: Watched): void;
+  /** Edge-triggered for reading, writing and hangup, once per descriptor; never modified afterwards. 0, or -errno: the kernel bounds what a user may watch (epoll(7)). */
+  watch(fd: number, owner: Watched): number;
   /** The descriptor is about to be closed: no event reaches its owner any more. */
   forget(owner: Watched): void;
+}
+
+/** For descriptors that the gateway does not do without, at its start. */
+export function mustWatch(poller: Poller, fd: number, owner: Watched): void {
+  const result = poller.watch(fd, owner);
+  if (result < 0)
+    throw new Error(
+      `a descriptor cannot be watched (epoll_ctl: errno ${-result}): free memory, or raise sysctl fs.epoll.max_user_watches`,
+    );
 }
 
 export interface Host {

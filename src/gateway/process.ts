@@ -17,7 +17,7 @@ import { PacketPool } from '../netstack/packet.ts';
 import { ConfigError, parseConfig, resolveConfig } from './config.ts';
 import { type GatewayControl, gatewayControl } from './control.ts';
 import { Gateway } from './gateway.ts';
-import { Event, type Host, type HostSockets, type Watched } from './host.ts';
+import { Event, type Host, type HostSockets, mustWatch, type Watched } from './host.ts';
 import { MESSAGE_LIMIT, type MessageToGateway } from './messages.ts';
 
 type ConfigMessage = Extract<MessageToGateway, { type: 'config' }>;
@@ -99,7 +99,7 @@ export function serve(linkFd: number, controlFd: number): void {
   const poller = new EventPoller();
   const control = gatewayControl(new MessageSocket(controlFd, MESSAGE_LIMIT));
   const controlReady = new Ready();
-  poller.watch(controlFd, controlReady);
+  mustWatch(poller, controlFd, controlReady);
   const early: MessageToGateway[] = [];
   try {
     const given = awaitConfig(control, poller, early);
@@ -133,7 +133,7 @@ function assemble(given: ConfigMessage, linkFd: number, poller: EventPoller, con
     hasPeekOffset: hasPeekOffset(),
   });
   const linkReady = new Ready();
-  poller.watch(linkFd, linkReady);
+  mustWatch(poller, linkFd, linkReady);
   return new Loop(gateway, link, linkReady, poller, control);
 }
 

@@ -9,7 +9,7 @@ import { IpAddress } from '../netstack/address.ts';
 import type { Settings } from './config.ts';
 import type { GatewayCounters } from './counters.ts';
 import type { FlowIdentity } from './flow-log.ts';
-import { Errno, Event, type Host, type PeerName, type Watched } from './host.ts';
+import { Errno, Event, type Host, mustWatch, type PeerName, type Watched } from './host.ts';
 import type { Listener } from './messages.ts';
 import type { Reachability } from './reach.ts';
 
@@ -97,7 +97,7 @@ export class PublishedTcp {
   constructor(parts: PublishedTcpParts, listeners: readonly Listener[]) {
     this.#parts = parts;
     this.#ports = listeners.map((listener) => new Port(listener, parts.settings));
-    for (const port of this.#ports) parts.host.poller.watch(port.fd, port);
+    for (const port of this.#ports) mustWatch(parts.host.poller, port.fd, port);
     this.#retry = parts.clock.alarm(() => {
       for (const port of this.#ports) port.ready = true;
     });

@@ -10,7 +10,7 @@ import { FlowTable } from '../netstack/flow-table.ts';
 import type { Settings } from './config.ts';
 import type { GatewayCounters } from './counters.ts';
 import type { FlowIdentity } from './flow-log.ts';
-import { Errno, Event, type Host, type PeerName, type Watched } from './host.ts';
+import { Errno, Event, type Host, mustWatch, type PeerName, type Watched } from './host.ts';
 import type { Listener } from './messages.ts';
 import { newPeerName, showClient } from './published-tcp.ts';
 import type { Reachability } from './reach.ts';
@@ -85,7 +85,7 @@ export class PublishedUdp {
     this.#parts = parts;
     this.#scratchAddress = parts.host.addressOf(this.#scratch);
     this.#ports = listeners.map((listener) => new Port(listener, parts.settings, parts.random));
-    for (const port of this.#ports) parts.host.poller.watch(port.fd, port);
+    for (const port of this.#ports) mustWatch(parts.host.poller, port.fd, port);
   }
 
   /** Takes in what clients sent. True when there may be more. */
@@ -143,6 +143,7 @@ export class PublishedUdp {
       remotePort: shown.port,
     };
     client.flow = udp.openShared(identity, client);
+    if (client.flow === undefined) return undefined;
     port.clients.insert(client.local, this.#name.scope & 0xffff, client.peer, client.peerPort, client);
     return client.flow;
   }

@@ -236,16 +236,20 @@ export class UdpFlows {
     return this.#table.get(guest, guestPort, remote, remotePort) !== undefined;
   }
   /** A client of the host's at a published port. */
-  openShared(identity: FlowIdentity, via: SharedSocket): UdpFlow {
+  openShared(identity: FlowIdentity, via: SharedSocket): UdpFlow | undefined {
     this.#makeRoom('published');
     this.#parts.counters.event('udp-published');
     return this.#insert(new UdpFlow(this, identity, this.#parts.log.nextId(), undefined, NO_DESCRIPTOR, via));
   }
-  #insert(flow: UdpFlow): UdpFlow {
+  #insert(flow: UdpFlow): UdpFlow | undefined {
     const { counters, host, log, clock } = this.#parts;
+    if (flow.via === undefined && host.poller.watch(flow.fd, flow) < 0) {
+      host.sockets.closeSocket(flow.fd);
+      counters.drop('no-watch');
+      return undefined;
+    }
     this.#table.insert(flow.guestAddress, flow.guestPort, flow.remoteAddress, flow.remotePort, flow);
     this.#used[flow.origin].append(flow);
-    if (flow.via === undefined) host.poller.watch(flow.fd, flow);
     if (!this.#sweep.armed) this.#sweep.set(clock.in(SWEEP));
     counters.udpFlows++;
     counters.udpOpen++;

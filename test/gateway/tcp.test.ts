@@ -421,6 +421,24 @@ test('the table is bounded, and says so', async (t) => {
   t.is(world.counts()['tcp-table-full'], 1);
 });
 
+test('a host that cannot watch another socket refuses the connection and lives on', async (t) => {
+  const server = await tcpServer();
+  let full = true;
+  const world: World = new World({ hostPorts: [server.port] }, undefined, {
+    poller: {
+      watch: (fd, owner) => (full ? -28 : world.poller.watch(fd, owner)),
+      forget: (owner) => world.poller.forget(owner),
+    },
+  });
+  t.teardown(() => (world.close(), server.close()));
+  const refused = new RawTcp(world, at(GATEWAY4, server.port));
+  refused.syn();
+  t.like(await refused.segment('RST'), { flags: Rst | Ack });
+  t.is(world.gateway.tcp.size, 0);
+  full = false;
+  await new RawTcp(world, at(GATEWAY4, server.port)).connect();
+});
+
 test('with the link full nothing is peeked, and all follows when it has drained', async (t) => {
   const server = await tcpServer((socket) => socket.end('patience'));
   const world = new World({ hostPorts: [server.port] });

@@ -36,6 +36,21 @@ test('events go to their owner, never to one who forgot, nor to a successor of t
   poller.close();
 });
 
+test('what cannot be watched is said with its errno, and leaves no owner behind', (t) => {
+  const poller = new EventPoller();
+  t.teardown(() => poller.close());
+  const [a, b] = seqpacketPair().fds;
+  const owner = { watchKey: -1, hostEvent: () => t.fail('never watched') };
+  close(b);
+  t.is(poller.watch(b, owner), -9);
+  t.is(owner.watchKey, -1);
+  const next = { watchKey: -1, hostEvent: () => undefined };
+  t.is(poller.watch(a, next), 0);
+  t.is(next.watchKey, 0);
+  t.true(poller.watch(a, owner) < 0, 'watched already');
+  close(a);
+});
+
 test('calls answer octets or -errno', (t) => {
   const fd = sockets.openSocket(sockets.AF_INET, sockets.SOCK_DGRAM);
   const memory = arena(4096);

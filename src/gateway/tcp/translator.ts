@@ -216,7 +216,8 @@ export class TcpTranslator implements TcpContext {
     const result = sockets.connect(flow.fd, host, port);
     if (result < 0 && result !== -Errno.EINPROGRESS) return this.connectFailed(flow, -result);
     // Watched only now: before connect(2) the socket reports a hangup.
-    poller.watch(flow.fd, flow);
+    const watched = poller.watch(flow.fd, flow);
+    if (watched < 0) this.connectFailed(flow, -watched);
   }
   #giveSource(flow: TcpFlow): void {
     const { sockets } = this.host;
@@ -283,7 +284,9 @@ export class TcpTranslator implements TcpContext {
   /** The host socket is watched only now: what it had to say meanwhile is reported at once. */
   guestAccepted(flow: TcpFlow): void {
     this.#giveSource(flow);
-    this.host.poller.watch(flow.fd, flow);
+    if (this.host.poller.watch(flow.fd, flow) === 0) return;
+    sendReset(this, flow);
+    this.close(flow, 'host cannot watch more sockets', true);
   }
   guestRefused(flow: TcpFlow): void {
     this.counters.event('tcp-published-refused');
