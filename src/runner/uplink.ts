@@ -29,6 +29,8 @@ import type { Loop } from './loop.ts';
 const DNS_PORT = 53;
 /** How long the gateway is given to tell its last counters. */
 const COUNTERS_TIMEOUT_MS = 3000;
+/** The gateway ends by itself once its guest's last octets are delivered, for which it takes ten seconds at most. */
+const EXIT_TIMEOUT_MS = 11_000;
 
 const macOf = (text: string): Uint8Array => Uint8Array.from(text.split(':'), (octet) => Number.parseInt(octet, 16));
 
@@ -96,6 +98,16 @@ function endProcess(pid: number): void {
   } catch {
     // ESRCH: nothing is left to end.
   }
+}
+
+/** Waits for a gateway whose link is closed; one that does not end in time (stopped, or stuck) is killed. */
+export async function awaitExit(
+  { pid, exited }: Pick<GatewayProcess, 'pid' | 'exited'>,
+  timeoutMs = EXIT_TIMEOUT_MS,
+): Promise<void> {
+  const timer = setTimeout(() => endProcess(pid), timeoutMs);
+  await exited.catch(() => undefined);
+  clearTimeout(timer);
 }
 
 export class Uplink {
@@ -206,6 +218,6 @@ export class Uplink {
     if (gateway === undefined) return;
     close(gateway.controlFd);
     if (!this.#ready) endProcess(gateway.pid);
-    await gateway.exited.catch(() => undefined);
+    await awaitExit(gateway);
   }
 }
