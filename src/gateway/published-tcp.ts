@@ -1,6 +1,6 @@
 /**
- * Published TCP ports: clients that the host accepts become connections to the guest. Clients wait in the kernel's queue while the table of flows is full or no
- * descriptor is left; that is looked at again after a moment, since the listener's edge is not repeated.
+ * Published TCP ports: clients that the host accepts become connections to the guest. Clients wait in the kernel's queue while the table of flows is full, no
+ * descriptor is left or accept(2) fails for a reason that stays; that is looked at again after a moment, since the listener's edge is not repeated.
  */
 import type { Alarm, Clock } from '../lib/clock.ts';
 import { millis } from '../lib/clock.ts';
@@ -13,6 +13,20 @@ import { Errno, Event, type Host, mustWatch, type PeerName, type Watched } from 
 import type { Listener } from './messages.ts';
 import type { Reachability } from './reach.ts';
 
+/**
+ * Errors of the connection that accept(2) was about to hand out, which is taken off the queue with them; the man page's EOPNOTSUPP and EPERM are not among them, since
+ * a listener that answers so does it for ever.
+ */
+const GONE: ReadonlySet<number> = new Set([
+  Errno.ECONNABORTED,
+  Errno.EPROTO,
+  Errno.ENOPROTOOPT,
+  Errno.ENETDOWN,
+  Errno.ENETUNREACH,
+  Errno.EHOSTDOWN,
+  Errno.EHOSTUNREACH,
+  Errno.ENONET,
+]);
 /** Clients of one port a turn. */
 const BATCH = 64;
 const PAUSE = millis(100);
@@ -118,12 +132,11 @@ export class PublishedTcp {
     for (let i = 0; i < BATCH; i++) {
       const fd = tcp.hasRoom ? host.sockets.accept(port.fd, this.#name) : -Errno.EMFILE;
       if (fd === -Errno.EAGAIN) return false;
-      if (fd === -Errno.EMFILE || fd === -Errno.ENFILE || fd === -Errno.ENOBUFS || fd === -Errno.ENOMEM) {
+      if (fd < 0 && !GONE.has(-fd)) {
         counters.event('tcp-accept-paused');
         this.#retry.set(clock.in(PAUSE));
         return false;
       }
-      // Errors of a connection that is gone already (accept(2)): the next one.
       if (fd >= 0) this.#serve(port, fd);
     }
     return true;

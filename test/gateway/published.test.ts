@@ -5,6 +5,8 @@ import net from 'node:net';
 import { networkInterfaces } from 'node:os';
 import test, { type ExecutionContext } from 'ava';
 import { openListeners, PublishError } from '../../src/gateway/listeners.ts';
+import { localHost } from '../../src/gateway/process.ts';
+import { EventPoller } from '../../src/host/event-poller.ts';
 import { bindListener } from '../../src/host/listener.ffi.ts';
 import { closeSocket } from '../../src/host/socket.ffi.ts';
 import { putU16 } from '../../src/lib/bytes.ts';
@@ -286,6 +288,34 @@ test('with the table full clients wait to be accepted', async (t) => {
   t.is(next.from.port, clients[1]?.localPort as number);
   t.true((world.counts()['tcp-accept-paused'] ?? 0) >= 1);
   for (const client of clients) client.destroy();
+});
+
+test('accept(2): the error of a client that is gone is skipped, every other waits', async (t) => {
+  const port = await closedPort();
+  const poller = new EventPoller();
+  t.teardown(() => poller.close());
+  const { sockets } = localHost(poller);
+  const errors = [-103, -71];
+  let calls = 0;
+  const world = new World(
+    { published: [{ hostPort: port, guestPort: GUEST_PORT, hostAddress: '127.0.0.1' }] },
+    undefined,
+    { sockets: { ...sockets, accept: (fd, name) => (calls++, errors.shift() ?? sockets.accept(fd, name)) } },
+  );
+  t.teardown(() => world.close());
+  const guest = new Accepted(world);
+  const first = await dial(port, '127.0.0.1');
+  await guest.syn();
+  t.is(calls, 4, 'two that are gone, the client, and an empty queue');
+  errors.push(-22, -9);
+  const second = await dial(port, '127.0.0.1');
+  for (let i = 0; i < 5; i++) world.turn(10);
+  t.is(calls, 5);
+  t.is(world.counts()['tcp-accept-paused'], 1);
+  await guest.syn();
+  t.is(world.counts()['tcp-accept-paused'], 2);
+  first.destroy();
+  second.destroy();
 });
 
 test('clients of published ports take no place of the guest’s own flows, nor these theirs', async (t) => {
