@@ -5,7 +5,7 @@ import { pidfdGetfd, pidfdOpen, pidfdSignal, socketInode } from '../host/process
 import type { SeccompListener } from '../host/seccomp.ffi.ts';
 import type { Credentials } from '../socket/credentials.ts';
 import type { FdTable } from '../socket/fd-table.ts';
-import type { OpenFile } from '../socket/file.ts';
+import type { OpenFile, StatusFlagsSource } from '../socket/file.ts';
 import { type Scheduler, Task } from '../syscalls/task.ts';
 import { ProcessMemory } from './guest-memory.ts';
 import type { HostFiles } from './host-files.ts';
@@ -108,7 +108,7 @@ export class ProcCredentials implements Credentials {
  * The thread's descriptors. The kernel's table is the truth: a number is looked up there at each call (a copy by pidfd_getfd, then its inode), because
  * dup2, close and the other threads of the process change it natively.
  */
-export class GuestDescriptors implements FdTable {
+export class GuestDescriptors implements FdTable, StatusFlagsSource {
   readonly #tid: number;
   readonly #plane: Plane;
   readonly #hostFiles: HostFiles;
@@ -141,6 +141,8 @@ export class GuestDescriptors implements FdTable {
   /** The placeholder behind `fd`. A copy of it stays at hand until `done`. */
   find(fd: number): Placeholder | undefined {
     if (fd === this.#copied) return this.#found;
+    // A call with two descriptors may still ask for the flags of the first.
+    this.#found?.file.takeFlags();
     this.done();
     const copy = this.copyOf(fd);
     this.lacksDescriptors = copy === -EMFILE || copy === -ENFILE;
@@ -174,6 +176,7 @@ export class GuestDescriptors implements FdTable {
   }
   /** The last one found was not the guest's to keep: its copy goes. */
   done(): void {
+    if (this.#found?.file.flagsSource === this) this.#found.file.flagsSource = undefined;
     if (this.#copy !== NONE) close(this.#copy);
     this.#copy = this.#copied = NONE;
     this.#found = undefined;
@@ -182,9 +185,12 @@ export class GuestDescriptors implements FdTable {
   get(fd: number): OpenFile | undefined {
     const found = this.find(fd);
     if (found === undefined) return undefined;
-    const flags = fcntl(this.#copy, F_GETFL, 0);
-    if (flags >= 0) found.file.statusFlags = flags;
+    found.file.flagsSource = this;
     return found.file;
+  }
+  /** O_NONBLOCK is the guest's to change natively, so the kernel's file is asked, while its copy is at hand. */
+  statusFlagsOf(file: OpenFile): number {
+    return this.#found?.file === file ? fcntl(this.#copy, F_GETFL, 0) : -EBADF;
   }
   hasRoom(): boolean {
     return true;

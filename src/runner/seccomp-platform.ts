@@ -102,7 +102,10 @@ export class SeccompPlatform implements Platform<GuestTask> {
     this.#listener.answer(idLow, idHigh, -Errno.ENFILE);
   }
   #isOurs(route: Route): boolean {
-    if (route === 'socket') return true;
+    if (route === 'socket') {
+      this.releaseClosed();
+      return true;
+    }
     // Without a socket of ours every descriptor is foreign: the launch chain and all that never opens one pay no look-up.
     if (route === 'foreign' || this.#plane.size === 0) return false;
     this.releaseClosed();
@@ -147,7 +150,6 @@ export class SeccompPlatform implements Platform<GuestTask> {
   #begin(task: GuestTask): void {
     const listener = this.#listener;
     const dispatcher = this.#dispatcher as Dispatcher<GuestTask>;
-    this.releaseClosed();
     task.process.forget();
     task.guestMemory.trust();
     const { nr, ipLow, ipHigh, args } = listener;
@@ -176,7 +178,10 @@ export class SeccompPlatform implements Platform<GuestTask> {
     return task.rule === 'interrupt' && this.#signals.mayRestart(task.process.pid);
   }
 
-  /** Releases what the guests have closed natively. Before each call on a socket: the guest may rely on it (a port that is free again). */
+  /**
+   * Releases what the guests have closed natively. For each call that may be about a socket, after it was received and before it begins: the guest may rely on it (a port that is
+   * free again). That the loop's epoll did not show the watch in this round is no proof: a call may arrive while epoll_wait walks its list, and its thread's close with it.
+   */
   releaseClosed(): void {
     if (this.#plane.closedSince(this.#closed) === 0) return;
     this.#abandonOrphans();
@@ -213,6 +218,8 @@ export class SeccompPlatform implements Platform<GuestTask> {
     const placeholder = this.#plane.byFile(file);
     if (placeholder === undefined) return;
     const { inode } = placeholder;
+    // The new end has the flags of the old one, which the guest may have changed natively.
+    task.descriptors.get(task.fd);
     const guestEnd = this.#plane.replace(placeholder);
     if (guestEnd < 0) return;
     const { idLow, idHigh, fd } = task;

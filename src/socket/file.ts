@@ -5,16 +5,40 @@
 import { POLLNVAL } from '../abi/poll.ts';
 import { WaitQueue } from './wait-queue.ts';
 
+/** Where the status flags are kept when they are not kept here: under the runner, in the kernel's file. */
+export interface StatusFlagsSource {
+  /** The flags of `file`, or a negative errno when they cannot be told now. */
+  statusFlagsOf(file: OpenFile): number;
+}
+
 export abstract class OpenFile {
-  /** O_NONBLOCK, O_ASYNC, O_APPEND and the access mode, as F_GETFL shows them. Under the runner O_NONBLOCK is refreshed from the kernel's file at each call. */
-  statusFlags: number;
+  #statusFlags: number;
+  /** Asked when the flags are read next. Set for the length of a call; most calls never ask. */
+  flagsSource: StatusFlagsSource | undefined = undefined;
   /** Waiters for this file's poll events. */
   readonly waiters: WaitQueue;
   #references = 0;
 
   constructor(statusFlags: number, waiters: WaitQueue = new WaitQueue()) {
-    this.statusFlags = statusFlags;
+    this.#statusFlags = statusFlags;
     this.waiters = waiters;
+  }
+  /** O_NONBLOCK, O_ASYNC, O_APPEND and the access mode, as F_GETFL shows them. */
+  get statusFlags(): number {
+    this.takeFlags();
+    return this.#statusFlags;
+  }
+  set statusFlags(flags: number) {
+    this.flagsSource = undefined;
+    this.#statusFlags = flags;
+  }
+  /** Asks the source now, if there is one. */
+  takeFlags(): void {
+    const source = this.flagsSource;
+    if (source === undefined) return;
+    this.flagsSource = undefined;
+    const flags = source.statusFlagsOf(this);
+    if (flags >= 0) this.#statusFlags = flags;
   }
   /** Poll events (poll(2) bits) that hold now. */
   abstract poll(): number;

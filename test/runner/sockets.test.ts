@@ -245,3 +245,26 @@ c, s = pair(); c.send(b'alive'); assert s.recv(9) == b'alive'`,
 test('the programs above are guests', (t) => {
   t.true(PRELUDE.includes('def pair'));
 });
+
+program(
+  'O_NONBLOCK that is set natively, here or by a child on the same description, holds from the next call on',
+  `
+import fcntl
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(('127.0.0.1', 0)); s.connect(s.getsockname())
+raw = socket.socket(fileno=os.dup(s.fileno()))
+flags = fcntl.fcntl(s, fcntl.F_GETFL)
+def child(value):
+    pid = os.fork()
+    if pid == 0: fcntl.fcntl(s, fcntl.F_SETFL, value); os._exit(0)
+    os.waitpid(pid, 0)
+child(flags | os.O_NONBLOCK); s.getsockopt(socket.SOL_SOCKET, socket.SO_TYPE)
+raises(errno.EAGAIN, os.read, raw.fileno(), 1)
+signal.signal(signal.SIGALRM, lambda *_: os.write(s.fileno(), b'x'))
+child(flags); signal.setitimer(signal.ITIMER_REAL, .2)
+assert os.read(raw.fileno(), 9) == b'x'
+p, q = os.pipe(); child(flags | os.O_NONBLOCK)
+l = listener(); c = socket.create_connection(l.getsockname()); a, _ = l.accept()
+fcntl.fcntl(a, fcntl.F_SETFL, os.O_NONBLOCK | fcntl.fcntl(a, fcntl.F_GETFL))
+raises(errno.EAGAIN, os.splice, a.fileno(), q, 10)
+l.setblocking(False); raises(errno.EAGAIN, l._accept)`,
+);

@@ -199,3 +199,20 @@ test('a number reserved by a call that waits is nobody else’s', (t) => {
   table.unreserve(3);
   t.is(table.dup(0), 3);
 });
+
+test('status flags that are kept elsewhere are asked for once, when they are read, and what is set here holds', (t) => {
+  const file = new PlainFile();
+  let asked = 0;
+  const source = { statusFlagsOf: (): number => (asked++ === 2 ? -9 : 0x802) };
+  file.flagsSource = source;
+  t.is(asked, 0);
+  t.deepEqual([file.statusFlags, file.statusFlags, asked], [0x802, 0x802, 1]);
+  file.flagsSource = source;
+  file.statusFlags = 2;
+  t.deepEqual([file.statusFlags, asked], [2, 1]);
+  file.flagsSource = source;
+  file.takeFlags();
+  t.deepEqual([file.statusFlags, asked], [0x802, 2]);
+  file.flagsSource = source;
+  t.deepEqual([file.statusFlags, asked], [0x802, 3], 'one that cannot tell changes nothing');
+});

@@ -18,7 +18,7 @@ export const isNonblocking = (file: OpenFile): boolean => (file.statusFlags & O_
 
 /** The call's flags, with MSG_DONTWAIT for a non-blocking file. */
 export const transferFlags = (file: OpenFile, flags: number): number =>
-  isNonblocking(file) ? flags | MSG_DONTWAIT : flags;
+  (flags & MSG_DONTWAIT) === 0 && isNonblocking(file) ? flags | MSG_DONTWAIT : flags;
 
 /**
  * Waits for `events` of a socket as sock_rcvtimeo and sock_sndtimeo have it: 0 waits for ever and is restarted after a signal, a limit makes signals
