@@ -3,11 +3,12 @@ import * as z from 'zod';
 import { IpAddress } from '../netstack/address.ts';
 import { RunError } from '../runner/errors.ts';
 
-const port = z.coerce
-  .number({ error: 'is not a number' })
-  .int({ error: 'is not a whole number' })
-  .min(1, { error: 'is below 1' })
-  .max(65_535, { error: 'is above 65535' });
+const port = z.string().transform((text, context) => {
+  const value = /^[0-9]{1,5}$/.test(text) ? Number(text) : 0;
+  if (value >= 1 && value <= 65_535) return value;
+  context.addIssue(`${JSON.stringify(text)} is not a port, a number of 1 to 65535`);
+  return z.NEVER;
+});
 
 const PUBLISHED = /^(?:(?:\[([^\]]+)\]|([^:]+)):)?(\d+):(\d+)(?:\/(tcp|udp))?$/;
 

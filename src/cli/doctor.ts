@@ -61,7 +61,11 @@ async function listenerFindings(): Promise<Finding[]> {
         : weaker('SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP', 'calls of several threads cost more', 'Linux 6.6 has it'),
     ];
   } catch (error) {
-    if (error instanceof RunError) return [lacking(notification, error.message, error.remedy)];
+    if (error instanceof RunError) {
+      // What went wrong at a start points here.
+      const remedy = error.code === 'E_LAUNCH' ? 'see what the kernel log says (dmesg) and report it' : error.remedy;
+      return [lacking(notification, error.what, remedy)];
+    }
     throw error;
   }
 }

@@ -1,112 +1,17 @@
 #!/usr/bin/env node
-/** The command line. Exit status as docker run: the guest's own, 128 + signal, 125 for a failure of ours, 126 not executable, 127 not found. */
+/** Where the command starts. The modules are loaded only when there are descriptors to load them with: Node opens many at a time and ends with status 1 if it cannot, as a guest might. */
 import { readFileSync } from 'node:fs';
-import { Command, CommanderError } from 'commander';
-import colours from 'picocolors';
-import { RunError } from '../runner/errors.ts';
-import { parseRunOptions } from './config.ts';
-import { examine, type Finding } from './doctor.ts';
-import { run } from './run.ts';
 
 const FAILED = 125;
+/** Loading opens more than 128 at a time. */
+const FEWEST = 256;
 
-const { version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as {
-  readonly version: string;
-};
-
-const RUN_EXAMPLES = `
-Examples:
-  sandsock run -- curl https://example.org/
-  sandsock run --host-port 8000 -- curl http://host.internal:8000/
-  sandsock run -p 8080:80 -p 127.0.0.1:5353:53/udp -- ./server
-  sandsock run --link tap:tap0 --ip 10.0.5.2/24 --gateway 10.0.5.1 -- iperf3 -c 10.0.5.1
-  sandsock run --strace=calls.txt --json -- python3 app.py
-  sandsock run -- sh -c 'exit 7'; echo $?
-
-Exit status: the program's own; 128 + n when signal n ended it; 125 when sandsock failed; 126 when the program cannot be executed; 127 when there is none.`;
-
-/** Options whose value is optional take it after = only, so that the word behind them stays the program. */
-function withExplicitValues(argv: readonly string[]): string[] {
-  const end = argv.indexOf('--');
-  if (argv[2] !== 'run') return [...argv];
-  return argv.map((word, i) =>
-    (end < 0 || i < end) && (word === '--strace' || word === '--json') ? `${word}=-` : word,
+const hard = /^Max open files\s+\S+\s+(\d+)\s/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1];
+if (hard !== undefined && Number(hard) < FEWEST) {
+  process.stderr.write(
+    `sandsock: only ${hard} descriptors may be open here, and ${FEWEST} are needed: raise the limit (ulimit -n)\n`,
   );
-}
-
-const collect = (value: string, all: readonly string[]): string[] => [...all, ...value.split(',')];
-
-function commandLine(): Command {
-  const program = new Command('sandsock')
-    .description('Runs an unmodified Linux program and serves its sockets from a TCP/IP stack in user space.')
-    .version(version)
-    .enablePositionalOptions()
-    .exitOverride();
-  program
-    .command('run')
-    .description('run a program in a sandbox of its own')
-    .usage('[options] -- CMD [ARGS...]')
-    .argument('<cmd>', 'the program, found in PATH')
-    .argument('[args...]', 'its arguments')
-    .passThroughOptions()
-    .option('--strace <file>', 'list every socket call: --strace on stderr, --strace=FILE in a file')
-    .option('--pcap <file>', 'capture the frames of the link, with who caused them (pcapng, for Wireshark)')
-    .option('--json <file>', 'a summary as one line of JSON at the end: --json on stderr, --json=FILE in a file')
-    .option(
-      '--host-port <port>',
-      "open this port of the host's loopback at 10.0.2.2 and host.internal; repeatable",
-      collect,
-      [],
-    )
-    .option(
-      '-p, --publish <[addr:]host:guest[/udp]>',
-      "open a port of the host that leads to one of the guest's, on all addresses of the host unless one is named; repeatable",
-      collect,
-      [],
-    )
-    .option('--plane <name>', 'how data reaches the guest: strict traps every transfer, direct lets it flow', 'strict')
-    .option('--link <tap:name|fd:n>', 'a tap, or a descriptor that carries frames, in place of the gateway; with --ip')
-    .option('--ip <address/prefix>', "an address of the guest's on --link; repeatable", collect, [])
-    .option('--gateway <address>', 'a router behind --link; repeatable, one of each family', collect, [])
-    .option('--no-gateway', 'no way out: the guest has its own loopback only')
-    .option('--no-sync-wake-up', 'do not ask the kernel to wake guest threads on this core')
-    .addHelpText('after', RUN_EXAMPLES)
-    .action(async (cmd: string, args: string[], options: unknown) => {
-      process.exitCode = await run(cmd, args, parseRunOptions(options));
-    });
-  program
-    .command('doctor')
-    .description('say what this host allows, and the remedy for what it lacks')
-    .option('--json', 'as JSON, on stdout')
-    .action(async (options: { readonly json?: boolean }) => {
-      const findings = await examine();
-      process.stdout.write(options.json === true ? `${JSON.stringify(findings)}\n` : findings.map(lineOf).join(''));
-      process.exitCode = findings.some(({ state }) => state === 'lacking') ? 1 : 0;
-    });
-  return program;
-}
-
-const MARKS: Readonly<Record<Finding['state'], string>> = {
-  ok: colours.green('ok     '),
-  weaker: colours.yellow('weaker '),
-  lacking: colours.red('lacking'),
-};
-const lineOf = ({ name, state, detail, remedy }: Finding): string =>
-  `${MARKS[state]}  ${name}: ${detail}${remedy === '' ? '' : `\n         ${remedy}`}\n`;
-
-function statusOf(error: unknown): number {
-  if (error instanceof RunError) {
-    process.stderr.write(`sandsock: ${error.message}\n`);
-    return error.exitStatus;
-  }
-  // Commander has said what was wrong; help and version are no failure.
-  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : FAILED;
-  process.stderr.write(`sandsock: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
-  return FAILED;
-}
-
-try {
-  await commandLine().parseAsync(withExplicitValues(process.argv));
-} catch (error) {
-  process.exitCode = statusOf(error);
+  process.exitCode = FAILED;
+} else {
+  await import('./command-line.ts');
 }

@@ -136,6 +136,10 @@ export function reportOf(sentry: Sentry, exitStatus: number, durationMs: number)
   };
 }
 
+function tellFailed(sink: { readonly failed: boolean } | undefined, file: string | undefined): void {
+  if (sink?.failed === true) stderrSink.line(`sandsock: ${file} could not be written to its end and is not complete`);
+}
+
 /** Runs `command` and returns the exit status for ours. @throws RunError */
 export async function run(command: string, args: readonly string[], config: RunConfig): Promise<number> {
   const listing: Sink | undefined = config.strace === undefined ? undefined : openSink(config.strace);
@@ -169,8 +173,8 @@ export async function run(command: string, args: readonly string[], config: RunC
     listing?.close();
     summary?.close();
     capture?.close();
-    if (capture?.failed === true) {
-      stderrSink.line(`sandsock: ${config.pcap} could not be written to its end; the capture in it is not complete`);
-    }
+    tellFailed(listing, config.strace);
+    tellFailed(summary, config.json);
+    tellFailed(capture, config.pcap);
   }
 }

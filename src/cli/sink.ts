@@ -7,6 +7,8 @@ const STDERR = 2;
 const PIECE = 65_536;
 
 export interface Sink {
+  /** Something could not be written: the disk is full. */
+  readonly failed: boolean;
   line(text: string): void;
   close(): void;
 }
@@ -32,11 +34,13 @@ function open(file: string): number {
 }
 
 export const stderrSink: Sink = {
+  failed: false,
   line: (text) => void writeAll(STDERR, `${text}\n`),
   close: () => undefined,
 };
 
 class FileSink implements Sink {
+  failed = false;
   readonly #fd: number;
   #text = '';
 
@@ -48,7 +52,7 @@ class FileSink implements Sink {
     if (this.#text.length >= PIECE) this.#flush();
   }
   #flush(): void {
-    writeAll(this.#fd, this.#text);
+    if (!writeAll(this.#fd, this.#text)) this.failed = true;
     this.#text = '';
   }
   close(): void {

@@ -14,12 +14,14 @@ export type RunErrorCode =
 export class RunError extends Error {
   override readonly name = 'RunError';
   readonly code: RunErrorCode;
+  readonly what: string;
   /** What the operator can do. */
   readonly remedy: string;
 
   constructor(code: RunErrorCode, what: string, remedy: string, cause?: unknown) {
     super(`${what}: ${remedy}`, cause === undefined ? undefined : { cause });
     this.code = code;
+    this.what = what;
     this.remedy = remedy;
   }
   /** As docker run: 127 not found, 126 not executable, 125 any failure of our own. */

@@ -178,7 +178,7 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
   static async start(command: string, args: readonly string[], options: SentryOptions = {}): Promise<Sentry> {
     const gap = seccompGap();
     if (gap !== undefined) throw new RunError('E_UNSUPPORTED_KERNEL', gap.what, gap.remedy);
-    const cwd = options.cwd ?? process.cwd();
+    const cwd = options.cwd ?? workingDirectory();
     const env = definedOnly(options.env ?? process.env);
     findCommand(command, env['PATH'], cwd);
     const isolation = await strongestIsolation(process.getuid?.() === 0);
@@ -382,6 +382,14 @@ function backendOf({ gateway, device }: SentryOptions): Backend | undefined {
   return gateway === undefined ? undefined : startGateway(gateway);
 }
 
+/** @throws RunError */
+function workingDirectory(): string {
+  try {
+    return process.cwd();
+  } catch (cause) {
+    throw new RunError('E_CONFIG', 'the working directory does not exist any more', 'change to another (cd)', cause);
+  }
+}
 function definedOnly(env: Readonly<Record<string, string | undefined>>): Record<string, string> {
   return Object.fromEntries(Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined));
 }

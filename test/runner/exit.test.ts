@@ -42,7 +42,7 @@ sandboxed(
 sandboxed('wrong options are 125 and named', async (t) => {
   const port = await run(['true'], { options: ['--host-port', '70000'] });
   t.is(port.status, 125);
-  t.regex(port.stderr, /--host-port is above 65535/);
+  t.regex(port.stderr, /--host-port "70000" is not a port, a number of 1 to 65535/);
   t.is((await run(['true'], { options: ['--plane', 'astral'] })).status, 125);
   t.is((await run(['true'], { options: ['--no-such-option'] })).status, 125);
 });

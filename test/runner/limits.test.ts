@@ -23,7 +23,7 @@ os.write(free, b'123'); [os.wait() for _ in range(3)]; l = socket.socket(); l.bi
 print('ok')`;
 
 needingInTurn(sandbox, python3)('more sockets than the supervisor has descriptors for are ENFILE', async (t) => {
-  const text = 'ulimit -n 200; exec "$@"';
+  const text = 'ulimit -n 300; exec "$@"';
   const argv = [process.execPath, cli, 'run', '--no-gateway', '--', 'python3', '-c', GREEDY];
   const child = spawn('sh', ['-c', text, 'sh', ...argv], { stdio: ['ignore', 'pipe', 'pipe'], timeout: 30_000 });
   let said = '';

@@ -187,8 +187,8 @@ test('options are checked, and faults are named', (t) => {
   t.deepEqual(parseRunOptions({ hostPort: ['80', '8080'] }).hostPort, [80, 8080]);
   t.is(parseRunOptions({}).plane, 'strict');
   const failure = (value: unknown): string => t.throws(() => parseRunOptions(value), { instanceOf: RunError }).message;
-  t.regex(failure({ hostPort: ['x'] }), /--host-port is not a number/);
-  t.regex(failure({ hostPort: ['1.5'] }), /--host-port is not a whole number/);
+  t.regex(failure({ hostPort: ['x'] }), /--host-port "x" is not a port/);
+  t.regex(failure({ hostPort: ['1.5'] }), /--host-port "1.5" is not a port/);
   t.regex(failure({ plane: 'astral' }), /--plane is not a plane/);
   t.regex(failure({ strace: '' }), /--strace needs a file name/);
 });

@@ -1,0 +1,51 @@
+/** What a person sees who gets something wrong, or whose host lacks something: one line of ours that says what, and 125. */
+import { spawnSync } from 'node:child_process';
+import test from 'ava';
+import { needingInTurn } from '../support/needs.ts';
+import { cli, sandbox } from './sandbox.ts';
+
+interface Said {
+  readonly status: number | null;
+  readonly stderr: string;
+}
+function shell(text: string): Said {
+  const argv = ['-c', text, 'sh', process.execPath, cli];
+  const { status, stderr } = spawnSync('sh', argv, { encoding: 'utf8', timeout: 30_000 });
+  return { status, stderr };
+}
+const refused = (stderr: string): Said => ({ status: 125, stderr: `sandsock: ${stderr}\n` });
+
+test.serial('wrong options and words are named', (t) => {
+  t.deepEqual(shell('"$@" run'), refused("missing required argument 'cmd'; see sandsock --help"));
+  t.deepEqual(
+    shell('"$@" run --host-port 80,81 --host-port 0x50 -- true'),
+    refused(
+      '--host-port "80,81" is not a port, a number of 1 to 65535; --host-port "0x50" is not a port, a number of 1 to 65535: see sandsock run --help',
+    ),
+  );
+});
+
+test.serial('too few descriptors, and a working directory that is gone', (t) => {
+  t.deepEqual(
+    shell('ulimit -n 64; "$@" run -- true'),
+    refused('only 64 descriptors may be open here, and 256 are needed: raise the limit (ulimit -n)'),
+  );
+  t.deepEqual(
+    shell('gone=$(mktemp -d) && cd "$gone" && rmdir "$gone" && "$@" run -- true'),
+    refused('the working directory does not exist any more: change to another (cd)'),
+  );
+});
+
+test.serial('a reader of the help that has seen enough', (t) => {
+  t.deepEqual(shell('{ sleep 0.1; "$@" run --help; echo $? >&2; } | head -c 1 >/dev/null'), {
+    status: 0,
+    stderr: '0\n',
+  });
+});
+
+needingInTurn(sandbox)('a summary that cannot be written', (t) => {
+  t.deepEqual(shell('"$@" run --no-gateway --json=/dev/full -- true'), {
+    status: 0,
+    stderr: 'sandsock: /dev/full could not be written to its end and is not complete\n',
+  });
+});
