@@ -1,9 +1,8 @@
 /**
- * DNS messages (RFC 1035, EDNS RFC 6891) as the proxy needs them. The codec is the dns-packet package; it throws on malformed input, which is caught here.
- * What is forwarded is not decoded and encoded again but kept octet for octet, so that nothing is lost that the codec does not know.
+ * DNS messages (RFC 1035, EDNS RFC 6891) as the proxy needs them. Of a query the header, the question and the OPT record's size are read; what is forwarded is kept
+ * octet for octet, signatures (TSIG, SIG(0)) and options that nobody has heard of included: whether they are well formed is the resolver's to say.
  */
-import dnsPacket from 'dns-packet';
-import { u16 } from '../lib/bytes.ts';
+import { putU16, putU32, u16 } from '../lib/bytes.ts';
 import type { IpAddress } from '../netstack/address.ts';
 
 export const HEADER_LEN = 12;
@@ -15,21 +14,29 @@ export const QUERY_LIMIT = 4096;
 const LOCAL_TTL = 60;
 
 export const Rcode = { NoError: 0, FormErr: 1, ServFail: 2, NxDomain: 3, NotImp: 4, Refused: 5 } as const;
-const QType = { A: 1, Aaaa: 28, Any: 255 } as const;
+const QType = { A: 1, Aaaa: 28, Opt: 41, Any: 255 } as const;
+const CLASS_IN = 1;
+/** RFC 1035 4.1.4: a name that stands elsewhere in the message. */
+const POINTER = 0xc0;
+const POINTER_LEN = 2;
+/** Type, class, TTL and length of the data, behind a record's name. */
+const RECORD_FIELDS_LEN = 10;
 const FLAG_RESPONSE = 0x80;
 const FLAG_TRUNCATED = 0x02;
 const FLAG_RECURSION_AVAILABLE = 0x80;
+const FLAG_AUTHORITATIVE = 0x04;
+const FLAG_RECURSION_DESIRED = 0x01;
 const OPCODE_MASK = 0x78;
 const RCODE_MASK = 0x0f;
 /** QDCOUNT, and the three counts behind it. */
 const QUESTION_COUNT = 4;
+const ANSWER_COUNT = 6;
 const COUNTS_END = 12;
 
 export interface Query {
   readonly id: number;
   /** Lower case, without the final dot. */
   readonly name: string;
-  readonly question: dnsPacket.Question;
   /** The whole message, a copy. */
   readonly octets: Uint8Array;
   /** One past the question section. */
@@ -50,6 +57,45 @@ function questionEnd(octets: Uint8Array): number | undefined {
   return at + 4 <= octets.length && at - HEADER_LEN <= 255 ? at + 4 : undefined;
 }
 
+const lower = (octet: number): number => (octet >= 0x41 && octet <= 0x5a ? octet | 0x20 : octet);
+
+/** RFC 1035 5.1: a dot within a label is not the one between labels. */
+const escaped = (octet: number): string => {
+  const character = String.fromCharCode(lower(octet));
+  return character === '.' || character === '\\' ? `\\${character}` : character;
+};
+/** The question's name, which `questionEnd` walked before. */
+function nameOf(octets: Uint8Array): string {
+  const labels: string[] = [];
+  for (let at = HEADER_LEN; ; ) {
+    const len = octets[at] as number;
+    if (len === 0) return labels.join('.');
+    labels.push(Array.from(octets.subarray(at + 1, at + 1 + len), escaped).join(''));
+    at += 1 + len;
+  }
+}
+
+/** One past the name at `at`; undefined where none is. */
+function skipName(octets: Uint8Array, at: number): number | undefined {
+  for (;;) {
+    const len = octets[at];
+    if (len === undefined) return undefined;
+    if (len === 0) return at + 1;
+    if (len >= POINTER) return at + POINTER_LEN;
+    if (len > 63) return undefined;
+    at += 1 + len;
+  }
+}
+/** The largest answer that the OPT record behind the question allows (RFC 6891 6.2.3); that of a client without one when there is none, or nothing that can be read. */
+function offeredSize(octets: Uint8Array, recordsAt: number): number {
+  for (let next = recordsAt; ; ) {
+    const at = skipName(octets, next);
+    if (at === undefined || at + RECORD_FIELDS_LEN > octets.length) return CLASSIC_LEN;
+    if (u16(octets, at) === QType.Opt) return Math.max(CLASSIC_LEN, u16(octets, at + 2));
+    next = at + RECORD_FIELDS_LEN + u16(octets, at + 8);
+  }
+}
+
 /** @returns the query; an rcode to refuse it with; or undefined when it deserves no answer. */
 export function parseQuery(octets: Uint8Array): Query | number | undefined {
   if (octets.length < HEADER_LEN || octets.length > QUERY_LIMIT) return undefined;
@@ -58,23 +104,12 @@ export function parseQuery(octets: Uint8Array): Query | number | undefined {
   if ((flags & OPCODE_MASK) !== 0) return Rcode.NotImp;
   const end = u16(octets, QUESTION_COUNT) === 1 ? questionEnd(octets) : undefined;
   if (end === undefined) return Rcode.FormErr;
-  let message: dnsPacket.DecodedPacket;
-  try {
-    message = dnsPacket.decode(Buffer.from(octets.buffer, octets.byteOffset, octets.length));
-  } catch {
-    return Rcode.FormErr;
-  }
-  const question = message.questions?.[0];
-  if (question === undefined) return Rcode.FormErr;
-  const opt = message.additionals?.find((record) => record.type === 'OPT');
-  const offered = opt?.type === 'OPT' ? opt.udpPayloadSize : CLASSIC_LEN;
   return {
     id: u16(octets, 0),
-    name: question.name.toLowerCase(),
-    question,
+    name: nameOf(octets),
     octets,
     questionEnd: end,
-    sizeLimit: Math.max(CLASSIC_LEN, offered),
+    sizeLimit: offeredSize(octets, end),
   };
 }
 
@@ -90,29 +125,40 @@ export function emptyAnswer(query: Uint8Array, end: number, rcode: number, trunc
 
 /** Answers for a name that stands for two addresses; types other than A and AAAA exist, but are empty. */
 export function localAnswer(query: Query, v4: IpAddress, v6: IpAddress): Uint8Array {
-  const { name } = query.question;
   const type = u16(query.octets, query.questionEnd - 4);
-  const records: dnsPacket.Answer[] = [];
-  if (type === QType.A || type === QType.Any) records.push({ type: 'A', name, ttl: LOCAL_TTL, data: v4.toString() });
-  if (type === QType.Aaaa || type === QType.Any) {
-    records.push({ type: 'AAAA', name, ttl: LOCAL_TTL, data: v6.toString() });
+  const data: Uint8Array[] = [];
+  if (type === QType.A || type === QType.Any) data.push(addressOctets(v4));
+  if (type === QType.Aaaa || type === QType.Any) data.push(addressOctets(v6));
+  const head = emptyAnswer(query.octets, query.questionEnd, Rcode.NoError);
+  if (data.length === 0) return head;
+  const answer = new Uint8Array(
+    data.reduce((len, { length }) => len + POINTER_LEN + RECORD_FIELDS_LEN + length, head.length),
+  );
+  answer.set(head);
+  answer[2] = FLAG_RESPONSE | FLAG_AUTHORITATIVE | ((query.octets[2] as number) & FLAG_RECURSION_DESIRED);
+  putU16(answer, ANSWER_COUNT, data.length);
+  let at = head.length;
+  for (const octets of data) {
+    answer[at] = POINTER;
+    answer[at + 1] = HEADER_LEN;
+    at += POINTER_LEN;
+    putU16(answer, at, octets.length === 4 ? QType.A : QType.Aaaa);
+    putU16(answer, at + 2, CLASS_IN);
+    putU32(answer, at + 4, LOCAL_TTL);
+    putU16(answer, at + 8, octets.length);
+    answer.set(octets, at + RECORD_FIELDS_LEN);
+    at += RECORD_FIELDS_LEN + octets.length;
   }
-  if (records.length === 0) return emptyAnswer(query.octets, query.questionEnd, Rcode.NoError);
-  return dnsPacket.encode({
-    type: 'response',
-    id: query.id,
-    flags:
-      dnsPacket.AUTHORITATIVE_ANSWER |
-      dnsPacket.RECURSION_AVAILABLE |
-      (u16(query.octets, 2) & dnsPacket.RECURSION_DESIRED),
-    questions: [query.question],
-    answers: records,
-  });
+  return answer;
+}
+function addressOctets(address: IpAddress): Uint8Array {
+  const octets = new Uint8Array(address.isV4 ? 4 : 16);
+  if (address.isV4) address.write4(octets, 0);
+  else address.write6(octets, 0);
+  return octets;
 }
 
 export const rcodeOf = (answer: Uint8Array): number => (answer[3] as number) & RCODE_MASK;
-
-const lower = (octet: number): number => (octet >= 0x41 && octet <= 0x5a ? octet | 0x20 : octet);
 
 /** True if `answer` is a response to `query` under the id that it was forwarded with (RFC 5452 9.1). */
 export function answers(query: Query, id: number, answer: Uint8Array): boolean {

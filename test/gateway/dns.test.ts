@@ -45,10 +45,19 @@ test('the host’s name is answered here, in the spelling it was asked', async (
   const aaaa = await ask(world, query('host.internal', 'AAAA'), at(IpAddress.of('fd00::3'), 53), GUEST6);
   t.like(aaaa.message.answers?.[0], { type: 'AAAA', data: 'fd00::2' });
   t.is(aaaa.src.toString(), 'fd00::3');
+  const both = await ask(world, query('host.internal', 'ANY' as dnsPacket.RecordType));
+  t.deepEqual(
+    both.message.answers?.map(({ type, ...record }) => [type, 'data' in record && record.data]),
+    [
+      ['A', '10.0.2.2'],
+      ['AAAA', 'fd00::2'],
+    ],
+  );
+  t.true(both.message.flag_aa && both.message.flag_ra && both.message.flag_rd);
   const other = await ask(world, query('host.internal', 'MX'));
   t.is(other.rcode, Rcode.NoError);
   t.deepEqual(other.message.answers, []);
-  t.is(world.counts()['dns-local-answers'], 3);
+  t.is(world.counts()['dns-local-answers'], 4);
 });
 
 test('other names are forwarded with an id of our own; id, spelling and flags come back', async (t) => {
@@ -175,6 +184,43 @@ test('malformed queries get an error or nothing; responses get nothing', async (
   const pointer = Buffer.from('123401000001000000000000c00c00010001', 'hex');
   t.is((await ask(world, pointer)).rcode, Rcode.FormErr);
   t.is(world.counts()['dns-malformed'], 5);
+});
+
+test('records that nobody here knows are forwarded as they are, and OPT is found among them', async (t) => {
+  const seen: string[] = [];
+  const upstream = await udpServer((octets, reply) => {
+    seen.push(octets.subarray(2).toString('hex'));
+    const answer = Buffer.alloc(1000);
+    octets.copy(answer, 0, 0, question.length);
+    answer[2] = 0x80;
+    reply(answer);
+  });
+  const world = new World({ nameservers: ['127.0.0.1'], nameserverPort: upstream.port });
+  t.teardown(() => (world.close(), upstream.close()));
+  const question = query('signed.test');
+  // TSIG (RFC 8945 4.2) without the octets that it should have, and an option of length 3 in OPT's data of 9.
+  const tsig = Buffer.from('047a656e6f00 00fa 00ff 00000000 0001 ff'.replaceAll(' ', ''), 'hex');
+  const opt = Buffer.from('00 0029 1000 00000000 0009 fde9 0003 616263 0001'.replaceAll(' ', ''), 'hex');
+  for (const [tail, count, limit] of [
+    [tsig, 1, 512],
+    [opt, 1, 4096],
+    [Buffer.concat([tsig, opt]), 2, 4096],
+    [Buffer.from('c0', 'hex'), 1, 512],
+    [Buffer.from('0000290000', 'hex'), 1, 512],
+  ] as const) {
+    const signed = Buffer.concat([question, tail]);
+    signed[11] = count;
+    world.inject(udpFrame(at(GUEST4, 5353), at(DNS4, 53), signed));
+    const { payload } = await world.take('an answer', udpTo(5353));
+    t.is(seen.pop(), signed.subarray(2).toString('hex'));
+    t.is(payload.length, limit > 1000 ? 1000 : question.length, tail.toString('hex'));
+  }
+});
+
+test('a label with a dot in it is not the host’s name', (t) => {
+  const name = Buffer.from('host.internal');
+  const octets = Buffer.concat([query('x').subarray(0, 12), Buffer.of(name.length), name, Buffer.of(0, 0, 1, 0, 1)]);
+  t.like(parseQuery(octets), { name: 'host\\.internal' });
 });
 
 test('the table of queries is bounded, a repeated query takes no second place', async (t) => {
