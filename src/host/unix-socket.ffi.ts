@@ -256,6 +256,15 @@ export class CloseWatch {
   add(fd: number): number {
     return result(inotifyAddWatch(this.fd, setPath(`/proc/self/fd/${fd}`), IN_CLOSE | IN_ONESHOT));
   }
+  /** Watches that live, by the kernel's own listing (proc(5)); after an overflow, those that are missing were closed. Undefined where it cannot be read. */
+  living(): Set<number> | undefined {
+    try {
+      const text = readFileSync(`/proc/self/fdinfo/${this.fd}`, 'utf8');
+      return new Set([...text.matchAll(/^inotify wd:([0-9a-f]+)/gm)].map(([, wd = '']) => Number.parseInt(wd, 16)));
+    } catch {
+      return undefined;
+    }
+  }
   /** Calls `closed` for each watched socket that was closed since. Returns false if the kernel's queue overflowed and events were lost. */
   drain(closed: (watch: number) => void): boolean {
     let complete = true;

@@ -186,18 +186,27 @@ export class StrictPlane implements Plane {
   }
   closedSince(closed: (placeholder: Placeholder) => void): number {
     let count = 0;
-    this.#watch.drain((watch) => {
-      const end = this.#byWatch.get(watch);
-      if (end === undefined) return;
-      this.#byWatch.delete(watch);
-      this.#byInode.delete(end.inode);
-      if (--end.placeholder.ends > 0) return;
-      end.placeholder.display.ended();
-      this.#forget(end.placeholder);
-      closed(end.placeholder);
-      count++;
-    });
+    const end = (watch: number): void => {
+      if (this.#endOf(watch, closed)) count++;
+    };
+    if (this.#watch.drain(end)) return count;
+    // The kernel's queue ran over, and what it dropped is told nowhere else.
+    const living = this.#watch.living();
+    if (living === undefined) return count;
+    for (const watch of this.#byWatch.keys()) if (!living.has(watch)) end(watch);
     return count;
+  }
+  /** True if it was the last of its placeholder. */
+  #endOf(watch: number, closed: (placeholder: Placeholder) => void): boolean {
+    const end = this.#byWatch.get(watch);
+    if (end === undefined) return false;
+    this.#byWatch.delete(watch);
+    this.#byInode.delete(end.inode);
+    if (--end.placeholder.ends > 0) return false;
+    end.placeholder.display.ended();
+    this.#forget(end.placeholder);
+    closed(end.placeholder);
+    return true;
   }
   #forget(placeholder: StrictPlaceholder): void {
     placeholder.waiter.leave();

@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { needingInTurn } from '../support/needs.ts';
-import { cli, python3, sandbox } from './sandbox.ts';
+import { cli, python, python3, sandbox } from './sandbox.ts';
 
 const GREEDY = `
 import errno, os, socket
@@ -33,3 +33,23 @@ needingInTurn(sandbox, python3)('more sockets than the supervisor has descriptor
   const [status] = (await once(child, 'close')) as [number | null];
   t.deepEqual({ status, said }, { status: 0, said: 'ok\n' });
 });
+
+const MANY = `
+import os, resource, socket
+N = 9000; hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]; assert hard > N + 10; resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+for round in range(2):
+    child = os.fork()
+    if child == 0:
+        all = [socket.socket(type=socket.SOCK_DGRAM) for _ in range(N)]
+        for i, s in enumerate(all): s.bind(('127.0.0.1', 10000 + i))
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0, round
+print('ok')`;
+
+needingInTurn(sandbox, python3)(
+  'more sockets closed at once than the kernel has events for are all closed',
+  async (t) => {
+    const { status, stdout, stderr } = await python(MANY);
+    t.deepEqual({ status, stdout, stderr }, { status: 0, stdout: 'ok\n', stderr: '' });
+  },
+);
