@@ -32,6 +32,8 @@ export interface ForeignOptions {
   readonly unix: UnixNames;
   readonly devices: Devices;
   readonly unsupported: (call: string, what: string, errno: string) => void;
+  /** The process is about to install a handler without SA_RESTART. */
+  readonly onInterruptible: (pid: number) => void;
   /** The guest's own program is about to start, in that thread. */
   readonly onGuest: (tid: number) => void;
 }
@@ -92,7 +94,8 @@ export class ForeignCalls {
     if (this.#phase !== 'guest') return 'resume';
     const { process, foreignMemory } = task();
     const [signal = 0, , low = 0, high = 0] = listener.args;
-    this.#options.signals.record(process.pid, foreignMemory, signal, high * 0x1_0000_0000 + low);
+    const { signals, onInterruptible } = this.#options;
+    if (signals.record(process, foreignMemory, signal, high * 0x1_0000_0000 + low)) onInterruptible(process.pid);
     return 'resume';
   }
   #ioctl(listener: SeccompListener, task: () => GuestTask): Judgement {

@@ -10,6 +10,7 @@ import { type Scheduler, Task } from '../syscalls/task.ts';
 import { ProcessMemory } from './guest-memory.ts';
 import type { HostFiles } from './host-files.ts';
 import { NO_COPY, type Placeholder, type Plane } from './plane.ts';
+import type { SignalActions } from './signals.ts';
 
 const F_GETFL = 3;
 const ESRCH = 3;
@@ -54,6 +55,15 @@ export class ProcCredentials implements Credentials {
   }
   get pid(): number {
     return (this.#pid ??= this.#number('Tgid'));
+  }
+  /** The process that made this one, or the one that has it now. */
+  get parent(): number {
+    return this.#number('PPid');
+  }
+  /** Signals for which the process has a handler and that the thread does not hold back: bit n - 1 for signal n. */
+  get interruptions(): bigint {
+    this.#status ??= statusOf(this.#tid);
+    return BigInt(`0x${field(this.#status, 'SigCgt')}`) & ~BigInt(`0x${field(this.#status, 'SigBlk')}`);
   }
   /** Whether the process has a handler for `signal`. */
   catches(signal: number): boolean {
@@ -228,6 +238,7 @@ export interface GuestWorld {
   readonly plane: Plane;
   readonly listener: SeccompListener;
   readonly hostFiles: HostFiles;
+  readonly signals: SignalActions;
 }
 
 export class GuestTask extends Task {
@@ -239,12 +250,11 @@ export class GuestTask extends Task {
   /** Of the notification that waits for its answer. */
   idLow = 0;
   idHigh = 0;
-  ipLow = 0;
-  ipHigh = 0;
   /** The descriptor that the last call made, for who watches calls. */
   newFd = NONE;
+  readonly #signals: SignalActions;
 
-  constructor(scheduler: Scheduler, tid: number, { plane, listener, hostFiles }: GuestWorld) {
+  constructor(scheduler: Scheduler, tid: number, { plane, listener, hostFiles, signals }: GuestWorld) {
     const files = new GuestDescriptors(tid, plane, hostFiles);
     const credentials = new ProcCredentials(tid);
     const memory = new ProcessMemory(tid, () => listener.isValid(this.idLow, this.idHigh));
@@ -253,6 +263,10 @@ export class GuestTask extends Task {
     this.process = credentials;
     this.guestMemory = memory;
     this.foreignMemory = new ProcessMemory(tid, () => true);
+    this.#signals = signals;
+  }
+  override get partsSurvive(): boolean {
+    return this.#signals.allRestart(this.process);
   }
   /** The descriptor that the call is about. */
   get fd(): number {

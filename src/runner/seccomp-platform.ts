@@ -154,12 +154,13 @@ export class SeccompPlatform implements Platform<GuestTask> {
     task.guestMemory.trust();
     const { nr, ipLow, ipHigh, args } = listener;
     const again = !task.idle && task.isSameCall(nr, ipLow, ipHigh, args);
+    const endsNow = again && this.#endsNow(task);
+    if (!endsNow) dispatcher.orphan(task);
     task.idLow = listener.idLow;
     task.idHigh = listener.idHigh;
-    if (again && this.#endsWith(task)) {
+    if (endsNow) {
       dispatcher.interrupt(task);
     } else {
-      dispatcher.abandon(task);
       task.ipLow = ipLow;
       task.ipHigh = ipHigh;
       const { found, copy } = task.descriptors;
@@ -172,10 +173,16 @@ export class SeccompPlatform implements Platform<GuestTask> {
     }
     task.descriptors.done();
   }
-  /** A held call came again after a signal. True if it ends now, with what it had done so far or EINTR; false if it begins anew. */
-  #endsWith(task: GuestTask): boolean {
-    if (task.partialOr !== undefined) return true;
-    return task.rule === 'interrupt' && this.#signals.mayRestart(task.process.pid);
+  /** A held call that had done nothing came again after a signal. False if it begins anew. */
+  #endsNow(task: GuestTask): boolean {
+    if (task.partialOr !== undefined || task.rule === 'restart') return false;
+    return task.rule === 'again' || this.#signals.mayRestart(task.process.pid);
+  }
+  /** A handler without SA_RESTART comes into being: calls of that process that wait with a part done end with it. */
+  endParts(pid: number): void {
+    for (const task of this.#tasks.values()) {
+      if (task.partialOr !== undefined && !task.idle && task.process.pid === pid) this.#dispatcher?.interrupt(task);
+    }
   }
 
   /**

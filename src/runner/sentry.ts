@@ -245,6 +245,7 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
         unix: this.#unix,
         devices: sockets.devices,
         unsupported,
+        onInterruptible: (pid) => this.#platform.endParts(pid),
         onGuest: (tid) => this.#guestStarts(tid),
       }),
       signals,

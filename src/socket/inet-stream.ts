@@ -43,6 +43,10 @@ type Staged = 'nothing' | 'send' | 'receive' | 'urgent';
  * nothing (32 KiB: net/core/sock.c SKB_FRAG_PAGE_ORDER).
  */
 const COPY_PIECE = 32_768;
+/** Octets of one send that the buffer may have too many. */
+const BEYOND_LIMIT = 262_144;
+/** Octets that the receive buffer holds unread with room to spare (it starts with 1 MiB), until SO_RCVBUF says otherwise. */
+const HELD_UNREAD = 131_072;
 
 export class InetStreamSocket extends InetSocket {
   readonly tcp: TcpEndpoint;
@@ -196,9 +200,9 @@ export class InetStreamSocket extends InetSocket {
     if (refusal !== 0) return refusal;
     const { iov } = message;
     if (iov.remaining === 0) return 0;
-    const space = this.endpoint.sendSpace(this.#stagedOctets + iov.remaining) - this.#stagedOctets;
+    const space = this.#sendSpace(message);
     if (space <= 0) return -Errno.EAGAIN;
-    const wanted = Math.min(space, iov.remaining);
+    const wanted = Math.min(space, iov.remaining, message.limit);
     const taken = this.#stage(message, wanted);
     if (taken === 0) return -Errno.EFAULT;
     this.#staged = 'send';
@@ -207,6 +211,14 @@ export class InetStreamSocket extends InetSocket {
     this.#sendCall = callId;
     this.units = taken;
     return taken;
+  }
+  /** For octets that are not staged yet. */
+  #sendSpace({ iov, isWhole }: Message): number {
+    const staged = this.#stagedOctets;
+    const wanted = staged + iov.remaining;
+    const space = this.endpoint.sendSpace(wanted) - staged;
+    if (!isWhole || iov.remaining > BEYOND_LIMIT) return space;
+    return Math.max(space, this.endpoint.sendSpaceBeyond(wanted) - staged);
   }
   /** State, control data and pending error, in tcp_sendmsg's order; 0 if octets may be staged. */
   #sendRefusal(message: Message): number {
@@ -280,6 +292,10 @@ export class InetStreamSocket extends InetSocket {
     if (receiveLowWater === 1 || (flags & MSG_DONTWAIT) !== 0) return false;
     if (available >= Math.min(receiveLowWater, wanted)) return false;
     return !this.endpoint.receiveEnded && !this.hasError && this.endpoint.state !== 'CLOSED';
+  }
+  override holdsUnread(octets: number): boolean {
+    const { receiveBufferLocked, receiveBuffer } = this.endpoint.settings;
+    return octets <= (receiveBufferLocked ? Math.min(HELD_UNREAD, receiveBuffer >> 2) : HELD_UNREAD);
   }
   #copyOut(message: Message, offset: number, len: number): boolean {
     const ring = this.endpoint.receiveRing;

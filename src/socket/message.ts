@@ -20,6 +20,10 @@ export class Message {
   /** struct cmsghdr sequence. Send: as read from the guest. Receive: filled by the socket up to `controlCapacity`. */
   control: Uint8Array = NO_OCTETS;
   controlLength = 0;
+  /** Send: a stream takes no more at once. */
+  limit = Number.POSITIVE_INFINITY;
+  /** Send: a stream takes what is left whole, a little beyond its limit. */
+  isWhole = false;
   /** Receive: octets of control the guest has room for. */
   controlCapacity = 0;
   /** Receive: msg_flags for the guest (MSG_TRUNC, MSG_CTRUNC, ...). */
@@ -31,6 +35,8 @@ export class Message {
   clear(): void {
     this.iov.clear();
     this.flags = this.controlLength = this.controlCapacity = this.outFlags = 0;
+    this.isWhole = false;
+    this.limit = Number.POSITIVE_INFINITY;
     this.nameLength = -1;
     this.control = NO_OCTETS;
   }

@@ -60,6 +60,10 @@ export abstract class Socket extends OpenFile implements Committable {
   abstract receive(message: Message, taken: number): number;
   /** Units the last successful `send` or `receive` will commit. */
   units = 0;
+  /** A stream: so many octets can all arrive before the first of them is read. */
+  holdsUnread(_octets: number): boolean {
+    return false;
+  }
   abstract commit(amount: number): void;
   abstract rollback(amount: number): void;
   abstract eventsAfter(amount: number): number;

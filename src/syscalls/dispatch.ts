@@ -102,6 +102,7 @@ export class Dispatcher<T extends Task = Task> implements Scheduler {
   begin(task: T, nr: number, registers: Uint32Array): void {
     if (!task.idle) throw new Error(`task ${task.tid} is already in ${task.call?.name ?? 'a call'}`);
     const call = this.#table.get(nr);
+    const owed = task.takeOwed(nr, registers);
     this.#callId = this.nextCallId;
     task.start(call, nr, registers, this.#callId);
     if (call === undefined) {
@@ -112,6 +113,11 @@ export class Dispatcher<T extends Task = Task> implements Scheduler {
     }
     const statistics = this.#statistics.get(call);
     if (statistics !== undefined) statistics.calls++;
+    if (owed !== undefined) {
+      task.keepResult();
+      this.#finish(task, owed);
+      return;
+    }
     this.#try(task);
   }
 
@@ -235,13 +241,16 @@ export class Dispatcher<T extends Task = Task> implements Scheduler {
 
   #finish(task: T, result: number): void {
     task.unwait();
+    // Of what a call does in parts, some is done for good already: then all of it, or the result that is kept would not be what was done.
+    const isOwed = task.keeps || (task.partialOr !== undefined && result >= 0);
     let taken = true;
     try {
+      if (isOwed) task.commitNow();
       taken = this.#conclude(task, result);
     } catch (error) {
       this.#crashedAtTheEnd(task, error);
     }
-    if (!taken && task.keeps) task.keep(result);
+    if (!taken && isOwed) task.keep(result);
     else task.finish();
   }
   #conclude(task: T, result: number): boolean {
@@ -256,6 +265,7 @@ export class Dispatcher<T extends Task = Task> implements Scheduler {
         ? this.platform.deliver(task, result, task.sigpipe)
         : this.platform.deliverFile(task, newFile, task.newFileCloexec);
     task.answered = true;
+    task.refusals = taken ? 0 : task.refusals + 1;
     this.#count(task, result, taken);
     if (taken) {
       target?.commit(task.staged);

@@ -24,7 +24,12 @@ export class EmulatedTask extends Task {
   sigpipes = 0;
   /** For tests: the next answer is not taken, as when a signal comes first. The call then ends without a result. */
   refuse = false;
+  /** For tests: false where a handler without SA_RESTART is installed. */
+  restarts = true;
   declare files: EmulatedFdTable;
+  override get partsSurvive(): boolean {
+    return this.restarts;
+  }
 }
 
 export interface EmulatorOptions {
@@ -83,15 +88,6 @@ export class Emulator implements Platform<EmulatedTask> {
       this.#registers[i * 2 + 1] = Number(word >> 32n);
     }
     task.result = undefined;
-    if (!task.idle && task.isKept) {
-      // Its answer was not taken: the same call gets it, any other forgets it.
-      const isSame = nr === task.nr && task.registers.every((word, i) => word === this.#registers[i]);
-      if (isSame) {
-        this.dispatcher.interrupt(task);
-        return;
-      }
-      this.dispatcher.abandon(task);
-    }
     this.dispatcher.begin(task, nr, this.#registers);
   }
   /** Makes a call and lets all that follows from it at this instant happen. Its result, or undefined if it blocks. */

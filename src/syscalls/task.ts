@@ -84,8 +84,17 @@ export interface CallContext {
   commitWith(target: Committable, amount: number): void;
   /** What `commitWith` has collected and nobody has committed yet. */
   readonly staged: number;
-  /** Commits it now, before the call blocks for the rest: it can no longer be rolled back. */
+  /** Forgets it again: the call is to wait as if it had done nothing. */
+  unstage(): void;
+  /** Commits it now, before the call blocks for the rest: it can no longer be rolled back. Only where `partsSurvive`, and with `partial` for what the guest is to be told. */
   commitNow(): void;
+  /**
+   * True if a call that a signal takes away certainly comes again: then it may do a part and wait for the rest. Else the guest may see EINTR, which must mean that
+   * nothing was done: a call with a part done is answered with it at once.
+   */
+  readonly partsSurvive: boolean;
+  /** Answers in a row that signals came before: a call that takes long may never get through. */
+  readonly refusals: number;
   /**
    * What the call did cannot be undone (octets left a pipe): if the guest does not take the answer, because a signal came first, it is kept for the same call when the guest
    * makes it again.
@@ -119,6 +128,21 @@ export interface Scheduler {
 export const Phase = { Idle: 0, Trying: 1, Parked: 2, Woken: 3 } as const;
 type PhaseNumber = (typeof Phase)[keyof typeof Phase];
 
+/** What a call did whose answer the guest has not got, for when it makes the call again. */
+interface Owed {
+  readonly nr: number;
+  readonly ipLow: number;
+  readonly ipHigh: number;
+  readonly registers: Uint32Array;
+  readonly file: OpenFile | undefined;
+  readonly fd: number;
+  readonly result: number;
+  /** The handler of the signal may make calls before the call comes again; else any other call shows that it does not. */
+  readonly survives: boolean;
+}
+/** Handlers within handlers. */
+const MAX_OWED = 8;
+
 const SCRATCH_OCTETS = 256;
 const NO_PARTIAL = -1;
 
@@ -143,6 +167,9 @@ export class Task implements CallContext {
   /** Low and high word of each of the six arguments. */
   readonly registers = new Uint32Array(12);
   nr = -1;
+  /** Where the guest made it; 0 where that is not known. */
+  ipLow = 0;
+  ipHigh = 0;
   call: Syscall | undefined = undefined;
   callId = 0;
   attempt = 0;
@@ -166,6 +193,7 @@ export class Task implements CallContext {
   /** SIGPIPE goes with the answer. */
   sigpipe = false;
 
+  refusals = 0;
   /** @internal The platform was asked to deliver. */
   answered = false;
   /** @internal */
@@ -177,10 +205,9 @@ export class Task implements CallContext {
   subjectFd = -1;
   /** The answer is kept for the call's restart if it is not taken. */
   keeps = false;
-  /** @internal Nothing but that answer is left of the call. */
-  isKept = false;
 
   readonly #scheduler: Scheduler;
+  #owed: Owed[] = [];
   readonly #held: OpenFile[] = [];
   readonly #waiters: Waiter[] = [];
   #waiting = 0;
@@ -248,6 +275,15 @@ export class Task implements CallContext {
     this.target = target;
     this.staged += amount;
   }
+  unstage(): void {
+    const { target, staged } = this;
+    this.target = undefined;
+    this.staged = 0;
+    target?.rollback(staged);
+  }
+  get partsSurvive(): boolean {
+    return true;
+  }
   commitNow(): void {
     const { target, staged } = this;
     if (target === undefined) return;
@@ -286,7 +322,7 @@ export class Task implements CallContext {
     this.attempt = 0;
     this.state = undefined;
     this.progress = this.count = this.staged = 0;
-    this.expired = this.interrupted = this.sigpipe = this.again = this.answered = this.keeps = this.isKept = false;
+    this.expired = this.interrupted = this.sigpipe = this.again = this.answered = this.keeps = false;
     this.startedAt = this.now;
     this.rule = 'restart';
     this.partialResult = NO_PARTIAL;
@@ -315,11 +351,29 @@ export class Task implements CallContext {
   }
   /** @internal A signal took the call away after it had done something: only that result stays, for when the guest makes the call again. */
   keep(result: number): void {
-    this.#letGo();
-    this.partialResult = result;
-    this.rule = 'restart';
-    this.phase = Phase.Parked;
-    this.isKept = true;
+    const { nr, ipLow, ipHigh, subject: file, subjectFd: fd, partsSurvive: survives } = this;
+    if (this.#owed.length === MAX_OWED) this.#owed.shift();
+    this.#owed.push({ nr, ipLow, ipHigh, registers: this.registers.slice(), file, fd, result, survives });
+    this.finish();
+  }
+  /** @internal The result of the call that begins, if it was done before; undefined if it is new. */
+  takeOwed(nr: number, registers: Uint32Array): number | undefined {
+    if (this.#owed.length === 0) return undefined;
+    const { ipLow, ipHigh } = this;
+    const at = this.#owed.findLastIndex(
+      (o) =>
+        o.nr === nr &&
+        o.ipLow === ipLow &&
+        o.ipHigh === ipHigh &&
+        o.registers.every((word, i) => word === registers[i]),
+    );
+    const found = this.#owed[at];
+    // What lies above it belonged to handlers that were left without return.
+    if (found !== undefined) this.#owed.length = at;
+    this.#owed = this.#owed.filter(({ survives }) => survives);
+    if (found === undefined) return undefined;
+    const now = found.file === undefined ? undefined : this.files.get(found.fd);
+    return now === undefined || now === found.file ? found.result : undefined;
   }
   #letGo(): void {
     this.unwait();

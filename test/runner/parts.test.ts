@@ -13,7 +13,7 @@ import { findCommand } from '../../src/runner/command.ts';
 import { RunError } from '../../src/runner/errors.ts';
 import { ProcessMemory, readString } from '../../src/runner/guest-memory.ts';
 import { launchChain, weakness } from '../../src/runner/namespaces.ts';
-import { SignalActions } from '../../src/runner/signals.ts';
+import { SignalActions, type SignalState } from '../../src/runner/signals.ts';
 import type { GuestMemory } from '../../src/socket/guest-memory.ts';
 
 /** Memory of `size` octets at `base`; nothing else is mapped. */
@@ -163,22 +163,24 @@ test('the launch chain enters what there is, drops what it must, and ends in the
 const action = (handler: number, flags: number): GuestMemory =>
   new Mapped(64, new Uint8Array(Uint32Array.of(handler, 0, flags, 0).buffer));
 
+const state = (pid: number, interruptions = 0n, parent = 0): SignalState => ({ pid, parent, interruptions });
+
 test('a call restarts unless every handler is known not to', (t) => {
   const actions = new SignalActions();
   t.true(actions.mayRestart(1));
-  actions.record(1, action(4096, 0), 14, 64);
+  actions.record(state(1), action(4096, 0), 14, 64);
   t.false(actions.mayRestart(1));
-  actions.record(1, action(4096, 0x1000_0000), 10, 64);
+  actions.record(state(1), action(4096, 0x1000_0000), 10, 64);
   t.true(actions.mayRestart(1));
-  actions.record(1, action(1, 0), 10, 64);
+  actions.record(state(1), action(1, 0), 10, 64);
   t.false(actions.mayRestart(1));
-  actions.record(1, action(0, 0), 14, 64);
+  actions.record(state(1), action(0, 0), 14, 64);
   t.true(actions.mayRestart(1));
-  actions.record(1, action(4096, 0), 14, 8);
-  actions.record(1, action(4096, 0), 99, 64);
-  actions.record(1, action(4096, 0), 14, 0);
+  actions.record(state(1), action(4096, 0), 14, 8);
+  actions.record(state(1), action(4096, 0), 99, 64);
+  actions.record(state(1), action(4096, 0), 14, 0);
   t.true(actions.mayRestart(1));
-  actions.record(2, action(4096, 0), 14, 64);
+  actions.record(state(2), action(4096, 0), 14, 64);
   actions.forget(2);
   t.true(actions.mayRestart(2));
 });
@@ -203,4 +205,21 @@ test('name servers are the first three that are addresses, without zone', (t) =>
   t.deepEqual(nameserversOf(file), ['127.0.0.53', 'fe80::1', '::1']);
   t.deepEqual(nameserversOf(join(directory, 'absent')), []);
   rmSync(directory, { recursive: true });
+});
+
+test('a call may be left half done where each handler that may run is known to restart it', (t) => {
+  const actions = new SignalActions();
+  const ALARM = 1n << 13n;
+  const INT = 1n << 1n;
+  t.true(actions.allRestart(state(1)), 'nothing interrupts');
+  t.false(actions.allRestart(state(1, ALARM)), 'a handler that nobody saw');
+  t.false(actions.record(state(1), action(4096, 0x1000_0000), 14, 64));
+  t.true(actions.allRestart(state(1, ALARM)));
+  t.true(actions.record(state(1), action(4096, 0), 2, 64));
+  t.true(actions.allRestart(state(1, ALARM)), 'the other is blocked');
+  t.false(actions.allRestart(state(1, ALARM | INT)));
+  t.true(actions.allRestart(state(2, ALARM, 1)), 'a child has its parent’s');
+  t.false(actions.allRestart(state(2, INT, 1)));
+  for (let pid = 10; pid < 4200; pid++) actions.record(state(pid), action(4096, 0), 14, 64);
+  t.false(actions.allRestart(state(1, ALARM)), 'forgotten for others: unknown');
 });

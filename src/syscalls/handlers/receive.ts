@@ -2,7 +2,8 @@
  * recvfrom(2), recvmsg(2), recvmmsg(2) and what read(2) and readv(2) do on a socket.
  *
  * The socket copies into the guest's buffers at once but drops nothing: that is for the commit. MSG_WAITALL on a stream goes on until the buffers are full: it
- * commits what it has before it waits, because the sender may need the room, and that is the result if a signal, a timeout, an error or the end comes first.
+ * commits what it has before it waits, because the sender may need the room, and that is the result if a signal, a timeout, an error or the end comes first. Where a signal
+ * may end it without that result (docs/decisions/0011) it takes nothing before everything is there, or is short if that is more than the buffer holds.
  */
 import { CmsgWalker, cmsghdr } from '../../abi/cmsg.ts';
 import { Errno } from '../../abi/errno.ts';
@@ -27,7 +28,7 @@ import { i32 } from '../../abi/struct.ts';
 import { after, type Instant, micros, since } from '../../lib/clock.ts';
 import type { Message } from '../../socket/message.ts';
 import type { Socket } from '../../socket/socket.ts';
-import { BLOCKED, type CallContext } from '../task.ts';
+import { BLOCKED, type CallContext, TRY_AGAIN } from '../task.ts';
 import { addressOut, addressOutSized, copyIn, copyOut, importBuffer, importHeader, putInt, putLong } from './guest.ts';
 import { socketOf, transferFlags, waitFor } from './sockets.ts';
 
@@ -60,12 +61,30 @@ function receiveOnce(ctx: CallContext, socket: Socket): number {
   return result;
 }
 function receiveRest(ctx: CallContext, socket: Socket): number {
+  if (wantsAll(ctx.message, socket) && !ctx.partsSurvive) return waitForAll(ctx, socket);
   if (ctx.progress > 0) {
     ctx.commitNow();
     ctx.partial(ctx.progress);
   }
   const waiting = waitFor(ctx, socket, READABLE, socket.receiveTimeoutUs, -Errno.EAGAIN);
   return waiting !== BLOCKED && ctx.progress > 0 ? ctx.progress : waiting;
+}
+/** A signal must find nothing taken: what has come stays in the queue until all of it is there. */
+function waitForAll(ctx: CallContext, socket: Socket): number {
+  const { receiveTimeoutUs } = socket;
+  const isOver = ctx.expired || ctx.interrupted || receiveTimeoutUs < 0;
+  const some = ctx.progress > 0;
+  if (some) {
+    if (isOver || ctx.count > 0 || !socket.holdsUnread(ctx.message.iov.total)) return ctx.progress;
+    ctx.unstage();
+    ctx.progress = 0;
+    ctx.message.iov.seek(0);
+  }
+  if (isOver) return ctx.interrupted ? -Errno.EINTR : -Errno.EAGAIN;
+  const waiting = waitFor(ctx, socket, READABLE, receiveTimeoutUs, TRY_AGAIN);
+  // If the same call comes again it gets what there is, as Linux answers at once.
+  if (some) ctx.onSignal('again');
+  return waiting;
 }
 /** The error comes after octets that this call returns: it is the next call's. */
 function partly(ctx: CallContext, socket: Socket, error: number): number {
@@ -228,7 +247,7 @@ function receiveBatch(ctx: CallContext, socket: Socket, at: number, vlen: number
     }
     resumed = false;
     const result = receiveMessage(ctx, socket);
-    if (result === BLOCKED) return batchWaits(ctx, entry);
+    if (result === BLOCKED) return ctx.count > 0 && !ctx.partsSurvive ? 0 : batchWaits(ctx, entry);
     if (result < 0) return result;
     const fault = exportHeader(ctx, flags) || putInt(ctx, entry + mmsghdr.offset.len, result);
     if (fault !== 0) return fault;

@@ -2,7 +2,8 @@
  * sendto(2), sendmsg(2), sendmmsg(2) and what write(2) and writev(2) do on a socket.
  *
  * A stream takes what its buffer has room for. A blocking call then commits that much, waits for room and goes on; what has been taken is its result if a signal,
- * a timeout or an error ends it early. A datagram is taken whole or not at all.
+ * a timeout or an error ends it early. Where a signal may end it without that result (docs/decisions/0011) it does not wait: the buffer takes the rest beyond its limit, or the
+ * call is short. A datagram is taken whole or not at all.
  */
 import { Errno } from '../../abi/errno.ts';
 import { mmsghdr } from '../../abi/msghdr.ts';
@@ -12,6 +13,10 @@ import type { Socket } from '../../socket/socket.ts';
 import { BLOCKED, type CallContext } from '../task.ts';
 import { addressIn, copyIn, importBuffer, importHeader, putInt } from './guest.ts';
 import { socketOf, transferFlags, waitFor } from './sockets.ts';
+
+/** Octets of a send after the first answer that a signal came before, halved by each further one, and the least. */
+const HASTY_PIECE = 131_072;
+const LEAST_PIECE = 4096;
 
 const WRITABLE = POLLOUT | POLLWRNORM | POLLERR | POLLHUP;
 
@@ -37,14 +42,19 @@ function sendDatagram(ctx: CallContext, socket: Socket): number {
 function sendStream(ctx: CallContext, socket: Socket): number {
   const { message } = ctx;
   let result: number;
+  if (ctx.refusals > 0 && ctx.attempt === 0) hasten(ctx);
   do {
     result = socket.send(message, ctx.callId);
     if (result < 0) break;
     ctx.commitWith(socket, socket.units);
     ctx.progress += result;
-  } while (result > 0 && message.iov.remaining > 0);
+  } while (result > 0 && message.iov.remaining > 0 && message.limit === Number.POSITIVE_INFINITY);
   // Nothing taken of what is left: the guest's memory faults there.
   if (result === 0 && message.iov.remaining > 0) result = -Errno.EFAULT;
+  if (ctx.refusals > 0 && ctx.progress > 0 && ctx.partsSurvive) {
+    ctx.commitNow();
+    ctx.partial(ctx.progress);
+  }
   if (result >= 0) return ctx.progress;
   if (result === -Errno.EAGAIN && (message.flags & MSG_DONTWAIT) === 0) return sendRest(ctx, socket);
   return endStream(ctx, socket, result);
@@ -52,10 +62,29 @@ function sendStream(ctx: CallContext, socket: Socket): number {
 
 /** The buffer is full: what it took is on its way, the rest waits. */
 function sendRest(ctx: CallContext, socket: Socket): number {
-  ctx.commitNow();
-  if (ctx.progress > 0) ctx.partial(ctx.progress);
+  if (ctx.progress > 0) {
+    if (!ctx.partsSurvive) return sendBeyond(ctx, socket);
+    ctx.commitNow();
+    ctx.partial(ctx.progress);
+  }
   const waiting = waitFor(ctx, socket, WRITABLE, socket.sendTimeoutUs, -Errno.EAGAIN);
   return waiting !== BLOCKED && ctx.progress > 0 ? ctx.progress : waiting;
+}
+
+/** Signals come faster than this send is done: where it would begin anew for ever, it is short. */
+function hasten(ctx: CallContext): void {
+  if (!ctx.partsSurvive) ctx.message.limit = Math.max(LEAST_PIECE, HASTY_PIECE >> Math.min(ctx.refusals, 8));
+}
+function sendBeyond(ctx: CallContext, socket: Socket): number {
+  const { message } = ctx;
+  message.isWhole = true;
+  const result = socket.send(message, ctx.callId);
+  message.isWhole = false;
+  if (result > 0) {
+    ctx.commitWith(socket, socket.units);
+    ctx.progress += result;
+  }
+  return ctx.progress;
 }
 
 /** An error after part of the data was taken is the next call's; the part is this one's result. */
@@ -139,7 +168,10 @@ export function sendmmsg(ctx: CallContext, fd: number, at: number, vlen: number,
     if (!resumed) result = importMessage(ctx, socket, entry, flags);
     resumed = false;
     if (result >= 0) result = sendMessage(ctx, socket);
-    if (result === BLOCKED) return batchWaits(ctx, entry);
+    if (result === BLOCKED) {
+      if (ctx.count > 0 && !ctx.partsSurvive) break;
+      return batchWaits(ctx, entry);
+    }
     if (result < 0) break;
     // The message has gone; that the guest cannot be told is an error only for the first.
     const fault = putInt(ctx, entry + mmsghdr.offset.len, result);

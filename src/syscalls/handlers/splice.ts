@@ -125,6 +125,7 @@ function fileToSocket(ctx: CallContext, move: FileToSocket): number {
 }
 /** What the socket has no room for waits. */
 function fileWaits(ctx: CallContext, move: FileToSocket): number {
+  if (ctx.progress > 0 && !ctx.partsSurvive) return writeOffset(ctx, move, ctx.progress);
   ctx.commitNow();
   // A signal ends the call from here without another try: the guest's offset must be right by then.
   const partial = writeOffset(ctx, move, ctx.progress);
@@ -156,7 +157,6 @@ interface PipeMove {
 }
 
 function pipeWaits(ctx: CallContext, pipe: PipeEnd, events: number): number {
-  if (ctx.progress > 0) ctx.partial(ctx.progress);
   ctx.waitOn(pipe.waiters, events);
   pipe.watch();
   return BLOCKED;
@@ -186,6 +186,7 @@ function pipeToSocket(ctx: CallContext, move: PipeMove): number {
   return ctx.progress;
 }
 function socketWaits(ctx: CallContext, socket: Socket, toSend: boolean): number {
+  if (ctx.progress > 0 && !ctx.partsSurvive) return ctx.progress;
   if (ctx.progress > 0) ctx.partial(ctx.progress);
   const timeoutUs = toSend ? socket.sendTimeoutUs : socket.receiveTimeoutUs;
   const waiting = waitFor(ctx, socket, toSend ? WRITABLE : READABLE, timeoutUs, -Errno.EAGAIN);
