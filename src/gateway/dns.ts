@@ -25,8 +25,6 @@ const SCRATCH_OCTETS = 65_536;
 /** Datagrams read for one event: forged ones must not keep the true one away. */
 const READS = 8;
 const NO_DESCRIPTOR = -1;
-const NOTHING = new Uint8Array(0);
-const LARGEST_ANSWER = 65_535;
 
 /** Who asks. */
 export interface DnsClient {
@@ -51,9 +49,10 @@ class Pending implements Watched {
   answer: Uint8Array | undefined = undefined;
   readonly key: string;
   readonly client: DnsClient;
-  /** Over TCP: whether the query was sent, and the part of the answer that came. */
+  /** Over TCP: whether the query was sent, and the answer behind its length, as far as it came. The buffer is as long as what is expected now. */
   sent = false;
-  received: Uint8Array = NOTHING;
+  received = new Uint8Array(LENGTH_OCTETS);
+  filled = 0;
   readonly query: message.Query;
   readonly alarm: Alarm;
   readonly #proxy: DnsProxy;
@@ -220,22 +219,33 @@ export class DnsProxy {
       if (!this.#send(pending)) return this.#next(pending);
     }
     if ((events & (Event.In | Event.RdHup | Event.Hup)) === 0) return;
+    const ended = (events & (Event.RdHup | Event.Hup)) !== 0;
     for (;;) {
-      const n = host.sockets.receive(pending.fd, this.#scratchAddress, SCRATCH_OCTETS, 0);
+      const missing = Math.min(pending.received.length - pending.filled, SCRATCH_OCTETS);
+      const n = host.sockets.receive(pending.fd, this.#scratchAddress, missing, 0);
       if (n === -Errno.EAGAIN) return;
       if (n <= 0) return this.#next(pending);
-      const { received } = pending;
-      const all = new Uint8Array(Math.min(received.length + n, LENGTH_OCTETS + LARGEST_ANSWER));
-      all.set(received);
-      all.set(this.#scratch.subarray(0, all.length - received.length), received.length);
-      pending.received = all;
-      const end = all.length < LENGTH_OCTETS ? Infinity : LENGTH_OCTETS + u16(all, 0);
-      if (all.length < end) continue;
-      const answer = all.subarray(LENGTH_OCTETS, end);
-      if (message.answers(pending.query, pending.id, answer)) this.#answered(pending, answer);
-      else this.#next(pending);
-      return;
+      pending.received.set(this.#scratch.subarray(0, n), pending.filled);
+      pending.filled += n;
+      if (this.#isWhole(pending)) return this.#streamAnswer(pending);
+      // Less than was asked for is all there was (epoll(7)); what follows is an event of its own, but an end that was told already is not.
+      if (n < missing && !ended) return;
     }
+  }
+  /** The length being known, the buffer is made for the message behind it. */
+  #isWhole(pending: Pending): boolean {
+    const { received, filled } = pending;
+    if (filled < received.length) return false;
+    if (filled > LENGTH_OCTETS) return true;
+    const whole = new Uint8Array(LENGTH_OCTETS + u16(received, 0));
+    whole.set(received);
+    pending.received = whole;
+    return filled === whole.length;
+  }
+  #streamAnswer(pending: Pending): void {
+    const answer = pending.received.subarray(LENGTH_OCTETS);
+    if (message.answers(pending.query, pending.id, answer)) this.#answered(pending, answer);
+    else this.#next(pending);
   }
   #answered(pending: Pending, answer: Uint8Array): void {
     const adapted = message.adaptAnswer(pending.query, answer, pending.client.sizeLimit);
@@ -267,7 +277,8 @@ export class DnsProxy {
     this.#parts.host.sockets.closeSocket(pending.fd);
     pending.fd = NO_DESCRIPTOR;
     pending.sent = false;
-    pending.received = NOTHING;
+    pending.received = new Uint8Array(LENGTH_OCTETS);
+    pending.filled = 0;
   }
 
   #sendDatagram(octets: Uint8Array, server: IpAddress, serverPort: number, address: IpAddress, port: number): void {

@@ -3,6 +3,9 @@ import type net from 'node:net';
 import test from 'ava';
 import dnsPacket from 'dns-packet';
 import { Rcode, rcodeOf } from '../../src/gateway/dns-message.ts';
+import type { HostSockets } from '../../src/gateway/host.ts';
+import { localHost } from '../../src/gateway/process.ts';
+import { EventPoller } from '../../src/host/event-poller.ts';
 import { seconds } from '../../src/lib/clock.ts';
 import { IpAddress } from '../../src/netstack/address.ts';
 import { RawTcp } from './raw-tcp.ts';
@@ -145,6 +148,43 @@ test('SERVFAIL when no resolver answers: none, closed, silent, ending early, of 
     t.is(rcodeOf(answer as Buffer), Rcode.ServFail);
     world.close();
   }
+});
+
+test('an answer in many pieces: each read asks for what is missing, and no more', async (t) => {
+  const upstream = await resolver((q, socket) => {
+    const answer = respond(q, [
+      { type: 'TXT', name: 'big.test', data: Array.from({ length: 250 }, () => pattern(250)) },
+    ]);
+    const octets = framed(answer);
+    for (let i = 0; i < octets.length; i += i < 5 ? 1 : 7001) {
+      const piece = octets.subarray(i, i + (i < 5 ? 1 : 7001));
+      setTimeout(() => socket.write(piece), 2 + Math.min(i, 10 + i / 1000));
+    }
+    return undefined;
+  });
+  const poller = new EventPoller();
+  const { sockets } = localHost(poller);
+  poller.close();
+  const asked: number[] = [];
+  let took = 0;
+  const receive: HostSockets['receive'] = (fd, address, len, flags) => {
+    const n = sockets.receive(fd, address, len, flags);
+    if (n > 0) took += n;
+    asked.push(len + took - Math.max(n, 0));
+    return n;
+  };
+  const world = new World({ nameservers: ['127.0.0.1'], nameserverPort: upstream.port }, undefined, {
+    sockets: { ...sockets, receive },
+  });
+  t.teardown(() => (world.close(), upstream.close()));
+  const tcp = await connected(world);
+  tcp.send(framed(query('big.test', 3, 'TXT')));
+  const [answer] = await answered(tcp, 1);
+  t.is((answer as Buffer).length + 2, took);
+  t.like(dnsPacket.decode(answer as Buffer).answers?.[0], { type: 'TXT' });
+  t.true(took > 62_000);
+  // The length, and then the end of the message, from wherever it stood.
+  t.deepEqual([...new Set(asked)], [2, took]);
 });
 
 test('what is no query resets the connection', async (t) => {
