@@ -85,9 +85,12 @@ const processVmWritev = native<
   'intptr_t process_vm_writev(int pid, uintptr_t local, size_t locals, uintptr_t remote, size_t remotes, size_t flags)',
 );
 
-const vm = arena(4096);
-/** The local iovec, then the remote one. */
-const iovecs = new Uint32Array(vm.bytes.buffer, 0, 8);
+/** UIO_MAXIOV: segments of one call, the guest's as well as ours. */
+const MAX_SEGMENTS = 1024;
+const IOVEC_OCTETS = 16;
+const vm = arena((1 + MAX_SEGMENTS) * IOVEC_OCTETS);
+/** The local iovec, then the remote ones. */
+const iovecs = new Uint32Array(vm.bytes.buffer, 0, (1 + MAX_SEGMENTS) * 4);
 
 function setIovec(word: number, base: number, len: number): void {
   iovecs[word] = base >>> 0;
@@ -115,6 +118,60 @@ export function writeProcess(tid: number, address: number, src: Uint8Array, at: 
   setIovec(0, borrowAddress(src) + at, len);
   setIovec(4, address, len);
   const n = processVmWritev(tid, vm.address, 1, vm.address + 16, 1, 0);
+  return n >= 0 ? n : -errno();
+}
+
+/** Buffers of the other process in their order, from `offset` of one of them on. */
+interface RemoteSegments {
+  readonly addresses: readonly number[];
+  readonly lengths: readonly number[];
+  readonly count: number;
+  readonly segment: number;
+  readonly offset: number;
+}
+/** Puts what fits into the tables, up to the first address that cannot be one. Returns the remote iovecs. */
+function setSegments(remote: RemoteSegments, local: number, len: number): number {
+  const { addresses, lengths, count, segment } = remote;
+  let { offset } = remote;
+  let total = 0;
+  let n = 0;
+  for (let i = segment; i < count && n < MAX_SEGMENTS && total < len; i++) {
+    const address = (addresses[i] as number) + offset;
+    const piece = Math.min((lengths[i] as number) - offset, len - total);
+    offset = 0;
+    if (piece === 0) continue;
+    if (!(address < ADDRESS_LIMIT)) break;
+    n++;
+    setIovec(n * 4, address, piece);
+    total += piece;
+  }
+  setIovec(0, local, total);
+  return n;
+}
+/** As `readProcess`, out of several segments by one call: page by page up to the first that cannot be read, but at most `MAX_SEGMENTS`. */
+export function readProcessSegments(
+  tid: number,
+  from: RemoteSegments,
+  dst: Uint8Array,
+  at: number,
+  len: number,
+): number {
+  const count = setSegments(from, borrowAddress(dst) + at, len);
+  if (count === 0) return -EFAULT;
+  const n = processVmReadv(tid, vm.address, 1, vm.address + IOVEC_OCTETS, count, 0);
+  return n >= 0 ? n : -errno();
+}
+/** Into several segments; as `readProcessSegments`. */
+export function writeProcessSegments(
+  tid: number,
+  to: RemoteSegments,
+  src: Uint8Array,
+  at: number,
+  len: number,
+): number {
+  const count = setSegments(to, borrowAddress(src) + at, len);
+  if (count === 0) return -EFAULT;
+  const n = processVmWritev(tid, vm.address, 1, vm.address + IOVEC_OCTETS, count, 0);
   return n >= 0 ? n : -errno();
 }
 

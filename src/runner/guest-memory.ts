@@ -2,8 +2,8 @@
  * The memory of a guest thread, by process_vm_readv(2): checked by the kernel against the guest's own page protection, page by page. The thread stands still in its call, so its id
  * names it; before a call that has waited is answered the platform makes sure that the thread still waits in it.
  */
-import { readProcess, writeProcess } from '../host/process.ffi.ts';
-import type { GuestMemory } from '../socket/guest-memory.ts';
+import { readProcess, readProcessSegments, writeProcess, writeProcessSegments } from '../host/process.ffi.ts';
+import type { GuestMemory, Segments } from '../socket/guest-memory.ts';
 
 export class ProcessMemory implements GuestMemory {
   readonly #tid: number;
@@ -29,6 +29,12 @@ export class ProcessMemory implements GuestMemory {
   }
   write(addr: number, src: Uint8Array, at: number, len: number): number {
     return this.#isThere() ? Math.max(0, writeProcess(this.#tid, addr, src, at, len)) : 0;
+  }
+  readv(from: Segments, dst: Uint8Array, at: number, len: number): number {
+    return this.#isThere() ? Math.max(0, readProcessSegments(this.#tid, from, dst, at, len)) : 0;
+  }
+  writev(to: Segments, src: Uint8Array, at: number, len: number): number {
+    return this.#isThere() ? Math.max(0, writeProcessSegments(this.#tid, to, src, at, len)) : 0;
   }
   #isThere(): boolean {
     if (this.#doubtful) this.#doubtful = !this.#stillWaits();

@@ -3,7 +3,7 @@
  * where a process would: outside the mappings, and on pages that may not be read or written.
  */
 import { copy } from '../lib/byte-ring.ts';
-import type { GuestMemory } from '../socket/guest-memory.ts';
+import type { GuestMemory, Segments } from '../socket/guest-memory.ts';
 
 export const PAGE = 4096;
 export const Protection = { None: 0, Read: 1, Write: 2, ReadWrite: 3 } as const;
@@ -64,6 +64,12 @@ export class ArenaMemory implements GuestMemory {
     }
     return done;
   }
+  readv(from: Segments, dst: Uint8Array, at: number, len: number): number {
+    return eachSegment(from, len, (addr, done, piece) => this.read(addr, dst, at + done, piece));
+  }
+  writev(to: Segments, src: Uint8Array, at: number, len: number): number {
+    return eachSegment(to, len, (addr, done, piece) => this.write(addr, src, at + done, piece));
+  }
   #at(addr: number): Mapping | undefined {
     return this.#mappings.find((m) => addr >= m.base && addr < m.base + m.bytes.length);
   }
@@ -77,4 +83,21 @@ function accessible(mapping: Mapping, offset: number, len: number, permission: n
     at = Math.min(end, (Math.floor(at / PAGE) + 1) * PAGE);
   }
   return at - offset;
+}
+
+/** Moves `len` octets piece by piece, up to the first that moves short. */
+function eachSegment(
+  { addresses, lengths, count, segment, offset }: Segments,
+  len: number,
+  move: (addr: number, done: number, piece: number) => number,
+): number {
+  let done = 0;
+  for (let i = segment; i < count && done < len; i++) {
+    const skipped = i === segment ? offset : 0;
+    const piece = Math.min((lengths[i] as number) - skipped, len - done);
+    const moved = move((addresses[i] as number) + skipped, done, piece);
+    done += moved;
+    if (moved < piece) break;
+  }
+  return done;
 }

@@ -1,5 +1,6 @@
 /** The parts that need no guest: memory of another process, who is found in PATH, the launch chain, signal actions, options. */
 import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,6 +16,8 @@ import { ProcessMemory, readString } from '../../src/runner/guest-memory.ts';
 import { launchChain, weakness } from '../../src/runner/namespaces.ts';
 import { SignalActions, type SignalState } from '../../src/runner/signals.ts';
 import type { GuestMemory } from '../../src/socket/guest-memory.ts';
+import { IoVector } from '../../src/socket/io-vector.ts';
+import { ArenaMemory, Protection } from '../../src/syscalls/arena-memory.ts';
 
 /** Memory of `size` octets at `base`; nothing else is mapped. */
 class Mapped implements GuestMemory {
@@ -53,6 +56,72 @@ test('memory of a process: whole, partial at the page where it ends, none', (t) 
   t.is(memory.write(address + 4096, new Uint8Array(4096).fill(9), 0, 4096), 4096);
   t.deepEqual([bytes[4095], bytes[4096]], [7, 9]);
 });
+
+/** Counts calls; `whole` takes segments together, else one by one. */
+function counting(memory: GuestMemory, whole: boolean) {
+  const calls = { count: 0 };
+  const counted =
+    <A extends unknown[]>(f: (...args: A) => number) =>
+    (...args: A): number => {
+      calls.count++;
+      return f(...args);
+    };
+  const view: GuestMemory = {
+    read: counted(memory.read.bind(memory)),
+    write: counted(memory.write.bind(memory)),
+    ...(whole && memory.readv !== undefined ? { readv: counted(memory.readv.bind(memory)) } : {}),
+    ...(whole && memory.writev !== undefined ? { writev: counted(memory.writev.bind(memory)) } : {}),
+  };
+  return { view, calls };
+}
+
+const hash = (octets: Uint8Array): string => createHash('sha1').update(octets).digest('hex');
+const OCTETS = 16_384;
+const place = arena(OCTETS);
+const ourselves = { memory: new ProcessMemory(process.pid, () => true), base: place.address, bytes: place.bytes };
+const arenaBytes = new Uint8Array(OCTETS);
+const mapped = new ArenaMemory();
+mapped.map(0x10_0000, arenaBytes);
+mapped.protect(0x10_0000 + 8192, 4096, Protection.None);
+const emulated = { memory: mapped, base: 0x10_0000, bytes: arenaBytes };
+
+for (const [what, { memory, base, bytes }] of [
+  ['another process', ourselves],
+  ['an arena', emulated],
+] as const) {
+  test(`segments of ${what} moved together: the same octets, places and faults as one by one`, (t) => {
+    const segment = fc.record({ at: fc.integer({ min: 0, max: 12_000 }), len: fc.nat(3000), bad: fc.nat(15) });
+    fc.assert(
+      fc.property(fc.array(segment, { maxLength: 20 }), fc.nat(9000), fc.nat(20_000), (segments, skip, len) => {
+        const outcome = (whole: boolean, fromGuest: boolean): unknown => {
+          for (let i = 0; i < OCTETS; i++) bytes[i] = i * 31;
+          const io = new IoVector(counting(memory, whole).view);
+          for (const { at, len: octets, bad } of segments)
+            io.push(bad === 0 ? 8 : bad === 1 ? Infinity : base + at, octets);
+          io.skip(skip);
+          const ours = new Uint8Array(20_100).map((_, i) => i * 17);
+          const moved = fromGuest ? io.copyIn(ours, 50, len) : io.copyOut(ours, 50, len);
+          return [moved, io.position, io.remaining, hash(ours), hash(bytes)];
+        };
+        for (const fromGuest of [true, false]) t.deepEqual(outcome(true, fromGuest), outcome(false, fromGuest));
+      }),
+      { seed: 20_261_120, numRuns: 300 },
+    );
+  });
+  test(`as many segments of ${what} as a call may have are one transfer`, (t) => {
+    const { view, calls } = counting(memory, true);
+    const io = new IoVector(view);
+    for (let i = 0; i < 1024; i++) io.push(base + i * 5, 3);
+    bytes.fill(0).set([1, 2, 3, 4, 5, 6, 7, 8]);
+    const ours = new Uint8Array(4096);
+    t.is(io.copyIn(ours, 0, 4096), 3072);
+    t.deepEqual([...ours.subarray(0, 6)], [1, 2, 3, 6, 7, 8]);
+    io.seek(0);
+    t.is(io.copyOut(new Uint8Array(4096).fill(9), 0, 4096), 3072);
+    t.deepEqual([...bytes.subarray(0, 6), bytes[1023 * 5 + 2], bytes[1023 * 5 + 3]], [9, 9, 9, 4, 5, 9, 9, 0]);
+    t.is(calls.count, 2);
+  });
+}
 
 test('a transfer stops at the first page that is not there, as copy_from_user does', async (t) => {
   const child = spawn('/bin/sh', ['-c', 'read line'], { stdio: ['pipe', 'ignore', 'ignore'] });
