@@ -9,8 +9,9 @@ import { IpAddress } from '../netstack/address.ts';
 import type { Settings } from './config.ts';
 import type { GatewayCounters } from './counters.ts';
 import type { FlowIdentity } from './flow-log.ts';
-import { Errno, Event, type Host, mustWatch, type PeerName, type Watched } from './host.ts';
+import { Errno, Event, type Host, mustWatch, type Watched } from './host.ts';
 import type { Listener } from './messages.ts';
+import { newPeerName, showClient } from './published.ts';
 import type { Reachability } from './reach.ts';
 
 /**
@@ -30,45 +31,6 @@ const GONE: ReadonlySet<number> = new Set([
 /** Clients of one port a turn. */
 const BATCH = 64;
 const PAUSE = millis(100);
-/** RFC 6335 6: where a port is found for a client whose own is taken. */
-const FIRST_DYNAMIC = 49_152;
-const PORT_TRIES = 16;
-
-/** What the guest sees of a client. */
-export interface Shown {
-  readonly address: IpAddress;
-  readonly port: number;
-}
-
-/** As `Reachability.clientAs` has it, with another port if some flow of the guest's has that one: several clients may show as the gateway. Undefined with no port left. */
-export function showClient(
-  peer: IpAddress,
-  peerPort: number,
-  reach: Reachability,
-  random: Random,
-  isTaken: (shown: IpAddress, port: number) => boolean,
-): Shown | undefined {
-  const address = reach.clientAs(peer);
-  let port = peerPort;
-  for (let tries = 0; tries < PORT_TRIES; tries++) {
-    if (!isTaken(address, port)) return { address, port };
-    port = FIRST_DYNAMIC + (random.u32() % (65_536 - FIRST_DYNAMIC));
-  }
-  return undefined;
-}
-
-export const newPeerName = (): PeerName => ({
-  peer0: 0,
-  peer1: 0,
-  peer2: 0,
-  peer3: 0,
-  peerPort: 0,
-  scope: 0,
-  local0: 0,
-  local1: 0,
-  local2: 0,
-  local3: 0,
-});
 
 export interface PublishedTcpParts {
   readonly settings: Settings;

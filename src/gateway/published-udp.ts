@@ -12,7 +12,7 @@ import type { GatewayCounters } from './counters.ts';
 import type { FlowIdentity } from './flow-log.ts';
 import { Errno, Event, type Host, mustWatch, type PeerName, type Watched } from './host.ts';
 import type { Listener } from './messages.ts';
-import { newPeerName, showClient } from './published-tcp.ts';
+import { newPeerName, showClient } from './published.ts';
 import type { Reachability } from './reach.ts';
 import { BURST, SCRATCH_OCTETS, type SharedSocket, type UdpFlow, type UdpFlows } from './udp-flows.ts';
 
