@@ -2,7 +2,6 @@
 import dgram from 'node:dgram';
 import { once } from 'node:events';
 import net from 'node:net';
-import { networkInterfaces } from 'node:os';
 import test, { type ExecutionContext } from 'ava';
 import { openListeners, PublishError } from '../../src/gateway/listeners.ts';
 import { localHost } from '../../src/gateway/process.ts';
@@ -15,6 +14,7 @@ import { IpAddress } from '../../src/netstack/address.ts';
 import type { TcpEndpoint } from '../../src/netstack/endpoint.ts';
 import { ipv6Loopback, needing } from '../support/needs.ts';
 import { GuestStream } from './guest.ts';
+import { ownAddress } from './own-address.ts';
 import { Ack, Fin, RawTcp, Rst, Syn } from './raw-tcp.ts';
 import { closedPort, collect, pattern, tcpServer } from './servers.ts';
 import { withSource } from './sources.ts';
@@ -359,15 +359,6 @@ test('clients of published ports take no place of the guest’s own flows, nor t
   t.is(world.gateway.tcp.size, 4);
 });
 
-/** An address of this host that is not its loopback's. */
-const own = Object.values(networkInterfaces())
-  .flatMap((all) => all ?? [])
-  .find(
-    ({ family, internal, address }) =>
-      family === 'IPv4' && !internal && !address.startsWith('169.254.') && !address.startsWith('10.0.2.'),
-  );
-const ownAddress = { what: 'an IPv4 address beside the loopback', present: own !== undefined };
-
 needing(ownAddress)(
   'a client from elsewhere keeps its address; UDP answers leave from the address that was asked',
   async (t) => {
@@ -379,7 +370,7 @@ needing(ownAddress)(
       ],
     });
     t.teardown(() => world.close());
-    const address = own?.address as string;
+    const address = ownAddress.address;
     const client = await dial(port, address);
     const guest = new Accepted(world);
     const { from } = await guest.syn();

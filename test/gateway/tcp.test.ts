@@ -1,10 +1,10 @@
-import { networkInterfaces } from 'node:os';
 import test from 'ava';
 import { arena, native } from '../../src/host/libc.ffi.ts';
 import { u16 } from '../../src/lib/bytes.ts';
 import { seconds } from '../../src/lib/clock.ts';
 import { IpAddress } from '../../src/netstack/address.ts';
 import { ipv6Loopback, needing } from '../support/needs.ts';
+import { ownAddress } from './own-address.ts';
 import { Ack, Fin, Psh, RawTcp, Rst, Syn } from './raw-tcp.ts';
 import { closedPort, collect, pattern, tcpServer } from './servers.ts';
 import { withSource } from './sources.ts';
@@ -516,15 +516,8 @@ test('… but not for ever', async (t) => {
   t.like(world.messages.at(-1), { type: 'flow-closed', reason: 'link closed, octets undelivered' });
 });
 
-test('the host’s own addresses: closed, and open at the ports that are', async (t) => {
-  const own = Object.values(networkInterfaces())
-    .flatMap((all) => all ?? [])
-    .find(({ family, internal }) => family === 'IPv4' && !internal)?.address;
-  if (own === undefined) {
-    t.log('this host has no address besides loopback');
-    t.pass();
-    return;
-  }
+needing(ownAddress)('the host’s own addresses: closed, and open at the ports that are', async (t) => {
+  const own = ownAddress.address;
   const server = await tcpServer((socket) => socket.end('own'), '0.0.0.0');
   t.teardown(() => server.close());
   const closed = new World();
