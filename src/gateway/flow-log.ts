@@ -20,6 +20,12 @@ export interface FlowIdentity {
   readonly guestPort: number;
   readonly remoteAddress: IpAddress;
   readonly remotePort: number;
+  /** Of a published port: the client as the host knows it; the remote address is what it shows as. */
+  readonly client?: Client | undefined;
+}
+export interface Client {
+  readonly address: IpAddress;
+  readonly port: number;
 }
 export interface LoggedFlow extends FlowIdentity {
   readonly id: number;
@@ -40,6 +46,9 @@ export interface ControlChannel {
 
 const keyOf = (protocol: string, guest: string, guestPort: number, remote: string, remotePort: number): string =>
   `${protocol} ${guest} ${guestPort} ${remote} ${remotePort}`;
+
+const clientOf = ({ client }: FlowIdentity) =>
+  client === undefined ? undefined : { address: client.address.toString(), port: client.port };
 
 const ends = (flow: FlowIdentity) => ({
   protocol: flow.protocol,
@@ -102,7 +111,14 @@ export class FlowLog {
 
   opened(flow: LoggedFlow): void {
     if (!this.#recorded) return;
-    this.#control.send({ type: 'flow-opened', id: flow.id, origin: flow.origin, ...ends(flow), owner: flow.owner });
+    this.#control.send({
+      type: 'flow-opened',
+      id: flow.id,
+      origin: flow.origin,
+      ...ends(flow),
+      client: clientOf(flow),
+      owner: flow.owner,
+    });
   }
   closed(flow: LoggedFlow, reason: string): void {
     if (!this.#recorded) return;
@@ -111,6 +127,7 @@ export class FlowLog {
       id: flow.id,
       origin: flow.origin,
       ...ends(flow),
+      client: clientOf(flow),
       owner: flow.owner,
       octets: { fromGuest: flow.octetsFromGuest, toGuest: flow.octetsToGuest },
       reason,

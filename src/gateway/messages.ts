@@ -78,6 +78,8 @@ const flowRecord = {
   origin: z.enum(['guest', 'published']),
   local: endpoint,
   remote: endpoint,
+  /** Of a published port: who the client is, whatever it shows as to the guest. */
+  client: endpoint.optional(),
   owner: z.strictObject(owner).optional(),
 };
 const openedSchema = z.strictObject({ type: z.literal('flow-opened'), ...flowRecord });

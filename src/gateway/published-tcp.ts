@@ -122,6 +122,7 @@ export class PublishedTcp {
       guestPort,
       remoteAddress: shown.address,
       remotePort: shown.port,
+      client: { address: peer, port: name.peerPort },
     };
     tcp.openToGuest(fd, identity, peer.isLoopback ? port.otherGuest : undefined);
   }

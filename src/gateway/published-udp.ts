@@ -141,6 +141,7 @@ export class PublishedUdp {
       guestPort,
       remoteAddress: shown.address,
       remotePort: shown.port,
+      client: { address: client.peer, port: client.peerPort },
     };
     client.flow = udp.openShared(identity, client);
     if (client.flow === undefined) return undefined;

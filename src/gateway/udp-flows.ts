@@ -41,6 +41,7 @@ export class UdpFlow implements LoggedFlow, Watched {
   readonly guestPort: number;
   readonly remoteAddress: IpAddress;
   readonly remotePort: number;
+  readonly client: FlowIdentity['client'];
   readonly fd: number;
   readonly addressTerm: number;
   /** The published port whose socket the flow shares with others; it has none of its own then. */
@@ -77,6 +78,7 @@ export class UdpFlow implements LoggedFlow, Watched {
     this.guestPort = identity.guestPort;
     this.remoteAddress = identity.remoteAddress;
     this.remotePort = identity.remotePort;
+    this.client = identity.client;
     this.fd = fd;
     this.addressTerm = sumOf(identity.guestAddress) + sumOf(identity.remoteAddress);
   }

@@ -126,6 +126,7 @@ test('a client on the loopback shows as the gateway; octets both ways, both ends
     origin: 'published',
     local: { address: '10.0.2.15', port: GUEST_PORT },
     remote: { address: '10.0.2.2' },
+    client: { address: '127.0.0.1', port: syn.from.port },
   });
   t.like(world.messages.at(-1), { type: 'flow-closed', reason: 'closed', octets: { fromGuest: 6, toGuest: 11 } });
   t.is(world.counts()['flows-unannounced'], undefined);
@@ -415,6 +416,10 @@ for (const [name, host, guest, gateway, needs] of [
       }
     }
     t.is(world.gateway.udp.size, 2);
+    const clients = world.messages.map((message) => (message.type === 'flow-opened' ? message.client : undefined));
+    for (const socket of sockets) {
+      t.true(clients.some((client) => client?.address === host && client.port === socket.address().port));
+    }
     t.is(world.counts()['udp-published-evictions'], 1);
     t.is(world.counts()['udp-published'], 3);
     t.true(world.link.frames.every((frame) => icmpOf(frame) === undefined));

@@ -71,6 +71,7 @@ export class TcpFlow implements LoggedFlow, Watched {
   readonly guestPort: number;
   readonly remoteAddress: IpAddress;
   readonly remotePort: number;
+  readonly client: FlowIdentity['client'];
   octetsFromGuest = 0;
   octetsToGuest = 0;
   watchKey = -1;
@@ -138,6 +139,7 @@ export class TcpFlow implements LoggedFlow, Watched {
     this.guestPort = identity.guestPort;
     this.remoteAddress = identity.remoteAddress;
     this.remotePort = identity.remotePort;
+    this.client = identity.client;
     this.fd = fd;
     this.addressTerm = sumOf(identity.guestAddress) + sumOf(identity.remoteAddress);
     this.lastActivity = clock.now();

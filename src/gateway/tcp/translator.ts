@@ -290,7 +290,7 @@ export class TcpTranslator implements TcpContext {
   }
   guestRefused(flow: TcpFlow): void {
     this.counters.event('tcp-published-refused');
-    const { fd, otherGuest, guestPort, remotePort } = flow;
+    const { fd, otherGuest, guestPort, remotePort, client } = flow;
     if (otherGuest === undefined) return this.close(flow, 'refused by guest', true);
     flow.fd = NO_DESCRIPTOR;
     this.close(flow, 'refused by guest', false);
@@ -303,6 +303,7 @@ export class TcpTranslator implements TcpContext {
       guestPort,
       remoteAddress,
       remotePort,
+      client,
     } as const;
     if (this.isTaken(otherGuest, guestPort, remoteAddress, remotePort)) return this.host.sockets.closeWithReset(fd);
     this.counters.event('tcp-other-family');
