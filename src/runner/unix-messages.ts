@@ -3,7 +3,8 @@
  * we looked: another thread can put a datagram socket in its place by dup2, and the kernel would read the name from memory and send to a socket of the host.
  *
  * The header, the name and the control messages are read once. Descriptors are fetched from the guest and sent as ours; credentials are sent if they are the caller's, as the kernel would
- * check. Where the supervisor may (root), every message carries the caller's credentials, since the kernel would otherwise show the supervisor's to a receiver with SO_PASSCRED.
+ * check. Where the supervisor may (root), every message carries the caller's credentials, since the kernel would otherwise show the supervisor's to a receiver with SO_PASSCRED. Without
+ * root the kernel lets it speak for no process but itself: a message with credentials is then EPERM, and a receiver of one without sees the supervisor's process id.
  *
  * A stream's data is read piece by piece as the socket takes it, as the kernel does, so a message of any length costs one piece. A blocking one that is partly sent waits for
  * room; if a signal takes the call away meanwhile and the kernel restarts it, it ends with what was sent (unix-names.ts).

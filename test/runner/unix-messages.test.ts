@@ -33,8 +33,10 @@ for kind in (socket.SOCK_DGRAM, socket.SOCK_SEQPACKET):
 s, p = socket.socketpair()
 fails(errno.EISCONN, s.sendmsg, [b'x'], [], 0, '/no/such'); fails(errno.EBADF, socket.send_fds, s, [b'x'], [999]); fails(errno.EINVAL, s.sendmsg, [b'x'], [(1, 99, b'')])
 p.setsockopt(socket.SOL_SOCKET, 16, 1); me = struct.pack('3i', os.getpid(), os.getuid(), os.getgid())
-s.sendmsg([b'x'], [(1, 2, me)]); assert p.recvmsg(9, 99)[1][0][2] == me
-if os.getuid() == 0: s.sendmsg([b'x']); assert p.recvmsg(9, 99)[1][0][2] == me
+if os.getuid() == 0:
+    s.sendmsg([b'x'], [(1, 2, me)]); assert p.recvmsg(9, 99)[1][0][2] == me
+    s.sendmsg([b'x']); assert p.recvmsg(9, 99)[1][0][2] == me
+else: fails(errno.EPERM, s.sendmsg, [b'x'], [(1, 2, me)])
 # A signal while part is sent: the call comes back and ends with that part.
 hits = []; signal.signal(signal.SIGALRM, lambda *_: hits.append(1)); signal.siginterrupt(signal.SIGALRM, False); signal.setitimer(signal.ITIMER_REAL, 0.2)
 n = s.sendmsg([bytes(N)]); assert hits and 0 < n < N, n
