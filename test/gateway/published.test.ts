@@ -310,9 +310,9 @@ test('accept(2): the error of a client that is gone is skipped, every other wait
   t.is(calls, 4, 'two that are gone, the client, and an empty queue');
   errors.push(-22, -9);
   const second = await dial(port, '127.0.0.1');
-  for (let i = 0; i < 5; i++) world.turn(10);
-  t.is(calls, 5);
-  t.is(world.counts()['tcp-accept-paused'], 1);
+  // Until it pauses and not for a time: the pause itself ends by the clock.
+  while (world.counts()['tcp-accept-paused'] === undefined) world.turn(10);
+  t.is(calls, 5, 'not asked again at once');
   await guest.syn();
   t.is(world.counts()['tcp-accept-paused'], 2);
   first.destroy();
