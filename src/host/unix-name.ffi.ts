@@ -115,6 +115,19 @@ export function inDirectory<T>(directory: number, work: () => T): T | number {
     syscall(process.arch === 'x64' ? 3 : 57, here, 0, 0, 0);
   }
 }
+const [NR_SETRESUID, NR_SETRESGID] = process.arch === 'x64' ? [117, 119] : [147, 149];
+const UNCHANGED = -1;
+/** As `asFileUser`, and for whoever asks the socket at the other end (SO_PEERCRED): this thread's effective ids. The call itself, since libc's changes every thread. */
+export function asPeer(uid: number, gid: number, work: () => number): number {
+  syscall(NR_SETRESGID, UNCHANGED, gid, UNCHANGED, 0);
+  const changed = result(syscall(NR_SETRESUID, UNCHANGED, uid, UNCHANGED, 0));
+  try {
+    return changed < 0 ? changed : work();
+  } finally {
+    syscall(NR_SETRESUID, UNCHANGED, 0, UNCHANGED, 0);
+    syscall(NR_SETRESGID, UNCHANGED, 0, UNCHANGED, 0);
+  }
+}
 /** Touches files as that user for the length of `work`; for a supervisor that is root. */
 export function asFileUser<T>(uid: number, gid: number, work: () => T): T {
   const oldGid = setfsgid(gid);

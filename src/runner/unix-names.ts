@@ -19,6 +19,7 @@ import { isSocket } from '../host/process.ffi.ts';
 import type { SeccompListener } from '../host/seccomp.ffi.ts';
 import {
   asFileUser,
+  asPeer,
   bindName,
   boundFile,
   connectName,
@@ -49,6 +50,8 @@ const MSG_NOSIGNAL = 0x4000;
 const FAMILY_OCTETS = 2;
 const SUN_OCTETS = 110;
 const MAX_DATAGRAM = 4 * 1024 * 1024;
+/** Whose ids cannot be read any more. */
+const NOBODY = 65_534;
 /** Names that guests may have bound at a time; each holds a descriptor of ours. */
 const MAX_BOUND = 1024;
 /** The kernel tells nobody when another socket's queue has room for us. */
@@ -131,12 +134,12 @@ export class UnixNames {
       if (typeof name === 'number') return name;
       const path = pathOf(name);
       if (path === undefined) {
-        return this.#abstract('connect', name) ?? this.#attempt(copy, 0, () => connectNow(copy, name));
+        return this.#abstract('connect', name) ?? this.#attempt(copy, 0, this.#connecting(task, copy, name));
       }
       const target = this.#known(task, path);
       if (target < 0) return target;
       const through = nameOfDescriptor(target);
-      return this.#attempt(copy, 0, () => connectNow(copy, through), target);
+      return this.#attempt(copy, 0, this.#connecting(task, copy, through), target);
     });
   }
   sendto(listener: SeccompListener, task: () => GuestTask): Judgement {
@@ -189,6 +192,13 @@ export class UnixNames {
     if (identity !== undefined && this.#bound.has(identity)) return found;
     close(found);
     return -Errno.ENOENT;
+  }
+  /** The listener's side is told who connects. */
+  #connecting(task: GuestTask, copy: number, name: Uint8Array): () => number {
+    const [, uid = NOBODY] = task.process.uids;
+    const [, gid = NOBODY] = task.process.gids;
+    const connect = (): number => connectNow(copy, name);
+    return !this.#options.isRoot || (uid === 0 && gid === 0) ? connect : () => asPeer(uid, gid, connect);
   }
   #asGuest<T>(task: GuestTask, work: () => T): T {
     const { uid, gid } = task.process;

@@ -126,3 +126,28 @@ needingInTurn(
     rmSync(directory, { recursive: true });
   }
 });
+
+guest('the listener sees the user who connects, and the socket file’s mode holds for him', async (t) => {
+  const { status, stdout, stderr } = await python(`
+import os, socket, struct, tempfile
+directory = tempfile.mkdtemp(); path = directory + '/s'
+l = socket.socket(socket.AF_UNIX); l.bind(path); l.listen()
+def peer():
+    a, _ = l.accept(); return struct.unpack('3i', a.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[1:]
+c = socket.socket(socket.AF_UNIX); c.connect(path); assert peer() == (os.getuid(), os.getgid())
+if os.getuid() == 0:
+    os.chmod(directory, 0o755); os.chmod(path, 0o777)
+    go = os.pipe()
+    if os.fork() == 0:
+        os.setgroups([]); os.setgid(1000); os.setuid(1001)
+        c = socket.socket(socket.AF_UNIX); c.connect(path); os.read(go[0], 1)
+        try: socket.socket(socket.AF_UNIX).connect(path)
+        except PermissionError: os._exit(0)
+        os._exit(1)
+    got = peer(); assert got == (1001, 1000), got
+    os.chmod(path, 0o600); os.write(go[1], b'x'); assert os.wait()[1] == 0
+    c = socket.socket(socket.AF_UNIX); c.connect(path); assert peer() == (0, 0)
+print('ok')
+`);
+  t.deepEqual({ status, stdout, stderr }, { status: 0, stdout: 'ok\n', stderr: '' });
+});
