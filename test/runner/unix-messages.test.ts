@@ -147,6 +147,7 @@ if os.getuid() == 0:
     got = peer(); assert got == (1001, 1000), got
     os.chmod(path, 0o600); os.write(go[1], b'x'); assert os.wait()[1] == 0
     c = socket.socket(socket.AF_UNIX); c.connect(path); assert peer() == (0, 0)
+os.remove(path); os.rmdir(directory)
 print('ok')
 `);
   t.deepEqual({ status, stdout, stderr }, { status: 0, stdout: 'ok\n', stderr: '' });
