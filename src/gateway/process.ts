@@ -5,7 +5,7 @@
  */
 import { HostRandom, monotonic } from '../host/clock.ts';
 import { EventPoller } from '../host/event-poller.ts';
-import { SocketFrameIo } from '../host/fd-frame-io.ffi.ts';
+import { BundleSocketIo } from '../host/fd-frame-io.ffi.ts';
 import { addressOf } from '../host/libc.ffi.ts';
 import { accept, receiveFrom, sendTo } from '../host/listener.ffi.ts';
 import { MessageSocket } from '../host/message-socket.ts';
@@ -116,7 +116,7 @@ function assemble(given: ConfigMessage, linkFd: number, poller: EventPoller, con
   const config = parseConfig(given.config);
   const pool = new PacketPool();
   const link = new FramedLink({
-    io: new SocketFrameIo(linkFd, pool),
+    io: new BundleSocketIo(linkFd, pool),
     pool,
     linkAddress: resolveConfig(config).gatewayMac,
     mtu: config.mtu,
@@ -175,6 +175,7 @@ class Loop {
       const busy = this.#frames();
       if (!busy) this.#drained();
       const next = gateway.step();
+      this.#link.flush();
       timeout = busy || controlReady.readable ? 0 : waitFor(next);
     }
     control.send(gateway.stats());

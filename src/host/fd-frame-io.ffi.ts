@@ -1,12 +1,12 @@
 /**
- * Frames through a descriptor: a nonblocking SEQPACKET or DGRAM socket, or a tap. One frame per call, read into and written from the packet slab without
+ * Frames through a descriptor: a nonblocking SEQPACKET or DGRAM socket, or a tap. One message per call, read into and written from the packet slab without
  * a copy on our side (the slab's address plus the position). socket(7), unix(7), packet framing as the kernel keeps it.
  *
  * Measured on a SEQPACKET pair: a full queue gives EAGAIN and loses nothing; each frame is charged to the sender's SO_SNDBUF (a 64 KiB frame about 69,800
  * octets), the receiver's SO_RCVBUF plays no part, so SO_SNDBUF alone decides how many frames are in flight. With frames of ours unread, a peer that goes
  * away shows ECONNRESET first, then its frames still come, then 0.
  */
-import type { FrameIo, FrameStatus } from '../netstack/link/framed.ts';
+import type { BundleIo, FrameIo, FrameStatus, MOST_PIECES } from '../netstack/link/framed.ts';
 import type { PacketPool } from '../netstack/packet.ts';
 import { addressOf, arena, close, errno, must, native, read, write } from './libc.ffi.ts';
 
@@ -15,6 +15,9 @@ const send = native<(fd: number, address: number, len: number, flags: number) =>
 );
 const recv = native<(fd: number, address: number, len: number, flags: number) => number>(
   'intptr_t recv(int fd, uintptr_t address, size_t len, int flags)',
+);
+const sendmsg = native<(fd: number, message: number, flags: number) => number>(
+  'intptr_t sendmsg(int fd, uintptr_t message, int flags)',
 );
 const socketpair = native<(domain: number, type: number, protocol: number, pair: number) => number>(
   'int socketpair(int domain, int type, int protocol, uintptr_t pair)',
@@ -26,6 +29,8 @@ const getsockopt = native<(fd: number, level: number, name: number, value: numbe
   'int getsockopt(int fd, int level, int name, uintptr_t value, uintptr_t len)',
 );
 
+/** Pieces of a message. */
+const PIECES: typeof MOST_PIECES = 64;
 const WOULD_BLOCK: (typeof FrameStatus)['WouldBlock'] = -1;
 const CLOSED: (typeof FrameStatus)['Closed'] = -2;
 const FAILED: (typeof FrameStatus)['Failed'] = -3;
@@ -66,6 +71,47 @@ export class SocketFrameIo implements FrameIo {
     const n = recv(this.#fd, this.#slab + at, capacity, MSG_DONTWAIT | MSG_TRUNC);
     if (n > 0) return n;
     return n === 0 ? CLOSED : statusOf(errno());
+  }
+}
+
+/** `struct msghdr` on x86_64 and arm64, of which only the pieces are used. */
+const MSGHDR_OCTETS = 56;
+const IOV_AT = 16;
+const IOVLEN_AT = 24;
+/** `struct iovec`. */
+const IOVEC_OCTETS = 16;
+const WORD = 4;
+const WORD_RANGE = 2 ** 32;
+
+/** A socket whose messages carry several frames, gathered from where they lie. */
+export class BundleSocketIo extends SocketFrameIo implements BundleIo {
+  readonly #fd: number;
+  readonly #slab: number;
+  readonly #message: number;
+  readonly #words: Uint32Array;
+
+  constructor(fd: number, pool: PacketPool) {
+    super(fd, pool);
+    this.#fd = fd;
+    this.#slab = addressOf(pool.bytes);
+    const { bytes, address } = arena(MSGHDR_OCTETS + PIECES * IOVEC_OCTETS);
+    this.#message = address;
+    this.#words = new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length / WORD);
+    this.#setAddress(IOV_AT, address + MSGHDR_OCTETS);
+  }
+  #setAddress(at: number, address: number): void {
+    this.#words[at / WORD] = address;
+    this.#words[at / WORD + 1] = address / WORD_RANGE;
+  }
+  put(index: number, at: number, len: number): void {
+    const entry = MSGHDR_OCTETS + index * IOVEC_OCTETS;
+    this.#setAddress(entry, this.#slab + at);
+    this.#words[(entry + 8) / WORD] = len;
+  }
+  sendPieces(count: number): number {
+    this.#words[IOVLEN_AT / WORD] = count;
+    const n = sendmsg(this.#fd, this.#message, MSG_DONTWAIT | MSG_NOSIGNAL);
+    return n >= 0 ? n : statusOf(errno());
   }
 }
 

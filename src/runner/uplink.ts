@@ -13,7 +13,7 @@ import {
 } from '../gateway/spawn.ts';
 import { monotonic, realtimeOffset } from '../host/clock.ts';
 import { EPOLLIN, EPOLLOUT } from '../host/epoll.ffi.ts';
-import { SocketFrameIo } from '../host/fd-frame-io.ffi.ts';
+import { BundleSocketIo } from '../host/fd-frame-io.ffi.ts';
 import { close } from '../host/libc.ffi.ts';
 import { IpAddress } from '../netstack/address.ts';
 import type { FrameIo } from '../netstack/link/framed.ts';
@@ -64,7 +64,7 @@ export function startGateway(config: GatewayConfig): Backend {
   return {
     gateway,
     linkFd: gateway.linkFd,
-    io: (pool) => new SocketFrameIo(gateway.linkFd, pool),
+    io: (pool) => new BundleSocketIo(gateway.linkFd, pool),
     linkAddress: macOf(guestMac),
     mtu,
     options: {
@@ -169,6 +169,7 @@ export class Uplink {
   /** At the end of a turn: what could not leave waits for the descriptor. */
   flush(): void {
     this.#capture?.flush();
+    this.#framed.flush();
     const wants = this.#framed.isBlocked;
     if (this.#framed.isClosed) this.#loop?.remove(this.#backend.linkFd);
     else if (wants !== this.#wantsOut) this.#loop?.modify(this.#backend.linkFd, wants ? EPOLLIN | EPOLLOUT : EPOLLIN);

@@ -7,7 +7,7 @@ import { ConfigError, type GatewayConfig } from '../../src/gateway/config.ts';
 import type { Counters, MessageFromGateway } from '../../src/gateway/messages.ts';
 import { type GatewayProcess, spawnGateway } from '../../src/gateway/spawn.ts';
 import { monotonic } from '../../src/host/clock.ts';
-import { SocketFrameIo } from '../../src/host/fd-frame-io.ffi.ts';
+import { BundleSocketIo } from '../../src/host/fd-frame-io.ffi.ts';
 import { close } from '../../src/host/libc.ffi.ts';
 import { TimerHeap } from '../../src/lib/clock.ts';
 import type { IpAddress } from '../../src/netstack/address.ts';
@@ -29,7 +29,7 @@ class World {
   constructor(config: GatewayConfig = {}) {
     this.process = spawnGateway(config);
     const pool = new PacketPool({ large: 64, small: 512 });
-    const io = new SocketFrameIo(this.process.linkFd, pool);
+    const io = new BundleSocketIo(this.process.linkFd, pool);
     this.link = new FramedLink({ io, pool, linkAddress: GUEST_MAC, mtu: 65_520 });
     this.guest = new Guest(this.#clock, pool, this.link);
     this.process.control.receiver = (message) => this.messages.push(message);
@@ -46,6 +46,7 @@ class World {
     this.process.control.poll();
     for (const stream of this.streams) stream.pump();
     this.guest.stack.step();
+    this.link.flush();
   }
   async until<T>(what: string, found: () => T | undefined | false, timeoutMs = 10_000): Promise<T> {
     const end = monotonic() + timeoutMs * 1000;

@@ -1,5 +1,5 @@
-import test from 'ava';
-import { SocketFrameIo, seqpacketPair } from '../../src/host/fd-frame-io.ffi.ts';
+import test, { type ExecutionContext } from 'ava';
+import { BundleSocketIo, SocketFrameIo, seqpacketPair } from '../../src/host/fd-frame-io.ffi.ts';
 import { close } from '../../src/host/libc.ffi.ts';
 import { TimerHeap } from '../../src/lib/clock.ts';
 import { SeededRandom } from '../../src/lib/random.ts';
@@ -33,14 +33,40 @@ test('frames keep their boundaries; full is would-block; the end is told after t
   close(pair.fds[1]);
 });
 
-test('two stacks over a socketpair: a 60,000-octet datagram each way', (t) => {
+test('pieces from several places are one message', (t) => {
+  const pool = new PacketPool(SMALL_POOL);
+  const pair = seqpacketPair();
+  const [a, b] = pair.fds.map((fd) => new BundleSocketIo(fd, pool)) as [BundleSocketIo, BundleSocketIo];
+  pool.bytes.set([1, 2, 3], 70_000);
+  pool.bytes.set([4], 80_000);
+  pool.bytes.set([5, 6], 75_000);
+  a.put(0, 70_000, 3);
+  a.put(1, 80_000, 1);
+  a.put(2, 75_000, 2);
+  t.is(a.sendPieces(3), 6);
+  t.is(a.sendPieces(1), 3);
+  t.is(b.recv(90_000, 100), 6);
+  t.deepEqual([...pool.bytes.subarray(90_000, 90_006)], [1, 2, 3, 4, 5, 6]);
+  t.is(b.recv(90_000, 100), 3);
+  close(pair.fds[1]);
+  t.is(a.sendPieces(2), FrameStatus.Closed);
+  close(pair.fds[0]);
+});
+
+for (const [what, Io] of [
+  ['a frame a message', SocketFrameIo],
+  ['bundles', BundleSocketIo],
+] as const) {
+  test(`two stacks over a socketpair, ${what}: a 60,000-octet datagram each way`, (t) => twoStacks(t, Io));
+}
+function twoStacks(t: ExecutionContext, Io: typeof SocketFrameIo): void {
   const pair = seqpacketPair();
   const clock = new TimerHeap();
   const host = (n: 0 | 1) => {
     const pool = new PacketPool(SMALL_POOL);
     const stack = new Stack({ clock, random: new SeededRandom(n + 1), pool });
     const link = new FramedLink({
-      io: new SocketFrameIo(pair.fds[n], pool),
+      io: new Io(pair.fds[n], pool),
       pool,
       linkAddress: Uint8Array.of(2, 0, 0, 0, 0, n + 1),
       mtu: 65_520,
@@ -61,8 +87,10 @@ test('two stacks over a socketpair: a 60,000-octet datagram each way', (t) => {
     packet.bytes.set(data, packet.at);
     from.socket.transmit(packet, 0);
     for (let turn = 0; turn < 10; turn++) {
-      a.link.poll();
-      b.link.poll();
+      for (const { link } of [a, b]) {
+        link.flush();
+        link.poll();
+      }
     }
     const d = to.socket.peek(0);
     t.true(d !== undefined && Buffer.compare(octetsOf(d.packet), data) === 0);
@@ -75,4 +103,4 @@ test('two stacks over a socketpair: a 60,000-octet datagram each way', (t) => {
   t.true(b.link.isClosed);
   t.false(b.stack.interfaces[1]?.isUp);
   close(pair.fds[1]);
-});
+}

@@ -5,11 +5,13 @@
  *
  * Transmit. A frame leaves at once or, when the descriptor would block, waits in a queue bounded by octets and by count; `writable` flushes it in order.
  * What the queue does not take is dropped and counted, never silently.
+ * Bundles. Between two ends of ours a message carries several frames, each behind its length (32 bits, network order), since small frames cost by the message: the
+ * frames of a turn wait in the queue until `flush`, or until they fill a message.
  * Receive. `poll` reads until it would block, at most `budget` frames, so that a flood cannot hold the loop. The peer is not trusted: short frames, headers
  * that point outside their frame, and kinds of offload that were never agreed on are dropped and counted.
  * The end. Once the other side is gone the receiver is told, once; what still waits is released.
  */
-import { u16 } from '../../lib/bytes.ts';
+import { putU32, u16, u32 } from '../../lib/bytes.ts';
 import { Csum, Gso, type Packet, type PacketPool, SMALL_OCTETS } from '../packet.ts';
 import * as ethernet from '../wire/ethernet.ts';
 import * as ipv4 from '../wire/ipv4.ts';
@@ -28,16 +30,24 @@ export const FrameStatus = {
   Failed: -3,
 } as const;
 
-/** One frame per call, nothing blocks; positions are those of the packet pool's slab. */
+/** One message per call, nothing blocks; positions are those of the packet pool's slab. */
 export interface FrameIo {
   /** Octets written, or a FrameStatus. */
   send(at: number, len: number): number;
-  /** Octets of the frame, more than `capacity` if it was cut short, or a FrameStatus. */
+  /** Octets of the message, more than `capacity` if it was cut short, or a FrameStatus. */
   recv(at: number, capacity: number): number;
+}
+/** A descriptor that sends a message from several places. */
+export interface BundleIo extends FrameIo {
+  /** Piece `index` of the message to come; there may be MOST_PIECES. */
+  put(index: number, at: number, len: number): void;
+  /** The first `count` pieces as one message: octets written, or a FrameStatus. */
+  sendPieces(count: number): number;
 }
 
 export interface FramedOptions {
-  readonly io: FrameIo;
+  /** A BundleIo for bundles, which the other end must be made for as well. */
+  readonly io: FrameIo | BundleIo;
   readonly pool: PacketPool;
   readonly linkAddress: Uint8Array;
   /** Octets of IP packet, up to 65,535. */
@@ -56,6 +66,12 @@ const BUDGET = 64;
 /** A received frame stands this far into its buffer, so that a header more can be put in front when it is passed on. */
 const RECEIVE_AT = 64;
 const SHORTEST = virtio.LEN + ethernet.HEADER_LEN;
+/** The length of a bundle's frame, the virtio header included. */
+const PREFIX_LEN = 4;
+/** Frames of a bundle. */
+export const MOST_PIECES = 64;
+/** A bundle's octets: the longest frame fits. */
+const BUNDLE_OCTETS = PREFIX_LEN + virtio.LEN + ethernet.HEADER_LEN + ipv4.MAX_LEN;
 const KNOWN_FLAGS = virtio.Flag.NeedsChecksum | virtio.Flag.DataValid;
 
 export class FramedLink implements LinkEndpoint {
@@ -64,6 +80,7 @@ export class FramedLink implements LinkEndpoint {
   readonly capabilities: number;
   readonly counters: LinkCounters = linkCounters();
   readonly #io: FrameIo;
+  readonly #bundles: BundleIo | undefined;
   readonly #pool: PacketPool;
   readonly #queueOctets: number;
   readonly queueLimit: number;
@@ -83,6 +100,7 @@ export class FramedLink implements LinkEndpoint {
     this.linkAddress = options.linkAddress;
     this.capabilities = options.capabilities ?? LinkCapability.TxChecksum | LinkCapability.Tso4 | LinkCapability.Tso6;
     this.#io = options.io;
+    this.#bundles = 'sendPieces' in options.io ? options.io : undefined;
     this.#pool = options.pool;
     this.#queueOctets = options.queueOctets ?? QUEUE_OCTETS;
     this.queueLimit = options.queueCount ?? QUEUE_COUNT;
@@ -91,8 +109,9 @@ export class FramedLink implements LinkEndpoint {
   attach(receiver: LinkReceiver): void {
     this.#receiver = receiver;
   }
+  /** Frames that wait because the descriptor takes none. */
   get queued(): number {
-    return this.#queue.count;
+    return this.#blocked ? this.#queue.count : 0;
   }
   /** True while frames wait for `writable`. */
   get isBlocked(): boolean {
@@ -105,6 +124,7 @@ export class FramedLink implements LinkEndpoint {
   transmit(packet: Packet): boolean {
     if (this.#closed) return this.#dropped(packet);
     putHeader(packet);
+    if (this.#bundles !== undefined) return this.#bundle(packet);
     if (this.#blocked) return this.#enqueue(packet);
     const n = this.#io.send(packet.at, packet.length);
     if (n >= 0) {
@@ -120,9 +140,53 @@ export class FramedLink implements LinkEndpoint {
     return false;
   }
 
+  #bundle(packet: Packet): boolean {
+    putU32(packet.bytes, packet.push(PREFIX_LEN), packet.length - PREFIX_LEN);
+    if (this.#isFull(packet.length)) this.flush();
+    if (!this.#enqueue(packet)) return false;
+    if (this.#queue.count >= MOST_PIECES || this.#queue.octets >= BUNDLE_OCTETS / 2) this.flush();
+    return true;
+  }
+  /** Sends the bundle that has gathered; to be called at the end of each turn. */
+  flush(): void {
+    const io = this.#bundles;
+    if (io === undefined) return;
+    while (!this.#blocked && this.#queue.count > 0) {
+      const count = this.#gather(io);
+      const n = io.sendPieces(count);
+      if (n === FrameStatus.WouldBlock) this.#blocked = true;
+      else this.#left(count, n);
+    }
+  }
+  /** Puts down what fits into one message, and returns how many frames that is. */
+  #gather(io: BundleIo): number {
+    let count = 0;
+    let octets = 0;
+    for (let packet = this.#queue.head; packet !== undefined; packet = packet.next) {
+      octets += packet.length;
+      if (count >= MOST_PIECES || (octets > BUNDLE_OCTETS && count > 0)) break;
+      io.put(count++, packet.at, packet.length);
+    }
+    return count;
+  }
+  /** The first `count` frames of the queue were sent, or failed. */
+  #left(count: number, status: number): void {
+    for (let i = 0; i < count; i++) {
+      const packet = this.#queue.shift();
+      if (packet === undefined) break;
+      if (status < 0) this.#dropped(packet);
+      else this.#sent(packet);
+    }
+    if (status === FrameStatus.Closed) this.#end('the other side of the link is gone');
+  }
+
   /** The descriptor takes frames again. */
   writable(): void {
     this.#blocked = false;
+    if (this.#bundles !== undefined) {
+      this.flush();
+      return;
+    }
     for (let packet = this.#queue.head; packet !== undefined; packet = this.#queue.head) {
       const n = this.#io.send(packet.at, packet.length);
       if (n === FrameStatus.WouldBlock) {
@@ -139,7 +203,7 @@ export class FramedLink implements LinkEndpoint {
     }
   }
 
-  /** Receives what there is. @returns frames read; `budget` means that there may be more. */
+  /** Receives what there is. @returns messages read; `budget` means that there may be more. */
   poll(budget = BUDGET): number {
     let n = 0;
     for (; n < budget && !this.#closed; n++) {
@@ -151,20 +215,35 @@ export class FramedLink implements LinkEndpoint {
       const len = this.#io.recv(at, buffer.limit - at);
       if (len === FrameStatus.WouldBlock) break;
       if (len === FrameStatus.Closed) this.#end('the other side closed the link');
-      else if (len < 0) this.counters.rxErrors++;
-      else this.#arrived(buffer, at, len);
+      else if (len < 0 || at + len > buffer.limit) this.counters.rxErrors++;
+      else if (this.#bundles === undefined) this.#arrived(buffer, at, at + len, true);
+      else this.#unbundle(buffer, at, at + len);
     }
     return n;
   }
+  #unbundle(buffer: Packet, from: number, end: number): void {
+    let at = from;
+    // A frame may bring the end of the link, and the buffer with it.
+    while (at < end && !this.#closed) {
+      const len = end - at < PREFIX_LEN ? 0 : u32(buffer.bytes, at);
+      const frame = at + PREFIX_LEN;
+      if (len === 0 || len > end - frame) {
+        this.counters.rxErrors++;
+        return;
+      }
+      at = frame + len;
+      this.#arrived(buffer, frame, at, frame - PREFIX_LEN === from && at === end);
+    }
+  }
 
-  #arrived(buffer: Packet, at: number, len: number): void {
+  /** A frame with its virtio header; `alone` if the buffer holds no other. */
+  #arrived(buffer: Packet, at: number, end: number, alone: boolean): void {
     const frame = at + virtio.LEN;
-    const end = at + len;
-    if (len < SHORTEST || end > buffer.limit || !headerIsSound(buffer.bytes, at, end)) {
+    if (end - at < SHORTEST || !headerIsSound(buffer.bytes, at, end)) {
       this.counters.rxErrors++;
       return;
     }
-    const packet = this.#keep(buffer, frame, end);
+    const packet = this.#keep(buffer, frame, end, alone);
     if (packet === undefined || this.#receiver === undefined) {
       this.counters.rxDropped++;
       packet?.release();
@@ -175,15 +254,16 @@ export class FramedLink implements LinkEndpoint {
     this.counters.rxOctets += packet.length;
     this.#receiver.receive(packet);
   }
-  /** The frame in a packet of its own: short ones are copied, a long one takes the buffer along. Undefined when there is no other buffer. */
-  #keep(buffer: Packet, from: number, end: number): Packet | undefined {
+  /** The frame in a packet of its own: short ones are copied, a long one takes the buffer along if it may. Undefined when there is no other buffer. */
+  #keep(buffer: Packet, from: number, end: number, alone: boolean): Packet | undefined {
     const len = end - from;
-    if (len <= SMALL_OCTETS - RECEIVE_AT) {
-      const packet = this.#pool.alloc(0);
+    const isShort = len <= SMALL_OCTETS - RECEIVE_AT;
+    if (isShort || !alone) {
+      const packet = isShort ? this.#pool.alloc(0) : this.#largeBuffer();
       if (packet === undefined) return undefined;
       packet.at = packet.base + RECEIVE_AT;
       packet.end = packet.at + len;
-      packet.bytes.set(buffer.bytes.subarray(from, end), packet.at);
+      packet.bytes.copyWithin(packet.at, from, end);
       return packet;
     }
     const next = this.#largeBuffer();
@@ -197,19 +277,22 @@ export class FramedLink implements LinkEndpoint {
     return this.#pool.alloc(SMALL_OCTETS);
   }
 
+  #isFull(octets: number): boolean {
+    return this.#queue.count >= this.queueLimit || this.#queue.octets + octets > this.#queueOctets || this.#pool.isLow;
+  }
   #enqueue(packet: Packet): boolean {
-    const full =
-      this.#queue.count >= this.queueLimit ||
-      this.#queue.octets + packet.length > this.#queueOctets ||
-      this.#pool.isLow;
     // One frame always fits, however low the pool.
-    if (full && this.#queue.count > 0) return this.#dropped(packet);
+    if (this.#queue.count > 0 && this.#isFull(packet.length)) return this.#dropped(packet);
     this.#queue.push(packet);
     return true;
   }
+  /** Octets in front of a frame. */
+  get #overhead(): number {
+    return this.#bundles === undefined ? virtio.LEN : PREFIX_LEN + virtio.LEN;
+  }
   #sent(packet: Packet): void {
     this.counters.txFrames++;
-    this.counters.txOctets += packet.length - virtio.LEN;
+    this.counters.txOctets += packet.length - this.#overhead;
     packet.release();
   }
   #dropped(packet: Packet): false {
@@ -232,7 +315,14 @@ export class FramedLink implements LinkEndpoint {
   }
   /** The descriptor is its owner's to close. The receiver is not told what it asked for. */
   close(): void {
-    if (!this.#closed) this.#shut();
+    if (this.#closed) return;
+    this.#receiver = undefined;
+    this.flush();
+    if (!this.#isShut) this.#shut();
+  }
+  /** Sending may have ended it. */
+  get #isShut(): boolean {
+    return this.#closed;
   }
 }
 
