@@ -1,6 +1,9 @@
 /**
  * Wakes Node's own loop when a descriptor becomes readable (uv_poll, level triggered), so that timers, promises and the application's I/O stay alive
  * beside ours. Put an epoll descriptor in it and one handle serves any count of descriptors.
+ *
+ * What `ready` throws must not reach koffi: it calls through napi_call_function, which leaves the exception pending in the environment and refuses every later callback while
+ * it is, so that Node's loop finds the descriptor ready for ever and nobody is told (seen as a supervisor at 100 % CPU). It is thrown anew from a turn of its own.
  */
 import koffi from 'koffi';
 
@@ -12,7 +15,15 @@ export class NodePoll {
 
   /** @param ready is called on Node's loop while `fd` is readable. */
   constructor(fd: number, ready: () => void) {
-    this.#handle = koffi.node.poll(fd, { readable: true }, ready);
+    this.#handle = koffi.node.poll(fd, { readable: true }, () => {
+      try {
+        ready();
+      } catch (error) {
+        setImmediate(() => {
+          throw error;
+        });
+      }
+    });
     open.add(this);
   }
   /** Whether it keeps the process alive; it does from the start. */

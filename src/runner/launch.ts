@@ -19,6 +19,8 @@ export interface Launched {
   readonly listenerFd: number;
   /** Resolves when the head of the launch chain has ended; rejects when it could not be started. */
   readonly ended: Promise<GuestExit>;
+  /** Ends the head of the chain, and with it all of the guest where there is a PID namespace. */
+  readonly end: () => void;
 }
 
 export interface Launch {
@@ -84,6 +86,9 @@ class Launcher {
     // Awaited by whoever serves the calls; until then a failure must not count as unhandled.
     this.ended.catch(() => undefined);
   }
+  readonly end = (): void => {
+    this.#child.kill('SIGKILL');
+  };
   #said(message: LaunchMessage): void {
     if (message.kind === 'reserved') this.#reserved = message.fd;
     else this.#failure = failure(message);
@@ -120,5 +125,5 @@ export async function launch(what: Launch): Promise<Launched> {
     argv: [program, ...rest],
     env: Object.entries(what.env).map(([name, value]) => `${name}=${value}`),
   });
-  return { listenerFd: await launcher.takeListener(), ended: launcher.ended };
+  return { listenerFd: await launcher.takeListener(), ended: launcher.ended, end: launcher.end };
 }

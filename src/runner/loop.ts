@@ -15,6 +15,8 @@ export interface Stepped {
   end(): boolean;
   /** When to run again at the latest. */
   nextDeadline(): Instant | undefined;
+  /** Something threw in a turn: the loop has stopped for good. */
+  failed(error: unknown): void;
 }
 
 /** Rounds before Node's loop has its turn. */
@@ -34,11 +36,12 @@ export class Loop {
   /** The budget ended a turn before the work did. */
   #unfinished = false;
   #closed = false;
+  #failed = false;
 
   constructor(stepped: Stepped) {
     this.#stepped = stepped;
     this.add(this.#timer.fd, EPOLLIN, () => this.#timer.drain());
-    this.#poll = new NodePoll(this.#epoll.fd, () => this.turn());
+    this.#poll = new NodePoll(this.#epoll.fd, () => this.#ready());
   }
   add(fd: number, events: number, handler: (events: number) => void): void {
     const key = this.#freeKeys.pop() ?? this.#handlers.length;
@@ -61,9 +64,19 @@ export class Loop {
     this.#freeKeys.push(key);
   }
 
+  #ready(): void {
+    try {
+      this.turn();
+    } catch (error) {
+      // Half a turn was done, and the next would begin where nothing is as it should be.
+      this.#failed = true;
+      this.#poll.close();
+      this.#stepped.failed(error);
+    }
+  }
   /** Serves what is ready. Also to be called by whoever gave the stepped part something to do from outside. */
   turn(): void {
-    if (this.#inTurn || this.#closed) return;
+    if (this.#inTurn || this.#closed || this.#failed) return;
     this.#inTurn = true;
     try {
       this.#rounds();

@@ -167,6 +167,8 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
   readonly #lingering = new Lingering();
   #gatewayCounters: Counters | undefined = undefined;
   #ending = false;
+  /** What was thrown in a turn. */
+  #failure: { readonly error: unknown } | undefined = undefined;
   readonly #loop: Loop;
   #deadline: Instant | undefined = undefined;
   /** Of the guest's own program, once it runs. */
@@ -312,9 +314,16 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
     return this.#deadline;
   }
 
+  /** A bug of ours outside of any call. The guest ends with it, since nobody would answer its calls, and `exited` says why. */
+  failed(error: unknown): void {
+    this.#failure ??= { error };
+    this.#launched.end();
+  }
+
   async #watchEnd(): Promise<number> {
     try {
       const { code, signal } = await this.#launched.ended;
+      if (this.#failure !== undefined) throw this.#failure.error;
       return code ?? SIGNALLED + (signal === null ? 0 : constants.signals[signal]);
     } finally {
       this.#ending = true;
@@ -323,10 +332,12 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
   }
   async #leave(): Promise<void> {
     try {
-      await this.#sendRest();
-      this.#gatewayCounters = await this.#uplink?.gatewayCounters();
-      await this.#uplink?.close();
+      if (this.#failure === undefined) {
+        await this.#sendRest();
+        this.#gatewayCounters = await this.#uplink?.gatewayCounters();
+      }
     } finally {
+      await this.#uplink?.close();
       this.#close();
     }
   }

@@ -1,0 +1,41 @@
+/** A bug of ours outside of any call: the guest ends, and whoever waits for it is told what was thrown. Nothing goes on silently. */
+import { spawnSync } from 'node:child_process';
+import test from 'ava';
+import { Sentry } from '../../src/runner/sentry.ts';
+import { needingInTurn } from '../support/needs.ts';
+import { sandbox } from './sandbox.ts';
+
+for (const plane of ['strict', 'direct'] as const)
+  needingInTurn(sandbox)(`what is thrown in a turn ends the guest and rejects its end (${plane})`, async (t) => {
+    const sentry = await Sentry.start('sh', ['-c', 'sleep 0.2; sleep 100'], {
+      plane,
+      stdio: ['ignore', 'ignore', 'ignore'],
+    });
+    sentry.stack.step = () => {
+      throw new RangeError('planted');
+    };
+    await t.throwsAsync(sentry.exited, { instanceOf: RangeError, message: 'planted' });
+  });
+
+const LIBC = new URL('../../src/host/', import.meta.url).href;
+
+test('what is thrown when a watched descriptor is ready reaches the process, and the next call of it comes', (t) => {
+  const { stdout, status } = spawnSync(
+    process.execPath,
+    [
+      '--input-type=module',
+      '-e',
+      `import { EventFd } from '${LIBC}epoll.ffi.js';
+       import { NodePoll } from '${LIBC}node-poll.ffi.js';
+       const event = new EventFd(); event.signal();
+       let calls = 0;
+       const poll = new NodePoll(event.fd, () => { if (++calls === 3) poll.close(); throw new Error('call ' + calls); });
+       const seen = [];
+       process.on('uncaughtException', (error) => seen.push(error.message));
+       process.on('exit', () => console.log(seen.join()));`,
+    ],
+    { encoding: 'utf8', timeout: 10_000 },
+  );
+  t.is(stdout.trim(), 'call 1,call 2,call 3');
+  t.is(status, 0);
+});
