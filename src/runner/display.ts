@@ -150,8 +150,9 @@ export class StreamDisplay extends Display {
       return;
     }
     const ending = wanted & ENDED & ~this.shown;
-    this.moveIn(wanted, edge, copy);
-    if (ending !== 0) {
+    // An end is readable by itself, and one edge with it.
+    if (ending === 0) this.moveIn(wanted, edge, copy);
+    else {
       shutdownUnix(this.peer, (ending & POLLHUP) === 0 ? SHUT_WR : SHUT_RDWR);
       this.shown |= POLLIN | ((ending & POLLHUP) === 0 ? POLLRDHUP : ENDED);
     }

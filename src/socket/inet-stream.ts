@@ -92,6 +92,8 @@ export class InetStreamSocket extends InetSocket {
   }
   protected override get hasPeer(): boolean {
     const { remotePort, state } = this.endpoint;
+    // To accept(2) it has one even where a reset came first (inet_getname with peer 2).
+    if (this.#queued) return remotePort !== 0;
     return remotePort !== 0 && !isClosed(state) && state !== 'LISTEN' && state !== 'SYN-SENT';
   }
 

@@ -1,7 +1,8 @@
 """What a program sees of TCP and UDP sockets, one line a case; the same on Linux and in the sandbox. Ports and addresses are not shown."""
-import array, errno, fcntl, os, select, signal, socket, struct, sys, threading, time
+import array, ctypes, errno, fcntl, os, select, signal, socket, struct, sys, threading, time
 
 WAIT = 5
+LIBC = ctypes.CDLL(None, use_errno=True)
 HOST = sys.argv[1] if len(sys.argv) > 1 else '127.0.0.1'
 NAMES = [(select.POLLIN, 'IN'), (select.POLLOUT, 'OUT'), (select.POLLERR, 'ERR'), (select.POLLHUP, 'HUP'), (0x2000, 'RDHUP')]
 
@@ -415,6 +416,36 @@ def data_waits_for_accept():
     peer, _ = s.accept()
     peer.setblocking(False)
     say(name_of(lambda: peer.recv(9)), wait_for(peer, 0x2000), name_of(lambda: peer.recv(9)))
+
+
+@case
+def accepted_though_reset():
+    s = socket.socket()
+    s.bind((HOST, 0))
+    s.listen(4)
+    c = socket.create_connection(s.getsockname())
+    name = c.getsockname()
+    reset(c)
+    time.sleep(0.05)
+    say(wait_for(s, select.POLLIN))
+    peer, address = s.accept()
+    say(address == name, name_of(peer.getpeername), name_of(lambda: peer.recv(1)))
+
+
+@case
+def disconnected_with_unread():
+    a, b = pair()
+    b.send(b'unread')
+    wait_for(a, select.POLLIN)
+    unspec = struct.pack('H14x', socket.AF_UNSPEC)
+    say(LIBC.connect(a.fileno(), unspec, 16), name_of(a.getpeername))
+    listener = socket.socket()
+    listener.bind((HOST, 0))
+    listener.listen()
+    a.connect(listener.getsockname())
+    peer, _ = listener.accept()
+    peer.send(b'new')
+    say(name_of(lambda: a.recv(9)), name_of(lambda: a.recvmsg(9, 0, socket.MSG_DONTWAIT)[0]), mask(a))
 
 
 @case
