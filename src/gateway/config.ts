@@ -61,7 +61,7 @@ const configSchema = z.strictObject({
   udpFlows: range(1, 65_536).default(1024),
   icmpFlows: range(1, 4096).default(256),
   dnsQueries: range(1, 4096).default(256),
-  /** 'queue' reads host sockets into memory of ours even where the kernel could keep the data (SO_PEEK_OFF). */
+  /** 'queue' keeps bulk data in memory of ours even where the kernel could keep it (SO_PEEK_OFF). */
   source: z.enum(['auto', 'peek', 'queue']).default('auto'),
 });
 

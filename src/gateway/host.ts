@@ -47,7 +47,7 @@ export interface Watched {
 }
 
 export interface Poller {
-  /** Edge-triggered for reading, writing and hangup, once per descriptor; never modified afterwards. 0, or -errno: the kernel bounds what a user may watch (epoll(7)). */
+  /** Edge-triggered for reading, urgent octets, writing and hangup, once per descriptor; never modified afterwards. 0, or -errno: the kernel bounds what a user may watch (epoll(7)). */
   watch(fd: number, owner: Watched): number;
   /** The descriptor is about to be closed: no event reaches its owner any more. */
   forget(owner: Watched): void;
@@ -102,6 +102,6 @@ export const Errno = {
 } as const;
 
 /** epoll(7) event bits. */
-export const Event = { In: 0x001, Out: 0x004, Err: 0x008, Hup: 0x010, RdHup: 0x2000 } as const;
+export const Event = { In: 0x001, Pri: 0x002, Out: 0x004, Err: 0x008, Hup: 0x010, RdHup: 0x2000 } as const;
 /** socket(2) and recv(2) constants that the gateway passes down. */
 export const Sock = { Inet: 2, Inet6: 10, Stream: 1, Datagram: 2, Peek: 0x02, Trunc: 0x20 } as const;

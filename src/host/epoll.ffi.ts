@@ -5,6 +5,7 @@
 import { addressOf, arena, close, errno, HostError, must, native, read, write } from './libc.ffi.ts';
 
 export const EPOLLIN = 0x001;
+export const EPOLLPRI = 0x002;
 export const EPOLLOUT = 0x004;
 export const EPOLLERR = 0x008;
 export const EPOLLHUP = 0x010;

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { GatewayConfig } from '../../src/gateway/config.ts';
 import { parseConfig } from '../../src/gateway/config.ts';
 import { Gateway } from '../../src/gateway/gateway.ts';
-import type { Host } from '../../src/gateway/host.ts';
+import { type Host, type HostSockets, Sock } from '../../src/gateway/host.ts';
 import { openListeners } from '../../src/gateway/listeners.ts';
 import type { MessageFromGateway } from '../../src/gateway/messages.ts';
 import { hasPeekOffset, localHost } from '../../src/gateway/process.ts';
@@ -71,6 +71,33 @@ export class TestLink implements LinkEndpoint {
   }
   close(): void {
     this.receiver?.linkClosed('closed');
+  }
+}
+
+/** The machine's sockets, whose data calls are counted. */
+export class CountingSockets {
+  sends = 0;
+  receives = 0;
+  discards = 0;
+  readonly sockets: HostSockets;
+
+  constructor() {
+    const { sockets } = localHost(new EventPoller());
+    this.sockets = {
+      ...sockets,
+      send: (...args) => (this.sends++, sockets.send(...args)),
+      receive: (...args) => {
+        if ((args[3] & Sock.Trunc) !== 0) this.discards++;
+        else this.receives++;
+        return sockets.receive(...args);
+      },
+    };
+  }
+  /** Calls since the last time. */
+  take(): { sends: number; receives: number; discards: number } {
+    const { sends, receives, discards } = this;
+    this.sends = this.receives = this.discards = 0;
+    return { sends, receives, discards };
   }
 }
 

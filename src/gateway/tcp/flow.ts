@@ -32,7 +32,7 @@ export const Seen = {
   HostReset: 1 << 7,
   /** Octets of the guest came behind the host's reset: they were neither taken nor acknowledged. */
   Refused: 1 << 8,
-  /** The host socket may have something to read; false only after EAGAIN. */
+  /** The host socket may have something to read; false only after EAGAIN, or after a read that emptied it. */
   Readable: 1 << 9,
   /** send(2) took less than offered; EPOLLOUT follows. */
   HostFull: 1 << 10,
@@ -47,6 +47,8 @@ export const Seen = {
   Closed: 1 << 15,
   /** Our SYN is out to a guest's port that is published; the client's host socket waits. */
   SynSent: 1 << 16,
+  /** An end, an error or an urgent mark was announced, and may stand behind data: a short read says nothing, and reading goes on to 0 or an error. */
+  EndAhead: 1 << 17,
 } as const;
 
 /** Octets a flow may have promised: window offered plus octets held. */

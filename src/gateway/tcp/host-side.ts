@@ -49,7 +49,7 @@ function offer(
 }
 /** The pending error was eaten by a call: latched. Reading goes on to the end of the data. */
 function hostFailed(context: TcpContext, flow: TcpFlow): void {
-  flow.set(Seen.HostReset | Seen.Readable);
+  flow.set(Seen.HostReset | Seen.Readable | Seen.EndAhead);
   dropHold(context, flow);
 }
 
@@ -79,11 +79,16 @@ export function hostEvent(context: TcpContext, flow: TcpFlow, events: number): v
     if ((events & (Event.Out | Event.Err | Event.Hup)) !== 0) connectEnded(context, flow, events);
     return;
   }
-  // An end or a hangup may stand behind data: reading goes on to 0 or an error.
-  if ((events & (Event.In | Event.RdHup | Event.Hup)) !== 0) flow.set(Seen.Readable);
+  noteReadable(flow, events);
   if ((events & Event.Err) !== 0) hostFailed(context, flow);
   if ((events & Event.Out) !== 0) flow.clear(Seen.HostFull);
   context.markDirty(flow);
+}
+
+/** What comes after these events were gathered raises new ones; what was there before is in them. */
+function noteReadable(flow: TcpFlow, events: number): void {
+  if ((events & (Event.In | Event.RdHup | Event.Hup)) !== 0) flow.set(Seen.Readable);
+  if ((events & (Event.Pri | Event.RdHup | Event.Hup | Event.Err)) !== 0) flow.set(Seen.EndAhead);
 }
 
 function connectEnded(context: TcpContext, flow: TcpFlow, events: number): void {
@@ -97,7 +102,7 @@ function connectEnded(context: TcpContext, flow: TcpFlow, events: number): void 
   flow.clear(Seen.Connecting);
   flow.set(Seen.SynReceived);
   if (error !== 0) hostFailed(context, flow);
-  if ((events & (Event.In | Event.RdHup | Event.Hup)) !== 0) flow.set(Seen.Readable);
+  noteReadable(flow, events);
   sendSynAck(context, flow);
 }
 

@@ -210,6 +210,7 @@ function sendSome(context: TcpContext, flow: TcpFlow, len: number): boolean {
   const n = flow.source.read(packet, len);
   if (n > 0) {
     packet.end = packet.at + n;
+    if (flow.source.drained && !flow.has(Seen.EndAhead)) flow.clear(Seen.Readable);
     sendData(context, flow, packet, n, n < len);
     return true;
   }

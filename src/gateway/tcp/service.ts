@@ -21,6 +21,8 @@ export interface ServiceHost {
 
 /** A service's octets, kept until the guest acknowledged them. */
 export class ServiceSource implements HostSource {
+  /** More may follow at once, told by nobody. */
+  readonly drained = false;
   readonly #ring = new ByteRing();
   #position = 0;
   #ended = false;

@@ -45,7 +45,7 @@ import {
   sendSynAck,
 } from './send.ts';
 import type { ServiceHost } from './service.ts';
-import { PeekSource, QueueBudget, type QueueParts, QueueSource } from './source.ts';
+import { QueueBudget, type QueueParts, SocketSource } from './source.ts';
 
 /** send(2) stops at twice this much unsent data, so that what the guest was told is delivered is not megabytes ahead of the peer. */
 const NOT_SENT_LOWAT = 1 << 18;
@@ -73,7 +73,7 @@ export interface TranslatorParts {
   readonly reach: Reachability;
   /** Answers connections to a name server's address. */
   readonly nameService: ServiceHost;
-  /** Leave data in the socket buffers (SO_PEEK_OFF). */
+  /** Bulk data may stay in the socket buffers (SO_PEEK_OFF). */
   readonly peek: boolean;
 }
 
@@ -89,7 +89,7 @@ export class TcpTranslator implements TcpContext {
   readonly #parts: TranslatorParts;
   readonly #table: FlowTable<TcpFlow>;
   /** Octets from hosts that the guest called, and from clients of its published ports: neither takes the other's memory. */
-  readonly #queues = { guest: this.#newQueues(), published: this.#newQueues() };
+  readonly #queues: { readonly guest: QueueParts; readonly published: QueueParts };
   readonly #isn: InitialSequence;
   readonly #linger: Alarm;
   #linkGone = false;
@@ -111,10 +111,11 @@ export class TcpTranslator implements TcpContext {
     this.#table = new FlowTable({ random: parts.random, limit: 2 * parts.settings.tcpFlows });
     this.#linger = parts.clock.alarm(() => this.#lingered());
     this.#isn = new InitialSequence(parts.clock, parts.random);
+    this.#queues = { guest: this.#newQueues(), published: this.#newQueues() };
   }
 
   #newQueues(): QueueParts {
-    return { budget: new QueueBudget(QUEUE_LIMIT), limit: CAP, rings: this.rings };
+    return { budget: new QueueBudget(QUEUE_LIMIT), limit: CAP, rings: this.rings, peek: this.#parts.peek };
   }
 
   get size(): number {
@@ -220,10 +221,7 @@ export class TcpTranslator implements TcpContext {
     if (watched < 0) this.connectFailed(flow, -watched);
   }
   #giveSource(flow: TcpFlow): void {
-    const { sockets } = this.host;
-    flow.source = this.#parts.peek
-      ? new PeekSource(sockets, flow.fd, this.slab)
-      : new QueueSource(sockets, flow.fd, this.slab, this.#queues[flow.origin]);
+    flow.source = new SocketSource(this.host.sockets, flow.fd, this.slab, this.#queues[flow.origin]);
   }
   /** Many servers listen on one of the host's two loopbacks only: the other is tried before the guest is refused. */
   #tryAlternative(flow: TcpFlow): boolean {

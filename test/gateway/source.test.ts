@@ -1,0 +1,183 @@
+/** Octets of host sockets on their way to the guest: what is read, kept, read again and discarded, and by how many calls. */
+import test from 'ava';
+import * as fc from 'fast-check';
+import { Errno, type HostSockets, Sock } from '../../src/gateway/host.ts';
+import { RingPool } from '../../src/gateway/tcp/ring-pool.ts';
+import { QueueBudget, SocketSource } from '../../src/gateway/tcp/source.ts';
+import { PacketPool } from '../../src/netstack/packet.ts';
+import { RawTcp } from './raw-tcp.ts';
+import { pattern, tcpServer } from './servers.ts';
+import { withSource } from './sources.ts';
+import { ALL_OFFLOADS, at, CountingSockets, GATEWAY4, textOf, World } from './support.ts';
+
+const STREAM = pattern(1 << 21);
+const RING_LIMIT = 100_000;
+const pool = new PacketPool({ large: 2, small: 2 });
+
+/** The receive queue of one socket, with SO_PEEK_OFF as socket(7) has it. Addresses are positions in the packets' slab. */
+class ModelSocket implements Pick<HostSockets, 'receive' | 'setPeekOffset'> {
+  head = 0;
+  tail = 0;
+  ended = false;
+  offset = -1;
+
+  receive(_fd: number, address: number, len: number, flags: number): number {
+    const from = this.head + ((flags & Sock.Peek) === 0 ? 0 : Math.max(this.offset, 0));
+    const n = Math.min(len, this.tail - from);
+    if (n <= 0) return this.ended ? 0 : -Errno.EAGAIN;
+    if ((flags & Sock.Trunc) === 0) pool.bytes.set(STREAM.subarray(from, from + n), address);
+    if ((flags & Sock.Peek) === 0) {
+      this.head += n;
+      if (this.offset >= 0) this.offset = Math.max(0, this.offset - n);
+    } else if (this.offset >= 0) this.offset += n;
+    return n;
+  }
+  setPeekOffset(_fd: number, offset: number): number {
+    this.offset = offset;
+    return 0;
+  }
+}
+
+type Step =
+  | { readonly kind: 'arrive' | 'read'; readonly len: number }
+  | { readonly kind: 'acknowledge'; readonly share: number }
+  | { readonly kind: 'rewind' };
+
+const size = fc.oneof(fc.integer({ min: 1, max: 3000 }), fc.integer({ min: 10_000, max: 65_000 }));
+const step: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 3, arbitrary: fc.record({ kind: fc.constant('arrive' as const), len: size }) },
+  { weight: 5, arbitrary: fc.record({ kind: fc.constant('read' as const), len: size }) },
+  { weight: 3, arbitrary: fc.record({ kind: fc.constant('acknowledge' as const), share: fc.nat(4) }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('rewind' as const) }) },
+);
+
+/** A guest that must be handed the stream: positions count from its beginning. */
+class Reader {
+  readonly socket = new ModelSocket();
+  readonly budget: QueueBudget;
+  readonly source: SocketSource;
+  readonly peek: boolean;
+  acknowledged = 0;
+  handed = 0;
+  /** The furthest that was ever handed out: what may be acknowledged. */
+  most = 0;
+
+  constructor(peek: boolean, budget: number) {
+    this.peek = peek;
+    this.budget = new QueueBudget(budget);
+    this.source = new SocketSource(this.socket as unknown as HostSockets, 3, 0, {
+      budget: this.budget,
+      limit: RING_LIMIT,
+      rings: new RingPool(),
+      peek,
+    });
+  }
+  do(s: Step): void {
+    if (s.kind === 'arrive') this.socket.tail = Math.min(this.socket.tail + s.len, STREAM.length);
+    else if (s.kind === 'read') this.read(s.len);
+    else if (s.kind === 'acknowledge') this.acknowledge(Math.floor(((this.most - this.acknowledged) * s.share) / 4));
+    else {
+      this.source.rewind();
+      this.handed = this.acknowledged;
+    }
+  }
+  read(len: number): number {
+    const packet = pool.alloc(len);
+    if (packet === undefined) throw new Error('a buffer leaked');
+    const n = this.source.read(packet, len);
+    const got = pool.bytes.slice(packet.at, packet.at + Math.max(n, 0));
+    packet.release();
+    if (n === -Errno.ENOBUFS && !this.peek && this.budget.used > 0) return n;
+    const left = this.socket.tail - this.handed;
+    if (left === 0 ? n !== -Errno.EAGAIN : n <= 0) throw new Error(`read gave ${n} where ${left} octets are left`);
+    if (n < 0) return n;
+    if (!STREAM.subarray(this.handed, this.handed + n).equals(got)) throw new Error(`wrong octets at ${this.handed}`);
+    this.handed += n;
+    this.most = Math.max(this.most, this.handed);
+    if (this.source.drained && this.handed !== this.socket.tail) throw new Error('not drained');
+    return n;
+  }
+  acknowledge(len: number): void {
+    this.acknowledged += len;
+    this.handed = Math.max(this.handed, this.acknowledged);
+    this.source.acknowledge(len);
+  }
+}
+
+for (const peek of [true, false]) {
+  test(`${peek ? 'peek' : 'queue'}: every octet is handed out in order, whatever is acknowledged or read again`, (t) => {
+    fc.assert(
+      fc.property(
+        fc.constantFrom(1 << 27, 40_000),
+        fc.array(step, { minLength: 10, maxLength: 150 }),
+        (budget, steps) => {
+          const reader = new Reader(peek, budget);
+          for (const s of steps) {
+            reader.do(s);
+            if (reader.budget.used > budget) return false;
+          }
+          reader.do({ kind: 'rewind' });
+          while (reader.handed < reader.socket.tail) {
+            if (reader.read(65_000) === -Errno.ENOBUFS) reader.acknowledge(reader.handed - reader.acknowledged);
+          }
+          reader.acknowledge(reader.handed - reader.acknowledged);
+          return reader.budget.used === 0 && reader.socket.head === reader.socket.tail;
+        },
+      ),
+      { seed: 11, numRuns: 300 },
+    );
+    t.pass();
+  });
+}
+
+test('a source that is closed gives back what it had', (t) => {
+  const reader = new Reader(true, 1 << 20);
+  reader.do({ kind: 'arrive', len: 5000 });
+  reader.read(8000);
+  t.is(reader.budget.used, 5000);
+  reader.source.close();
+  t.is(reader.budget.used, 0);
+});
+
+test('large reads stay in the socket, small ones do not', (t) => {
+  const reader = new Reader(true, 1 << 20);
+  reader.do({ kind: 'arrive', len: 300 });
+  reader.read(65_000);
+  t.is(reader.socket.head, 300, 'taken at once');
+  reader.do({ kind: 'arrive', len: 200_000 });
+  reader.read(65_000);
+  t.is(reader.socket.head, 65_300, 'the first is not known to be one of many');
+  reader.read(65_000);
+  reader.read(65_000);
+  t.is(reader.socket.head, 65_300);
+  t.is(reader.budget.used, 65_300);
+  reader.acknowledge(65_300);
+  t.is(reader.budget.used, 0);
+  t.is(reader.socket.head, 65_300);
+  reader.acknowledge(130_000);
+  t.is(reader.socket.head, 195_300);
+});
+
+for (const source of ['peek', 'queue'] as const) {
+  withSource(source)(`${source}: a small exchange is one receive and one send on the host's socket`, async (t) => {
+    const server = await tcpServer((socket) => socket.on('data', (octets) => socket.write(octets)));
+    const counting = new CountingSockets();
+    const world = new World({ hostPorts: [server.port], source }, ALL_OFFLOADS, { sockets: counting.sockets });
+    t.teardown(() => (world.close(), server.close()));
+    const tcp = new RawTcp(world, at(GATEWAY4, server.port));
+    await tcp.connect();
+    await world.until('the connection', () => server.sockets.length === 1);
+    for (let i = 1; i <= 5; i++) {
+      counting.take();
+      tcp.send(Buffer.from(`request ${i}`));
+      await tcp.run('the answer', () => tcp.received.length === 9 * i);
+      for (let turns = 0; turns < 5; turns++) world.turn();
+      t.deepEqual(counting.take(), { sends: 1, receives: 1, discards: 0 });
+    }
+    t.is(textOf(Uint8Array.from(tcp.received.slice(-9))), 'request 5');
+    server.sockets[0]?.end('last');
+    await tcp.run('the end', () => tcp.finSeen);
+    t.is(tcp.received.length, 49);
+    t.deepEqual(world.pool.available, { large: 64, small: 256 });
+  });
+}
