@@ -280,6 +280,8 @@ export const RTA_UID = 25;
 export const RTAX_MTU = 2;
 
 /** Groups that RTNLGRP_* number; their members are told of changes. */
+export const RTNLGRP_IPV4_MROUTE_R = 30;
+export const RTNLGRP_IPV6_MROUTE_R = 31;
 export const RTNLGRP_MAX = 38;
 
 /** NLMSG_ALIGN, NLA_ALIGN. */

@@ -115,7 +115,7 @@ export class ForeignCalls {
     close(copy);
     if (domain !== AF_UNIX) return 'resume';
     const { devices, unsupported } = this.#options;
-    const context = { memory: task.guestMemory, scratch: task.scratch, unsupported };
+    const context = { memory: task.guestMemory, scratch: task.scratch, credentials: task.credentials, unsupported };
     return deviceIoctl(context, devices, AF_UNIX, request, argument);
   }
 }

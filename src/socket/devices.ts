@@ -96,6 +96,13 @@ export const isDeviceRequest = (domain: number, request: number): boolean =>
   (domain === AF_INET && ADDRESS_REQUESTS.includes(request)) ||
   changesDevices(domain, request);
 
+/** Commands of ethtool that need no CAP_NET_ADMIN: those that only read (net/ethtool/ioctl.c, dev_ethtool). */
+const OPEN_COMMANDS: ReadonlySet<number> = new Set(
+  '01 03 07 0a 0e 10 12 14 16 18 1b 1d 1e 20 21 23 25 27 29 2b 2d 2e 2f 30 37 38 3a 3c 41 44 46 48 4a 4c 4e 50'
+    .split(' ')
+    .map((command) => Number.parseInt(command, 16)),
+);
+
 export class Devices {
   readonly #stack: Netstack;
 
@@ -148,10 +155,11 @@ export class Devices {
     return 0;
   }
   /** SIOCETHTOOL, its command read: no interface here has any. */
-  ethtool(buffer: Uint8Array): number {
+  ethtool(buffer: Uint8Array, command: number, netAdmin: boolean): number {
     buffer[IFNAMSIZ - 1] = 0;
     const [name] = nameIn(buffer).split(':');
-    return this.#stack.interfaces.some((i) => i.name === name) ? -Errno.EOPNOTSUPP : -Errno.ENODEV;
+    if (!this.#stack.interfaces.some((i) => i.name === name)) return -Errno.ENODEV;
+    return netAdmin || OPEN_COMMANDS.has(command) ? -Errno.EOPNOTSUPP : -Errno.EPERM;
   }
 }
 

@@ -54,3 +54,12 @@ test('unknown requests and interfaces', (t) => {
   t.true(isDeviceRequest(c.AF_UNIX, c.SIOCGIFINDEX));
   t.false(isDeviceRequest(c.AF_UNIX, c.SIOCSPGRP));
 });
+
+const named = (name: string): Buffer => Buffer.concat([Buffer.from(`${name}\0`), Buffer.alloc(40)], 40);
+test('commands of ethtool that write are EPERM without CAP_NET_ADMIN', (t) => {
+  const [driverInfo, setMessageLevel] = [0x03, 0x08];
+  t.is(devices.ethtool(named('eth0'), driverInfo, false), -c.Errno.EOPNOTSUPP);
+  t.is(devices.ethtool(named('eth0'), setMessageLevel, false), -c.Errno.EPERM);
+  t.is(devices.ethtool(named('eth0'), setMessageLevel, true), -c.Errno.EOPNOTSUPP);
+  t.is(devices.ethtool(named('nope'), setMessageLevel, false), -c.Errno.ENODEV);
+});

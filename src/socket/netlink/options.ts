@@ -14,6 +14,8 @@ import {
   NETLINK_LISTEN_ALL_NSID,
   NETLINK_NO_ENOBUFS,
   NETLINK_PKTINFO,
+  RTNLGRP_IPV4_MROUTE_R,
+  RTNLGRP_IPV6_MROUTE_R,
   RTNLGRP_MAX,
 } from '../../abi/netlink.ts';
 import {
@@ -73,6 +75,11 @@ export class NetlinkOptions {
   }
 }
 
+/** rtnetlink_bind: who hears what these are told could forge multicast routes. */
+const isGuarded = (group: number): boolean => group === RTNLGRP_IPV4_MROUTE_R || group === RTNLGRP_IPV6_MROUTE_R;
+/** The same of a mask, bit `group - 1`. */
+export const GUARDED_GROUPS = (1 << (RTNLGRP_IPV4_MROUTE_R - 1)) | (1 << (RTNLGRP_IPV6_MROUTE_R - 1));
+
 type Flag = 'packetInfo' | 'broadcastError' | 'noEnobufs' | 'listenAllNamespaces' | 'capAck' | 'extAck' | 'strictCheck';
 const FLAGS: ReadonlyMap<number, Flag> = new Map<number, Flag>([
   [NETLINK_PKTINFO, 'packetInfo'],
@@ -120,7 +127,9 @@ export function setNetlinkOption(
   const number = value.length >= 4 ? i32.get(value, 0) : 0;
   if (option === NETLINK_ADD_MEMBERSHIP || option === NETLINK_DROP_MEMBERSHIP) {
     if (number < 1 || number > RTNLGRP_MAX) return -Errno.EINVAL;
-    options.setGroup(number, option === NETLINK_ADD_MEMBERSHIP);
+    const joins = option === NETLINK_ADD_MEMBERSHIP;
+    if (joins && isGuarded(number) && !credentials.netAdmin) return -Errno.EPERM;
+    options.setGroup(number, joins);
     return 0;
   }
   const flag = FLAGS.get(option);

@@ -29,7 +29,7 @@ import type { Devices } from '../devices.ts';
 import type { Message } from '../message.ts';
 import { OptionState, type OptionTarget } from '../options/target.ts';
 import { Socket } from '../socket.ts';
-import { getNetlinkOption, NetlinkOptions, setNetlinkOption } from './options.ts';
+import { GUARDED_GROUPS, getNetlinkOption, NetlinkOptions, setNetlinkOption } from './options.ts';
 import type { NetlinkPort, NetlinkPorts } from './ports.ts';
 import type { Requester } from './request.ts';
 import type { RouteNetlink } from './rtnetlink.ts';
@@ -156,6 +156,7 @@ export class NetlinkSocket extends Socket implements OptionTarget, NetlinkPort, 
     const { family, pid, groups } = sockaddrNl.decode(name);
     if (family !== AF_NETLINK) return -Errno.EINVAL;
     if (this.portId !== 0 && pid !== this.portId) return -Errno.EINVAL;
+    if ((groups & GUARDED_GROUPS) !== 0 && !credentials.netAdmin) return -Errno.EPERM;
     if (this.portId === 0) {
       if (pid === 0) this.#autobind(credentials.pid);
       else if (this.#world.ports.take(pid, this)) this.portId = pid;

@@ -2,14 +2,14 @@
 import { Errno } from '../../abi/errno.ts';
 import { isSocketRequest, SIOCETHTOOL, SIOCGIFCONF } from '../../abi/ioctl.ts';
 import { ifconf, ifreq } from '../../abi/netlink.ts';
-import { u64 } from '../../abi/struct.ts';
+import { u32, u64 } from '../../abi/struct.ts';
 import { changesDevices, type Devices } from '../../socket/devices.ts';
 import { ioctlName } from '../names.ts';
 import type { CallContext } from '../task.ts';
 import { copyIn, copyOut, putInt } from './guest.ts';
 
 /** What of a call is needed here; a socket that is the kernel's own has one too, when its guest asks it for interfaces. */
-export type DeviceContext = Pick<CallContext, 'memory' | 'scratch' | 'unsupported'>;
+export type DeviceContext = Pick<CallContext, 'memory' | 'scratch' | 'unsupported' | 'credentials'>;
 
 /** Answers `request` with its argument at `argument` for a socket of `domain`; -ENOTTY for what is none of these. */
 export function deviceIoctl(
@@ -32,7 +32,7 @@ export function deviceIoctl(
 
 function ethtool(ctx: DeviceContext, devices: Devices, buffer: Uint8Array): number {
   if (copyIn(ctx, u64.get(buffer, ifreq.offset.ifru), WORD, 4) !== 0) return -Errno.EFAULT;
-  const result = devices.ethtool(buffer);
+  const result = devices.ethtool(buffer, u32.get(WORD, 0), ctx.credentials.netAdmin);
   if (result === -Errno.EOPNOTSUPP) ctx.unsupported('ioctl', 'SIOCETHTOOL', 'EOPNOTSUPP');
   return result;
 }

@@ -107,6 +107,9 @@ conformance('ioctl: SIOCETHTOOL looks at its command first', { group }, (sys) =>
   c.u64.put(command, 0, a.octets(Uint8Array.of(0xff, 0xff, 0, 0), 'command'));
   a.task.call('ioctl', fd, c.SIOCETHTOOL, ifreq(sys, 'nope', command));
   a.task.call('ioctl', fd, c.SIOCETHTOOL, ifreq(sys, 'lo', command));
+  const readsOnly = 0x0e;
+  c.u64.put(command, 0, a.octets(Uint8Array.of(readsOnly, 0, 0, 0), 'command'));
+  a.task.call('ioctl', fd, c.SIOCETHTOOL, ifreq(sys, 'lo', command));
   c.u64.put(command, 0, 0x3fff_0000);
   a.task.call('ioctl', fd, c.SIOCETHTOOL, ifreq(sys, 'nope', command));
 });

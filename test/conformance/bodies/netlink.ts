@@ -373,6 +373,15 @@ conformance('netlink: from one socket to another', { group }, (sys) => {
   a.task.call('sendto', fd, out, 5, 0, a.nl(OWN + 1), 12);
 });
 
+conformance('netlink: bind to groups', { group }, (sys) => {
+  const a = kit(sys);
+  for (const groups of [0x1, 0x2000_0000, 0x4000_0000, 0x2000_0001]) {
+    const fd = a.open();
+    a.task.call('bind', fd, a.nl(0, groups), 12);
+    a.nlName(fd);
+  }
+});
+
 conformance('netlink: options', { group }, (sys) => {
   const a = kit(sys);
   const fd = a.bound();
@@ -393,7 +402,7 @@ conformance('netlink: options', { group }, (sys) => {
     a.getInt(fd, c.SOL_NETLINK, option);
   }
   a.task.call('getsockopt', fd, c.SOL_NETLINK, c.NETLINK_EXT_ACK, sys.alloc(4, 'value'), a.int(3, 'len'));
-  for (const member of [0, 1, 5, 30, 999]) a.setInt(fd, c.SOL_NETLINK, c.NETLINK_ADD_MEMBERSHIP, member);
+  for (const member of [0, 1, 5, 30, 31, 999]) a.setInt(fd, c.SOL_NETLINK, c.NETLINK_ADD_MEMBERSHIP, member);
   a.task.call('getsockopt', fd, c.SOL_NETLINK, c.NETLINK_LIST_MEMBERSHIPS, sys.alloc(4, 'value'), a.int(4, 'len'));
   a.nlName(fd);
   a.setInt(fd, c.SOL_NETLINK, c.NETLINK_DROP_MEMBERSHIP, 5);
