@@ -55,7 +55,7 @@ export interface System {
   quietly(steps: () => void): { readonly errors: readonly number[] };
   /** Adds a line to the transcript. */
   record(label: string, value: string | number | boolean): void;
-  /** SIGUSR1 with a handler that does nothing for a blocked task; with `restart` it is installed with SA_RESTART. */
+  /** A signal with a handler that does nothing, for a blocked task; with `restart` it is installed with SA_RESTART, else the body declares `interrupts`. */
   interrupt(task: Task, restart?: boolean): void;
   /** Lets time pass: real on the host, virtual on the emulator. */
   sleep(ms: number): void;
@@ -73,6 +73,8 @@ export interface BodyOptions {
   readonly group: string;
   /** Number of the row of `pitfalls.ts` that it covers. */
   readonly pitfall?: number;
+  /** It interrupts without SA_RESTART, so such a handler is installed from the start; that changes what calls may do under `sandsock run` (docs/decisions/0011). */
+  readonly interrupts?: true;
 }
 export interface Body extends BodyOptions {
   readonly name: string;

@@ -1,5 +1,5 @@
 /** What a session needs of the system under it: raw calls by tasks, shared memory, and certainty about who is blocked. */
-import type { Arg } from './body.ts';
+import type { Arg, BodyOptions } from './body.ts';
 import type { SyscallName } from './linux.ts';
 
 export interface DriverTask {
@@ -16,7 +16,7 @@ export interface Driver {
   /** The octets from DATA_BASE to DATA_END. */
   readonly memory: Uint8Array;
   /** Makes the first process anew, with descriptors 0 to 2 in use, a network of its own with only a loopback interface, and memory as it is. */
-  reset(): void;
+  reset(body: Pick<BodyOptions, 'interrupts'>): void;
   thread(): DriverTask;
   process(): DriverTask;
   /** Returns when every task is idle or blocked for good. */

@@ -1,6 +1,7 @@
 /** The instrument itself: what it must notice, and what it must not. */
 import test from 'ava';
 import type { Body, System } from './body.ts';
+import { type Deviation, ListedComparison } from './deviations.ts';
 import { EmulatorDriver } from './emulator/driver.ts';
 import { agentExecutable, HANDLER_ADDRESS, RESTORER_ADDRESS } from './host/agent.ts';
 import { kit } from './kit.ts';
@@ -27,6 +28,35 @@ test('compare finds the first line that is not the same, and a transcript that e
   t.deepEqual(compare(['a', 'b'], ['a', 'c']), { line: 1, linux: 'b', ours: 'c' });
   t.deepEqual(compare(['a', 'b'], ['a']), { line: 1, linux: 'b', ours: '(ended)' });
   t.deepEqual(compare([], ['a']), { line: 0, linux: '(ended)', ours: 'a' });
+});
+
+const entry = (linux: readonly string[], ours: readonly string[], last?: true): Deviation => ({
+  planes: ['direct'],
+  reason: 'eintr',
+  body: 'a body',
+  linux,
+  ours,
+  ...(last === undefined ? {} : { last }),
+});
+test('a listed difference is one of its body, its plane and its lines; what follows is compared again', (t) => {
+  const listed = [entry(['b'], ['c', 'c']), entry(['x'], ['y'], true)];
+  const direct = new ListedComparison('direct', listed);
+  t.is(direct.compare('a body', ['a', 'b', 'd'], ['a', 'c', 'c', 'd']), undefined);
+  t.deepEqual(direct.compare('a body', ['b', 'd'], ['c', 'c', 'e']), { line: 1, linux: 'd', ours: 'e' });
+  t.deepEqual(direct.compare('another', ['b'], ['c', 'c']), { line: 0, linux: 'b', ours: 'c' });
+  t.deepEqual(direct.unused(new Set(['another'])), []);
+  t.deepEqual(direct.unused(new Set(['a body'])), [listed[1]]);
+  t.is(direct.compare('a body', ['x', 'rest'], ['y']), undefined);
+  t.deepEqual(direct.unused(new Set(['a body'])), []);
+  const strict = new ListedComparison('strict', listed);
+  t.deepEqual(strict.compare('a body', ['b'], ['c', 'c']), { line: 0, linux: 'b', ours: 'c' });
+});
+
+test('POLLWRBAND beside POLLWRNORM is a difference everywhere, and nothing else in its line', (t) => {
+  const strict = new ListedComparison('strict', []);
+  t.is(strict.compare('a', ['{3 all -> OUT|WRNORM}'], ['{3 all -> OUT|WRNORM|WRBAND}']), undefined);
+  t.not(strict.compare('a', ['{3 all -> OUT|WRNORM}'], ['{3 all -> IN|OUT|WRNORM|WRBAND}']), undefined);
+  t.not(strict.compare('a', ['{3 all -> OUT|WRNORM|WRBAND}'], ['{3 all -> OUT|WRNORM}']), undefined);
 });
 
 test('ephemeral ports are named in the order of their appearance, others stay', (t) => {

@@ -1,7 +1,8 @@
-/** `npm run conformance`: every body on the host kernel and on the emulator, as a table. */
-import { readFileSync } from 'node:fs';
-import { Command } from 'commander';
+/** `npm run conformance`: every body on the host kernel and on the emulator or in a sandbox, as a table. */
+import { Command, Option } from 'commander';
 import * as fc from 'fast-check';
+import type { PlaneName } from '../../src/runner/sentry.ts';
+import { ListedComparison } from './deviations.ts';
 import type { Driver } from './driver.ts';
 import { EmulatorDriver } from './emulator/driver.ts';
 import { HostDriver, HostUnavailable } from './host/driver.ts';
@@ -9,6 +10,7 @@ import { alone, steps, together } from './random.ts';
 import { messageSteps, messages } from './random-messages.ts';
 import { differences, summary, tables, verdict } from './report.ts';
 import { compare, type Outcome, runBody } from './runner.ts';
+import { runSandboxed } from './sandboxed.ts';
 import { type Body, bodies } from './suite.ts';
 
 interface Options {
@@ -19,7 +21,10 @@ interface Options {
   readonly hostOnly?: true;
   readonly emulatorOnly?: true;
   readonly inPlace?: true;
-  readonly against?: string;
+  readonly driver: 'emulator' | PlaneName;
+  readonly lagging?: true;
+  readonly capabilities?: string;
+  readonly progress?: string;
   readonly repeat: string;
   readonly random?: string;
   readonly seed: string;
@@ -27,6 +32,11 @@ interface Options {
 
 const program = new Command('conformance')
   .description('Runs each conformance body on the host kernel and on the emulator and compares the transcripts.')
+  .addOption(
+    new Option('--driver <name>', 'what is compared with the host kernel: the emulator, or `sandsock run` in one plane')
+      .choices(['emulator', 'strict', 'direct'])
+      .default('emulator'),
+  )
   .option('--group <name>', 'only the bodies of this group')
   .option('--body <text>', 'only the bodies whose name contains this')
   .option('--host-only', 'only on the host kernel')
@@ -35,7 +45,9 @@ const program = new Command('conformance')
     '--in-place',
     'on whatever serves the calls here, in the network that is there; with --host-only, inside a sandbox',
   )
-  .option('--against <file>', 'compare with the outcomes that an earlier run wrote with --host-only --json')
+  .option('--lagging', 'with --in-place: what a call changes may show after it has returned, so wait for it')
+  .option('--capabilities <mask>', 'with --host-only: what the bodies may do, in hexadecimal; all unless said')
+  .option('--progress <name>', 'count the bodies on stderr')
   .option('--transcripts', 'print the transcripts')
   .option('--repeat <count>', 'run this often, and fail if a transcript changes from run to run', '1')
   .option('--random <count>', 'sequences of calls made at random instead of the bodies')
@@ -63,15 +75,30 @@ function randomBodies(count: number, seed: number): Body[] {
 const print = (text: string): void => void process.stdout.write(`${text}\n`);
 
 function runAll(): Outcome[] {
+  const { capabilities, inPlace, lagging } = options;
   const linux: Driver | undefined =
-    options.emulatorOnly === true ? undefined : new HostDriver({ inPlace: options.inPlace === true });
+    options.emulatorOnly === true
+      ? undefined
+      : new HostDriver({
+          inPlace: inPlace === true,
+          lagging: lagging === true,
+          ...(capabilities === undefined ? {} : { capabilities: BigInt(`0x${capabilities}`) }),
+        });
   const ours: Driver | undefined = options.hostOnly === true ? undefined : new EmulatorDriver();
   try {
-    return chosen.map((body) => runBody(body, linux, ours));
+    return chosen.map((body, i) => {
+      tell(i);
+      return runBody(body, linux, ours, inPlace === true);
+    });
   } finally {
     linux?.close();
     ours?.close();
   }
+}
+const STEP = 50;
+function tell(i: number): void {
+  if (options.progress === undefined || i === 0 || i % STEP !== 0) return;
+  process.stderr.write(`${options.progress}: ${i} of ${chosen.length} bodies\n`);
 }
 
 /** What the host lacks is said in one line. */
@@ -80,28 +107,36 @@ function explain(error: unknown): never {
   process.stderr.write(`conformance: ${error.message} (--emulator-only runs without the host)\n`);
   process.exit(1);
 }
-function runFirst(): Outcome[] {
+
+/** A sandbox in `plane` against the host kernel, but for what is listed. */
+async function inSandbox(plane: PlaneName): Promise<Outcome[]> {
+  const selection = ['group', 'body', 'random', 'seed'] as const;
+  const pairs = await runSandboxed(
+    plane,
+    selection.flatMap((name) => (options[name] === undefined ? [] : [`--${name}`, options[name]])),
+  );
+  const comparison = new ListedComparison(plane);
+  const outcomes = pairs.map(([{ linux = [], ...outcome }, { linux: ours = [] }]) => {
+    const difference = comparison.compare(outcome.name, linux, ours);
+    return { ...outcome, linux, ours, difference };
+  });
+  for (const { body, linux } of comparison.unused(new Set(outcomes.map(({ name }) => name)))) {
+    print(
+      `listed in deviations.ts, but there was no such difference: ${body}\n  linux    ${linux.join('\n           ')}`,
+    );
+    process.exitCode = 1;
+  }
+  return outcomes;
+}
+async function runFirst(): Promise<Outcome[]> {
   try {
-    return runAll();
+    return options.driver === 'emulator' ? runAll() : await inSandbox(options.driver);
   } catch (error) {
     return explain(error);
   }
 }
 
-/** What ran here as ours, what an earlier run wrote as Linux's. */
-function against(file: string, here: readonly Outcome[]): Outcome[] {
-  const earlier = new Map(
-    (JSON.parse(readFileSync(file, 'utf8')) as Outcome[]).map((outcome) => [outcome.name, outcome]),
-  );
-  return here.map((outcome) => {
-    const linux = earlier.get(outcome.name)?.linux;
-    const ours = outcome.linux;
-    const difference = linux === undefined || ours === undefined ? undefined : compare(linux, ours);
-    return { ...outcome, linux, ours, difference };
-  });
-}
-
-const outcomes = options.against === undefined ? runFirst() : against(options.against, runFirst());
+const outcomes = await runFirst();
 let unstable = 0;
 for (let round = 1; round < Number(options.repeat); round++) {
   runAll().forEach((outcome, i) => {

@@ -200,6 +200,7 @@ export const alone = (sequence: readonly Step[]): Body => ({
 export const together = (sequence: readonly Step[]): Body => ({
   name: `together ${JSON.stringify(sequence)}`,
   group: 'random',
+  interrupts: true,
   run: (sys) =>
     run(
       sys,

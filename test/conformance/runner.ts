@@ -37,9 +37,15 @@ function guarded(body: Body, driver: Driver): string[] {
   }
 }
 
-export function runBody(body: Body, linux: Driver | undefined, ours: Driver | undefined): Outcome {
+/** @param inPlace `linux` is a sandbox of ours: a body that it does not bear is a difference */
+export function runBody(
+  body: Body,
+  linux: Driver | undefined,
+  ours: Driver | undefined,
+  inPlace: boolean = false,
+): Outcome {
   const from = (linux ?? ours)?.now() ?? 0;
-  const onLinux = linux === undefined ? undefined : new Session(linux).run(body);
+  const onLinux = linux === undefined ? undefined : inPlace ? guarded(body, linux) : new Session(linux).run(body);
   const ms = ((linux ?? ours)?.now() ?? 0) - from;
   const onOurs = ours === undefined ? undefined : guarded(body, ours);
   const difference = onLinux !== undefined && onOurs !== undefined ? compare(onLinux, onOurs) : undefined;

@@ -85,17 +85,19 @@ export class Session implements System {
   #sigpipes = 0;
   /** Where negative results go while calls are not recorded. */
   #errors: number[] | undefined = undefined;
-  readonly #began: number;
+  #began = 0;
+  #interrupts = false;
 
   constructor(driver: Driver) {
     this.#driver = driver;
-    driver.memory.fill(0);
     this.#known = new Uint8Array(driver.memory.length);
-    driver.reset();
-    this.#began = driver.now();
   }
 
   run(body: Body): string[] {
+    this.#driver.memory.fill(0);
+    this.#driver.reset(body);
+    this.#began = this.#driver.now();
+    this.#interrupts = body.interrupts === true;
     try {
       body.run(this);
       for (const task of this.#tasks.values()) {
@@ -177,6 +179,8 @@ export class Session implements System {
     this.#line(`${label}: ${value}`);
   }
   interrupt(task: Task, restart = false): void {
+    if (!restart && !this.#interrupts)
+      throw new Error('a body that interrupts without SA_RESTART declares `interrupts`');
     this.#line(`signal for ${task.name}${restart ? ', SA_RESTART' : ''}`);
     this.#driver.interrupt((task as SessionTask).raw, restart);
     this.#settle('');

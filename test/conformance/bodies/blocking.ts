@@ -352,7 +352,7 @@ conformance('shutdown of a listener wakes accept with EINVAL', { group }, (sys) 
   a.task.call('shutdown', fd, c.SHUT_RD);
 });
 
-conformance('a signal ends recv with EINTR', { group }, (sys) => {
+conformance('a signal ends recv with EINTR', { group, interrupts: true }, (sys) => {
   const a = kit(sys);
   const b = kit(sys, 'b');
   const { fd, port } = a.udpBound();
@@ -372,7 +372,7 @@ conformance('a signal ends recv with a timeout by EINTR, whatever SA_RESTART say
   sys.interrupt(b.task, true);
 });
 
-conformance('a signal ends MSG_WAITALL with what there is', { group }, (sys) => {
+conformance('a signal ends MSG_WAITALL with what there is', { group, interrupts: true }, (sys) => {
   const a = kit(sys);
   const b = kit(sys, 'b');
   const { client, server } = a.pair();
@@ -381,7 +381,7 @@ conformance('a signal ends MSG_WAITALL with what there is', { group }, (sys) => 
   sys.interrupt(b.task);
 });
 
-conformance('a signal ends accept, connect and poll', { group }, (sys) => {
+conformance('a signal ends accept, connect and poll', { group, interrupts: true }, (sys) => {
   const a = kit(sys);
   const b = kit(sys, 'b');
   const { fd, port } = a.listener('127.0.0.1', 0);

@@ -293,27 +293,28 @@ conformance('close frees a UDP port at once', { group: close }, (sys) => {
 });
 
 for (const reuse of [0, 1]) {
+  const port = 7200 + reuse;
   const what = reuse === 0 ? 'keeps the port of the side that closed first' : 'gives the port to SO_REUSEADDR';
   conformance(`TIME-WAIT ${what}`, { group: close }, (sys) => {
     const a = kit(sys);
     const first = a.tcp();
     a.setInt(first, c.SOL_SOCKET, c.SO_REUSEADDR, reuse);
-    a.bind(first, '127.0.0.1', 7200);
+    a.bind(first, '127.0.0.1', port);
     a.listen(first);
     const client = a.tcp();
-    a.connect(client, '127.0.0.1', 7200);
+    a.connect(client, '127.0.0.1', port);
     const server = a.accept(first);
     a.close(server);
     a.recv(client);
     a.close(client);
     a.close(first);
-    a.bind(a.tcp(), '127.0.0.1', 7200);
+    a.bind(a.tcp(), '127.0.0.1', port);
     const second = a.tcp();
     a.setInt(second, c.SOL_SOCKET, c.SO_REUSEADDR, 1);
-    a.bind(second, '127.0.0.1', 7200);
+    a.bind(second, '127.0.0.1', port);
     a.listen(second);
     a.port(second);
-    a.connect(a.tcp(c.SOCK_NONBLOCK), '127.0.0.1', 7200);
+    a.connect(a.tcp(c.SOCK_NONBLOCK), '127.0.0.1', port);
     a.poll(second, c.POLLIN);
   });
 }

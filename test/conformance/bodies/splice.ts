@@ -135,7 +135,7 @@ conformance('splice from a TCP socket to a pipe', { group }, (sys) => {
   a.task.call('splice', server, 0, w, 0, 100, 0);
 });
 
-conformance('a splice that a signal interrupts', { group }, (sys) => {
+conformance('a splice that a signal interrupts', { group, interrupts: true }, (sys) => {
   const a = kit(sys);
   const b = kit(sys, 'b');
   const { client, server } = a.pair();

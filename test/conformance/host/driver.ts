@@ -3,12 +3,13 @@
  * that process makes the tasks. Everything beyond raw calls (namespaces, memory, signals, threads) is done by commanding raw calls as well.
  *
  * A task is blocked when /proc/PID/task/TID says that it sleeps interruptibly in the very call it was told to make, and neither that nor its count of
- * context switches changes between reads, while no kernel thread is busy with network input that could still wake it.
+ * context switches changes between reads, while no kernel thread is busy with network input that could still wake it. In a sandbox a call that waits for its
+ * supervisor looks the same; there, calls that the supervisor must answer after it are made between the reads.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, readdirSync, readFileSync, writeSync } from 'node:fs';
 import { monotonic } from '../../../src/host/clock.ts';
-import type { Arg } from '../body.ts';
+import type { Arg, BodyOptions } from '../body.ts';
 import type { Driver, DriverTask } from '../driver.ts';
 import {
   DATA_BASE,
@@ -58,6 +59,7 @@ const Setup = {
   exit: 60,
   wait4: 61,
   prctl: 157,
+  capset: 126,
   tgkill: 234,
   unshare: 272,
   close_range: 436,
@@ -79,20 +81,26 @@ const PR_SET_DUMPABLE = 4;
 const SIOCSIFFLAGS = 0x8914;
 const IFF_UP_RUNNING = 0x41;
 const EPERM = 1;
+const CAPABILITY_VERSION_3 = 0x2008_0522;
 
 /** How long the agent may take for what never blocks, and a body for what must end. */
 const PATIENCE_US = 10_000_000;
 const POLL_US = 200;
 /** Equal observations in a row that make certain. */
 const OBSERVATIONS = 3;
-/**
- * The same for calls that another process serves: a task that waits for its server looks like one that is blocked, so here only time tells.
- */
-const OBSERVATIONS_SERVED = 40;
+/** Calls that a supervisor answers before it has surely shown all that came of those before them: it takes them up in order, one in a turn. */
+const TURNS_SERVED = 3;
+const SOCK_STREAM = 1;
+const IPPROTO_UDP = 17;
+const AF_INET = 2;
 
 export interface HostOptions {
   /** Stay in the network that is there, whose calls a supervisor serves. Bodies then share it, so ports may be taken by connections of earlier ones. */
   readonly inPlace?: boolean;
+  /** In place: what a call changes elsewhere may show after it has returned, so the supervisor is waited for after each. */
+  readonly lagging?: boolean;
+  /** Bodies have these capabilities (a mask of capabilities(7)) and not all. */
+  readonly capabilities?: bigint;
 }
 
 class AgentTask implements DriverTask {
@@ -174,9 +182,13 @@ export class HostDriver implements Driver {
   #pids: number[] = [];
   #sigpipesBefore = 0;
   readonly #inPlace: boolean;
+  readonly #lagging: boolean;
+  readonly #capabilities: bigint | undefined;
 
   constructor(options: HostOptions = {}) {
     this.#inPlace = options.inPlace === true;
+    this.#lagging = options.lagging === true;
+    this.#capabilities = options.capabilities;
     if (process.arch !== 'x64') {
       throw new HostUnavailable(
         `the conformance agent is written for x86_64, this is ${process.arch}: run the suite on an x86_64 host`,
@@ -191,9 +203,8 @@ export class HostDriver implements Driver {
     this.#zygote.must(Setup.prctl, 'prctl(PR_SET_DUMPABLE)', PR_SET_DUMPABLE, 1);
     this.#zygote.must(Setup.close, 'close', ARENA_FD);
     // Processes inherit them.
-    this.#action(SIGPIPE, 0);
-    this.#action(SIGUSR1, 0);
-    this.#action(SIGUSR2, SA_RESTART);
+    this.#action(this.#zygote, SIGPIPE, SA_RESTART);
+    this.#action(this.#zygote, SIGUSR2, SA_RESTART);
   }
 
   #mapData(): void {
@@ -231,18 +242,18 @@ export class HostDriver implements Driver {
     z.must(Setup.close, 'close', fd);
   }
   /** Installs the agent's handler. Uses the octets behind the heap's end, which no body is given. */
-  #action(signal: number, flags: number): void {
+  #action(task: AgentTask, signal: number, flags: number): void {
     const at = HEAP_OCTETS - PAGE;
     const view = new DataView(this.#shared.bytes.buffer, CONTROL_OCTETS + at, 32);
     view.setBigUint64(0, BigInt(HANDLER_ADDRESS), true);
     view.setBigUint64(8, BigInt(flags | SA_RESTORER), true);
     view.setBigUint64(16, BigInt(RESTORER_ADDRESS), true);
     view.setBigUint64(24, 0n, true);
-    this.#zygote.must(Setup.rt_sigaction, 'rt_sigaction', signal, DATA_BASE + at, 0, 8);
+    task.must(Setup.rt_sigaction, 'rt_sigaction', signal, DATA_BASE + at, 0, 8);
     this.memory.fill(0, at, at + 32);
   }
 
-  reset(): void {
+  reset(body: Pick<BodyOptions, 'interrupts'>): void {
     this.end();
     this.#sigpipesBefore = this.#signals(SIGPIPE);
     const first = this.#clone(this.#zygote, SIGCHLD);
@@ -251,7 +262,21 @@ export class HostDriver implements Driver {
       first.must(Setup.unshare, 'unshare(CLONE_NEWNET)', CLONE_NEWNET);
       this.#raiseLoopback(first);
     }
+    if (this.#capabilities !== undefined) this.#limit(first, this.#capabilities);
+    if (body.interrupts === true) this.#action(first, SIGUSR1, 0);
     this.#free = first;
+  }
+  /** capset(2), effective and permitted. */
+  #limit(task: AgentTask, capabilities: bigint): void {
+    const view = new DataView(this.#shared.bytes.buffer, CONTROL_OCTETS, 40);
+    view.setUint32(0, CAPABILITY_VERSION_3, true);
+    for (const half of [0, 1]) {
+      const mask = Number((capabilities >> BigInt(32 * half)) & 0xffff_ffffn);
+      view.setUint32(8 + 12 * half, mask, true);
+      view.setUint32(12 + 12 * half, mask, true);
+    }
+    task.must(Setup.capset, 'capset', DATA_BASE, DATA_BASE + 8);
+    this.memory.fill(0, 0, 40);
   }
   /** The first process's first thread, until a task takes it. */
   #free: AgentTask | undefined = undefined;
@@ -302,14 +327,22 @@ export class HostDriver implements Driver {
     let equal = 0;
     const end = monotonic() + PATIENCE_US;
     for (;;) {
+      if (this.#lagging) this.#awaitSupervisor();
       const busy = this.#tasks.filter((task) => !task.idle);
       if (busy.length === 0) return;
+      if (this.#inPlace && !this.#lagging) this.#awaitSupervisor();
       const now = this.#observe(busy);
       equal = now !== undefined && now === before ? equal + 1 : 0;
-      if (equal >= (this.#inPlace ? OBSERVATIONS_SERVED : OBSERVATIONS)) return;
+      if (equal >= OBSERVATIONS) return;
       before = now ?? '';
       busy[0]?.wait(POLL_US);
       if (monotonic() > end) throw new HostUnavailable('a task of the conformance agent neither returns nor sleeps');
+    }
+  }
+  /** Until it has taken up every call made by now, and shown what came of it: a task that waits for its supervisor looks like one that is blocked. */
+  #awaitSupervisor(): void {
+    for (let turn = 0; turn < TURNS_SERVED; turn++) {
+      this.#zygote.perform(Setup.socket, AF_INET, SOCK_STREAM, IPPROTO_UDP);
     }
   }
   /** What /proc says of tasks that all sleep in the calls they were told to make; undefined if one does not. */
@@ -367,6 +400,7 @@ export class HostDriver implements Driver {
     const first = this.#pids[0];
     if (first !== undefined) this.#zygote.perform(Setup.wait4, first, 0, 0, 0);
     for (const pid of this.#pids.slice(1)) this.#gone(pid);
+    if (this.#inPlace) this.#awaitSupervisor();
     this.#pids = [];
     this.#tasks = [];
     this.#free = undefined;
