@@ -1,129 +1,153 @@
 /**
- * `npm run bench [-- --quick | --smoke] [--json]`: what the sandbox costs, as ratios to native. Each measurement runs the same client (client.ts) against the same
- * server (server.ts, on the host) alternately outside and inside the sandbox, so that a slow minute of the machine slows both. Both ends make blocking calls
- * through koffi, in Node alone: nothing else has to be installed, and the client needs 55 ns of its own a call.
- *
- * --quick takes fewer and shorter runs; --smoke only shows that every measurement works and that every octet arrives in its place.
+ * `npm run bench -- [OPTIONS]`: what the sandbox costs, as ratios to native. rows.ts lists what is measured, target.ts and peers.ts where. See --help.
  */
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
-import { cpus, release } from 'node:os';
+import { spawnSync } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
-import { parseArgs, promisify } from 'node:util';
-import Table from 'cli-table3';
-import { type Pair, type Summary, summarize } from './measure.ts';
+import { Command, InvalidArgumentError } from 'commander';
+import { asJson, asMarkdown, asTables, figure, machineOf, type Report, withBlock } from './report.ts';
+import { sections } from './rows.ts';
+import { nameOf, type Plan, type RowResult, run, type Watcher } from './run.ts';
+import { native, sandsockTargets } from './target.ts';
+import { namespaceCommand, World } from './world.ts';
 
-const here = import.meta.dirname;
-const cli = join(here, '../src/cli/main.js');
-const GATEWAY = '10.0.2.2';
-
-interface Plan {
-  readonly runs: number;
-  readonly bulkOctets: number;
-  readonly rounds: number;
-  readonly verify: boolean;
-}
 const plans = {
-  full: { runs: 7, bulkOctets: 512 << 20, rounds: 20_000, verify: false },
-  quick: { runs: 3, bulkOctets: 128 << 20, rounds: 5_000, verify: false },
-  smoke: { runs: 1, bulkOctets: 4 << 20, rounds: 500, verify: true },
+  full: { rounds: 5, ms: 600, warmUp: true, verify: false },
+  quick: { rounds: 3, ms: 120, warmUp: true, verify: false },
+  smoke: { rounds: 1, ms: 40, warmUp: false, verify: true },
 } as const satisfies Record<string, Plan>;
 
-interface Row {
-  readonly what: string;
-  readonly title: string;
-  readonly unit: 'Gbit/s' | 'us';
-  readonly amount: (plan: Plan) => number;
-}
-const rows: readonly Row[] = [
-  { what: 'upload', title: 'guest to host, 1 stream', unit: 'Gbit/s', amount: ({ bulkOctets }) => bulkOctets },
-  { what: 'download', title: 'host to guest, 1 stream', unit: 'Gbit/s', amount: ({ bulkOctets }) => bulkOctets },
-  { what: 'round-trip', title: 'round trip of 1 octet', unit: 'us', amount: ({ rounds }) => rounds },
-  { what: 'socket-call', title: 'a call on a socket (getsockopt SO_TYPE)', unit: 'us', amount: ({ rounds }) => rounds },
-  {
-    what: 'file-call',
-    title: 'a call on a file (read 1 octet of /dev/zero)',
-    unit: 'us',
-    amount: ({ rounds }) => rounds,
-  },
-  { what: 'other-call', title: 'a call that is not trapped (getppid)', unit: 'us', amount: ({ rounds }) => rounds },
-];
+const README = join(import.meta.dirname, '../../README.md');
 
-const run = promisify(execFile);
-
-async function startServer(): Promise<{ readonly child: ChildProcess; readonly port: string }> {
-  const child = spawn(process.execPath, [join(here, 'server.js')], { stdio: ['ignore', 'pipe', 'inherit'] });
-  for await (const line of createInterface({ input: child.stdout })) return { child, port: line };
-  throw new Error('the server of the measurements ended before it was ready');
-}
-
-/** One sample in the row's unit. */
-async function sample(
-  row: Row,
-  plan: Plan,
-  command: readonly string[],
-  address: string,
-  port: string,
-): Promise<number> {
-  const amount = row.amount(plan);
-  const client = [process.execPath, join(here, 'client.js'), row.what, address, port, String(amount)];
-  const [file = '', ...args] = [...command, ...client, ...(plan.verify ? ['verify'] : [])];
-  const { stdout } = await run(file, args, { timeout: 120_000, killSignal: 'SIGKILL' });
-  const value = Number(stdout);
-  if (stdout.trim() === '' || !(value > 0)) throw new Error(`${row.title}: the client printed "${stdout.trim()}"`);
-  return row.unit === 'us' ? value : (amount * 8) / value / 1e9;
-}
-
-async function measureRow(row: Row, plan: Plan, port: string): Promise<Summary> {
-  const sandbox = [process.execPath, cli, 'run', '--host-port', port, '--'];
-  const pairs: Pair[] = [];
-  for (let count = 0; count < plan.runs; count++) {
-    const native = await sample(row, plan, [], '127.0.0.1', port);
-    pairs.push({ native, sandbox: await sample(row, plan, sandbox, GATEWAY, port) });
+const pattern = (text: string): RegExp => {
+  try {
+    return new RegExp(text);
+  } catch (error) {
+    throw new InvalidArgumentError(error instanceof Error ? error.message : String(error));
   }
-  return summarize(pairs);
-}
-
-const machine = (): string => {
-  const control = readFileSync('/proc/sys/net/ipv4/tcp_congestion_control', 'utf8').trim();
-  return `${cpus().length} CPUs (${cpus()[0]?.model ?? 'unknown'}), Linux ${release()}, Node ${process.version}, congestion control of the host ${control}`;
+};
+const count = (text: string): number => {
+  if (!/^[1-9][0-9]{0,5}$/.test(text)) throw new InvalidArgumentError('is not a number from 1 on');
+  return Number(text);
 };
 
-/** To `digits` significant digits, never with an exponent. */
-const figure = (value: number, digits: number): string => String(Number(value.toPrecision(digits)));
+interface Options {
+  readonly quick?: true;
+  readonly smoke?: true;
+  readonly only?: RegExp;
+  readonly targets?: RegExp;
+  readonly rounds?: number;
+  readonly ms?: number;
+  readonly json?: true;
+  readonly markdown?: true;
+  readonly updateReadme?: true;
+  readonly list?: true;
+  readonly alone?: true;
+}
+const command = new Command('npm run bench --')
+  .description(
+    'Measures what the sandbox costs: each program outside and in the sandbox, in turn, as ratios to native. Rows whose programs are missing say so.',
+  )
+  .option('--quick', 'about two minutes in all: fewer and shorter rounds')
+  .option('--smoke', 'only show that every measurement works and that every octet arrives in its place')
+  .option('--only <regex>', 'rows by their name, as section/row', pattern)
+  .option('--targets <regex>', 'targets by their name; native is always one', pattern)
+  .option('--rounds <n>', 'how often each is measured', count)
+  .option('--ms <n>', 'how long a measurement takes', count)
+  .option('--json', 'every sample, as JSON on stdout')
+  .option('--markdown', 'tables as Markdown')
+  .option('--update-readme', 'as --markdown, into the block of README.md')
+  .option('--list', 'name rows and targets, and measure nothing')
+  .addHelpText('after', '\nProgress is on stderr. Exit status 1 if a measurement of sandsock failed.')
+  .allowExcessArguments(false);
+command.addOption(command.createOption('--alone').hideHelp());
 
-function print(results: ReadonlyMap<Row, Summary>, plan: Plan): void {
-  const table = new Table({
-    head: ['', 'unit', 'native', 'sandbox', 'ratio', 'least to greatest'],
-    style: { head: [], border: [] },
-  });
-  for (const [{ title, unit }, { native, sandbox, ratio, least, greatest }] of results)
-    table.push([
-      title,
-      unit,
-      figure(native, 3),
-      figure(sandbox, 3),
-      figure(ratio, 2),
-      `${figure(least, 2)} to ${figure(greatest, 2)}`,
-    ]);
-  process.stdout.write(`${table.toString()}\n${machine()}; medians of ${plan.runs} interleaved pairs\n`);
+/** One line a row; on a terminal also what runs now. */
+class Progress implements Watcher {
+  readonly #terminal = process.stderr.isTTY;
+
+  sampling(row: string, target: string, round: number): void {
+    if (this.#terminal) process.stderr.write(`\r\x1b[K${row}  ${target}${round === 0 ? '' : `, round ${round}`}`);
+  }
+  measured({ section, row, cells }: RowResult): void {
+    const shown = [...cells].map(([{ name }, cell]) => {
+      if ('why' in cell) return `${name} ${cell.failed ? `FAILED (${cell.why})` : '-'}`;
+      const { value, ratio } = cell.summary;
+      return name === native.name ? `${figure(value, 3)} ${row.unit}` : `${name} ${figure(ratio.median, 2)}`;
+    });
+    process.stderr.write(`${this.#terminal ? '\r\x1b[K' : ''}${nameOf(section, row)}: ${shown.join(', ')}\n`);
+  }
 }
 
-const { values } = parseArgs({
-  options: { smoke: { type: 'boolean' }, quick: { type: 'boolean' }, json: { type: 'boolean' } },
+function show(report: Report, options: Options): void {
+  if (options.json === true) process.stdout.write(`${asJson(report)}\n`);
+  else if (options.updateReadme === true)
+    writeFileSync(README, withBlock(readFileSync(README, 'utf8'), asMarkdown(report)));
+  else if (options.markdown === true) process.stdout.write(`${asMarkdown(report)}\n`);
+  else if (options.smoke !== true) process.stdout.write(asTables(report));
+}
+
+/** Returns the exit status. */
+function judge({ results }: Report): number {
+  let [works, fails, missing] = [0, 0, 0];
+  for (const { section, row, cells } of results)
+    for (const [{ title, own }, cell] of cells) {
+      if ('samples' in cell) works++;
+      else if (cell.failed && own) {
+        fails++;
+        process.stderr.write(`bench: ${nameOf(section, row)}, ${title}: ${cell.why}\n`);
+      } else missing++;
+    }
+  process.stderr.write(`bench: ${works} measurements work, ${fails} fail, ${missing} are left out\n`);
+  return fails === 0 && works > 0 ? 0 : 1;
+}
+
+const ALL = /(?:)/;
+
+function list(): void {
+  const world = new World(false);
+  const targets = [native, ...sandsockTargets(world)].map(({ name, title }) => `${name.padEnd(24)} ${title}\n`);
+  world.close();
+  const rows = sections.flatMap((section) =>
+    section.rows.map((row) => `${nameOf(section, row).padEnd(24)} ${section.title}: ${row.title}, ${row.unit}\n`),
+  );
+  process.stdout.write(`Rows:\n${rows.join('')}\nTargets:\n${targets.join('')}`);
+}
+
+async function measure(options: Options): Promise<number> {
+  const plan: Plan = plans[options.smoke === true ? 'smoke' : options.quick === true ? 'quick' : 'full'];
+  const { rounds = plan.rounds, ms = plan.ms } = options;
+  const machine = machineOf(options.alone === true);
+  const world = new World(machine.alone);
+  try {
+    const targets = [native, ...sandsockTargets(world).filter(({ name }) => (options.targets ?? ALL).test(name))];
+    const setting = { world, plan: { ...plan, rounds, ms }, watcher: new Progress() };
+    const report = {
+      machine,
+      rounds,
+      ms,
+      targets,
+      results: await run(sections, options.only ?? ALL, targets, setting),
+    };
+    show(report, options);
+    return judge(report);
+  } finally {
+    world.close();
+  }
+}
+
+command.action(async () => {
+  const options = command.opts<Options>();
+  if (options.list === true) {
+    list();
+    return;
+  }
+  const wall = options.alone === true ? undefined : namespaceCommand();
+  if (wall === undefined) {
+    process.exitCode = await measure(options);
+    return;
+  }
+  const [file, ...args] = [...wall, process.execPath, ...process.argv.slice(1), '--alone'];
+  process.exitCode = spawnSync(file, args, { stdio: 'inherit' }).status ?? 1;
 });
-const plan = plans[values.smoke === true ? 'smoke' : values.quick === true ? 'quick' : 'full'];
-const { child, port } = await startServer();
-try {
-  const results = new Map<Row, Summary>();
-  for (const row of rows) results.set(row, await measureRow(row, plan, port));
-  if (values.json === true) {
-    const plain = [...results].map(([{ what, unit }, summary]) => ({ what, unit, ...summary }));
-    process.stdout.write(`${JSON.stringify({ machine: machine(), results: plain })}\n`);
-  } else if (values.smoke === true)
-    process.stdout.write(`bench: ${results.size} of ${rows.length} measurements work, every octet in its place\n`);
-  else print(results, plan);
-} finally {
-  child.kill();
-}
+await command.parseAsync();

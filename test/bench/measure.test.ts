@@ -1,33 +1,37 @@
 import test from 'ava';
-import { median, summarize } from '../../bench/measure.ts';
-import { checkPattern, fillPattern, PATTERN_OCTETS, readRequest, writeRequest } from '../../bench/protocol.ts';
+import { median, type Sample, spread, summarize } from '../../bench/measure.ts';
+
+const sample = (value: number, cpu = 0, own = 0): Sample => ({
+  value,
+  operations: 1000,
+  cpu: { total: cpu, roles: { supervisor: own / 2, gateway: own / 2 } },
+});
 
 test('median of an odd and of an even count, without touching its input', (t) => {
   const values = [5, 1, 3];
   t.is(median(values), 3);
   t.deepEqual(values, [5, 1, 3]);
   t.is(median([4, 1, 3, 2]), 2.5);
+  t.deepEqual(spread([4, 1, 3]), { median: 3, least: 1, greatest: 4 });
 });
 
-test('ratios are taken within a pair, so that a slow minute of the machine cancels', (t) => {
-  const { ratio, least, greatest, native, runs } = summarize([
-    { native: 10, sandbox: 5 },
-    { native: 2, sandbox: 1 },
-    { native: 10, sandbox: 4 },
-  ]);
-  t.deepEqual({ ratio, least, greatest, native, runs }, { ratio: 0.5, least: 0.4, greatest: 0.5, native: 10, runs: 3 });
+test('ratios are taken within a round, so that a slow minute of the machine cancels', (t) => {
+  const { ratio, value, runs } = summarize([sample(5), sample(1), sample(4)], [sample(10), sample(2), sample(10)]);
+  t.deepEqual({ ratio, value, runs }, { ratio: { median: 0.5, least: 0.4, greatest: 0.5 }, value: 4, runs: 3 });
 });
 
-test('the pattern continues from one buffer to the next, and a misplaced octet is found', (t) => {
-  const bytes = new Uint8Array(PATTERN_OCTETS);
-  fillPattern(bytes);
-  t.notThrows(() => checkPattern(bytes, bytes.length, 3 * PATTERN_OCTETS));
-  t.notThrows(() => checkPattern(bytes.subarray(7), 1000, 7));
-  t.throws(() => checkPattern(bytes, 1000, 1));
+test('a round without its native sample is a fault', (t) => {
+  t.throws(() => summarize([sample(5), sample(1)], [sample(10)]));
+  t.throws(() => summarize([], []));
 });
 
-test('a request is read as it was written', (t) => {
-  const view = new DataView(new ArrayBuffer(12));
-  writeRequest(view, 2, 1 << 30, true);
-  t.deepEqual(readRequest(view), { mode: 2, verify: true, amount: 1 << 30 });
+test('CPU time is that of an operation, over all rounds, and what the sandbox took is told apart', (t) => {
+  const { cpu } = summarize([sample(1, 0.3, 0.2), sample(1, 0.1, 0)], [sample(1, 0.05), sample(1, 0.15)]);
+  t.is(cpu?.us, 200);
+  t.is(cpu?.ratio, 2);
+  t.is(cpu?.own, 1);
+});
+
+test('CPU time below what the kernel counts in is not shown', (t) => {
+  t.is(summarize([sample(1, 0.3)], [sample(1, 0.05)]).cpu, undefined);
 });

@@ -1,0 +1,107 @@
+/** Stages of redis-benchmark, 50 connections of GET: with the server in the target and the client outside, or with both in it. Words: the depth of the pipeline. */
+import { connect } from 'node:net';
+import type { Answer } from './client.ts';
+import { eventually, output, type Program } from './program.ts';
+import type { Scene, Stage } from './section.ts';
+import type { Target } from './target.ts';
+import type { World } from './world.ts';
+
+const START_MS = 20_000;
+const SLACK_MS = 30_000;
+/** To learn how many requests fill the time: redis-benchmark takes a count. */
+const TRIAL_REQUESTS = 4000;
+
+const server = (port: number): string =>
+  `redis-server --port ${port} --bind 0.0.0.0 --protected-mode no --save "" --appendonly no`;
+const benchmark = (address: string, port: number, test: string, pipeline: string, requests: number): string[] =>
+  `redis-benchmark -h ${address} -p ${port} -t ${test} -c 50 -P ${pipeline} -n ${requests} --csv`.split(' ');
+
+/** Requests per second, the second column of the last line; the first names the test. */
+export function parseRate(csv: string, test: string): number {
+  const [name, rate] = (csv.trimEnd().split('\n').at(-1) ?? '').split(',').map((cell) => cell.replaceAll('"', ''));
+  if (name !== test || !(Number(rate) > 0)) throw new Error(`redis-benchmark said "${csv.trim()}"`);
+  return Number(rate);
+}
+
+/** A line sent to the server, and whether the answer begins as it should. */
+function probe(address: string, port: number, line: string, expected: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(port, address, () => socket.write(line));
+    socket.setTimeout(1000, () => socket.destroy(new Error(`${address}:${port} does not answer`)));
+    socket.setEncoding('latin1').once('data', (text: string) => {
+      socket.destroy();
+      if (text.startsWith(expected)) resolve();
+      else reject(new Error(`redis-server says "${text.trim()}"`));
+    });
+    socket.once('error', reject).once('close', () => reject(new Error(`${address}:${port} closed`)));
+  });
+}
+
+type Execute = (argv: readonly string[], limitMs: number) => Promise<string>;
+
+/** The value is written once, so that GET brings something back; then as many requests as fill the time. */
+async function measuring(execute: Execute, address: string, port: number): Promise<Scene['measure']> {
+  parseRate(await execute(benchmark(address, port, 'set', '1', 100), SLACK_MS), 'SET');
+  const rates = new Map<string, number>();
+  return async ([pipeline = '1'], { ms }): Promise<Answer> => {
+    const run = async (requests: number): Promise<number> =>
+      parseRate(await execute(benchmark(address, port, 'get', pipeline, requests), ms + SLACK_MS), 'GET');
+    const known = rates.get(pipeline) ?? (await run(TRIAL_REQUESTS * Number(pipeline)));
+    const requests = Math.max(1000, Math.round((known * ms) / 1000));
+    const value = await run(requests);
+    rates.set(pipeline, value);
+    return { value, operations: requests };
+  };
+}
+
+export const serverInside = (world: World): Promise<Stage> =>
+  Promise.resolve({
+    async enter(target: Target) {
+      const port = await world.port();
+      const placed = await target.place(['sh', '-c', `exec ${server(port)}`], { inside: [{ port, protocol: 'tcp' }] });
+      try {
+        const address = placed.insideAddress;
+        await eventually(() => probe(address, port, 'PING\r\n', '+PONG'), START_MS);
+        const measure = await measuring((argv, limitMs) => output(argv, { limitMs }), address, port);
+        return { roots: [placed.program.pid, ...placed.helpers], measure, end: () => placed.end() };
+      } catch (error) {
+        await placed.end();
+        throw error;
+      }
+    },
+    close: () => Promise.resolve(),
+  });
+
+const DONE = 'done';
+/** A shell that runs each line of its stdin, and ends what that wrote with a line of its own. */
+const commandLoop = (port: number): string =>
+  `${server(port)} > /dev/null & trap "kill $!" EXIT; until redis-cli -p ${port} ping; do sleep 0.05; done > /dev/null 2>&1
+   echo ${DONE}; while read -r line; do $line; echo; echo ${DONE}; done`;
+
+async function upToDone(program: Program, limitMs: number): Promise<string> {
+  const lines: string[] = [];
+  for (let line = await program.line(limitMs); line !== DONE; line = await program.line(limitMs)) lines.push(line);
+  return lines.join('\n');
+}
+
+export const bothInside = (world: World): Promise<Stage> =>
+  Promise.resolve({
+    async enter(target: Target) {
+      const port = await world.port();
+      const placed = await target.place(['sh', '-c', commandLoop(port)], {});
+      const { program } = placed;
+      try {
+        await upToDone(program, START_MS);
+        const execute: Execute = (argv, limitMs) => {
+          program.send(argv.join(' '));
+          return upToDone(program, limitMs);
+        };
+        const measure = await measuring(execute, '127.0.0.1', port);
+        return { roots: [program.pid, ...placed.helpers], measure, end: () => placed.end() };
+      } catch (error) {
+        await placed.end();
+        throw error;
+      }
+    },
+    close: () => Promise.resolve(),
+  });

@@ -1,0 +1,48 @@
+/**
+ * What the benchmark is made of. A section is a set of measurements with the same programs; it opens a stage, which holds what all targets share (the server on the host,
+ * say), and each target enters it with a scene of its own: its programs, running. A row is one measurement: words that the scene understands.
+ */
+import type { Answer } from './client.ts';
+import type { Target } from './target.ts';
+import type { World } from './world.ts';
+
+/** How a value is shown, and whether more of it is better. */
+export const units = {
+  'Gbit/s': { scale: 8 / 1e9, more: true },
+  '1/s': { scale: 1, more: true },
+  us: { scale: 1, more: false },
+  ms: { scale: 1e-3, more: false },
+} as const;
+export type Unit = keyof typeof units;
+
+export interface Row {
+  readonly name: string;
+  readonly title: string;
+  readonly unit: Unit;
+  readonly words: readonly string[];
+  /** The CPU time of an operation is worth a look; octets count as operations of bulk transfers. */
+  readonly cpu?: boolean;
+}
+export interface Effort {
+  readonly ms: number;
+  /** Look at every octet. */
+  readonly verify: boolean;
+}
+export interface Scene {
+  /** The first processes of all trees that take part. */
+  readonly roots: readonly number[];
+  measure(words: readonly string[], effort: Effort): Promise<Answer>;
+  end(): Promise<void>;
+}
+export interface Stage {
+  enter(target: Target): Promise<Scene>;
+  close(): Promise<void>;
+}
+export interface Section {
+  readonly name: string;
+  readonly title: string;
+  readonly rows: readonly Row[];
+  /** Why it cannot be measured here: "wrk not installed". */
+  readonly lacking?: string | undefined;
+  open(world: World): Promise<Stage>;
+}

@@ -1,0 +1,135 @@
+/** A place in which a program can run while its peer runs outside of it: natively, in a sandbox of either plane over either link, or in that of another tool. */
+import { join } from 'node:path';
+import type { RoleOf } from './cpu.ts';
+import { Program } from './program.ts';
+import { firstCore, installed, type World } from './world.ts';
+
+export interface Port {
+  readonly port: number;
+  readonly protocol: 'tcp' | 'udp';
+}
+export interface Placement {
+  /** Servers outside which the program reaches. */
+  readonly outside?: readonly Port[];
+  /** Ports of the program's which its peer outside reaches under the same number. */
+  readonly inside?: readonly Port[];
+  /** All processes on one core. */
+  readonly oneCore?: boolean;
+}
+/** A program that runs in a target. */
+export interface Placed {
+  readonly program: Program;
+  /** Of the world outside, as the program sees it. */
+  readonly outsideAddress: string;
+  /** Of the program, as the world outside sees it. */
+  readonly insideAddress: string;
+  /** What helps the program to run, and is no child of it. */
+  readonly helpers: readonly number[];
+  end(): Promise<void>;
+}
+export interface Target {
+  readonly name: string;
+  readonly title: string;
+  /** Sandsock itself, whose failure is a failure of the benchmark. */
+  readonly own: boolean;
+  readonly roleOf: RoleOf;
+  /** What is missing for it here: "not installed". */
+  readonly lacking: string | undefined;
+  place(argv: readonly string[], placement: Placement): Promise<Placed>;
+}
+
+const LOOPBACK = '127.0.0.1';
+const cli = join(import.meta.dirname, '../src/cli/main.js');
+
+/** `argv` as it is to be started where all shall share a core. */
+export const onCore = (argv: readonly string[], { oneCore = false }: Placement): readonly string[] =>
+  oneCore ? ['taskset', '--cpu-list', firstCore(), ...argv] : argv;
+
+export const native: Target = {
+  name: 'native',
+  title: 'native',
+  own: true,
+  roleOf: () => undefined,
+  lacking: undefined,
+  place(argv, placement) {
+    const program = new Program(onCore(argv, placement));
+    return Promise.resolve({
+      program,
+      outsideAddress: LOOPBACK,
+      insideAddress: LOOPBACK,
+      helpers: [],
+      end: () => program.end(),
+    });
+  },
+};
+
+type PlaneName = 'direct' | 'strict';
+
+const roleOf: RoleOf = (commandLine) => {
+  if (commandLine.includes(cli)) return 'supervisor';
+  return commandLine.includes('/src/gateway/main.js') ? 'gateway' : undefined;
+};
+
+/** Over sandsock's own gateway: ports of the host's loopback, opened and published one by one. */
+const overGateway = (plane: PlaneName): Target => ({
+  name: plane,
+  title: `${plane}, gateway`,
+  own: true,
+  roleOf,
+  lacking: undefined,
+  place(argv, placement) {
+    const published = (placement.inside ?? []).map(({ port, protocol }) => `${LOOPBACK}:${port}:${port}/${protocol}`);
+    const options = [
+      ...(placement.outside ?? []).flatMap(({ port }) => ['--host-port', String(port)]),
+      ...published.flatMap((port) => ['--publish', port]),
+    ];
+    const program = new Program(
+      onCore([process.execPath, cli, 'run', '--plane', plane, ...options, '--', ...argv], placement),
+    );
+    return Promise.resolve({
+      program,
+      outsideAddress: '10.0.2.2',
+      insideAddress: LOOPBACK,
+      helpers: [],
+      end: () => program.end(),
+    });
+  },
+});
+
+/** Over a tap whose other end is the kernel's own stack. */
+const overTap = (plane: PlaneName, world: World): Target => ({
+  name: `${plane}-tap`,
+  title: `${plane}, tap`,
+  own: true,
+  roleOf,
+  lacking: world.tapFault,
+  place(argv, placement) {
+    const tap = world.addTap();
+    const link = ['--link', `tap:${tap.name}`, '--ip', `${tap.guest}/${tap.prefix}`, '--gateway', tap.host];
+    const program = new Program(
+      onCore([process.execPath, cli, 'run', '--plane', plane, ...link, '--', ...argv], placement),
+    );
+    return Promise.resolve({
+      program,
+      outsideAddress: tap.host,
+      insideAddress: tap.guest,
+      helpers: [],
+      end: async () => {
+        await program.end();
+        world.removeTap(tap);
+      },
+    });
+  },
+});
+
+export const sandsockTargets = (world: World): Target[] => [
+  overGateway('direct'),
+  overGateway('strict'),
+  overTap('direct', world),
+  overTap('strict', world),
+];
+
+export const missing = (...programs: readonly string[]): string | undefined => {
+  const absent = programs.filter((program) => !installed(program));
+  return absent.length === 0 ? undefined : `${absent.join(' and ')} not installed`;
+};
