@@ -230,6 +230,9 @@ export class DatagramMirror implements View {
   ended(): void {
     this.#pull();
   }
+  endSending(): boolean {
+    return false;
+  }
   thin(): void {
     // Each datagram is its own edge.
   }

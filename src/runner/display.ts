@@ -50,6 +50,8 @@ export interface View {
   /** Shows `events` as far as it can; true if they are shown. `edge` are events that rose anew though they were up. `leaving` as in Plane. */
   show(events: number, edge: number, copy: number, leaving: number): boolean;
   thin(copy: number): void;
+  /** As in Plane. */
+  endSending(copy: number): boolean;
   drain(copy: number, last: boolean): void;
   realign(events: number, copy: number): void;
   /** The file's events rose. At once, before any call that waits for them is tried again. */
@@ -105,6 +107,9 @@ export abstract class Display implements View {
   /** Leaves one mark: IN stays, and there is room for further edges. */
   thin(copy: number): void {
     if (this.marks > 1) this.unmark(copy, 1);
+  }
+  endSending(_copy: number): boolean {
+    return false;
   }
   /** Takes the marks out of G's queue but for `left`. */
   protected abstract unmark(copy: number, left: number): void;
@@ -169,6 +174,11 @@ export class StreamDisplay extends Display {
     this.shown = POLLOUT;
     sendOctets(copy, 1);
     return true;
+  }
+  override endSending(copy: number): boolean {
+    // Closed by an error it sends no more; fresh it would say ENOTCONN.
+    if (this.peer === NONE) return (this.shown & ENDED) === ENDED;
+    return shutdownUnix(copy, SHUT_WR) === 0;
   }
   protected unmark(copy: number, left: number): void {
     takeOctets(copy, this.marks - left);

@@ -38,7 +38,33 @@ export interface FilterPlan {
   readonly trapped: readonly string[];
   /** sendto and recvfrom without an address and with plain flags are the kernel's own: the placeholder carries the data. */
   readonly plainTransfers?: boolean;
+  /** A look at readiness that does not wait goes to the supervisor, which lets it through once all that earlier calls changed is shown. */
+  readonly looks?: boolean;
 }
+
+/** Calls that look at readiness, and the argument that says how long they wait: in milliseconds, or a pointer to it. */
+const LOOKS = [
+  { name: 'poll', argument: 2, isPointer: false },
+  { name: 'epoll_wait', argument: 3, isPointer: false },
+  { name: 'epoll_pwait', argument: 3, isPointer: false },
+  { name: 'ppoll', argument: 2, isPointer: true },
+  { name: 'epoll_pwait2', argument: 3, isPointer: true },
+  { name: 'select', argument: 4, isPointer: true },
+  { name: 'pselect6', argument: 4, isPointer: true },
+] as const;
+export const LOOKING_CALLS: readonly string[] = LOOKS.map(({ name }) => name);
+
+/** What a pointer leads to is not seen here, so every one that may wait for a limited time counts. */
+const look = ({ argument, isPointer }: (typeof LOOKS)[number]): Instruction[] =>
+  isPointer
+    ? [
+        load(dataArgument(argument)),
+        ...unlessEqual(0, give(Verdict.Notify)),
+        load(dataArgument(argument) + 4),
+        ...unlessEqual(0, give(Verdict.Notify)),
+        give(Verdict.Allow),
+      ]
+    : [load(dataArgument(argument)), ...whenEqual(0, give(Verdict.Notify)), give(Verdict.Allow)];
 
 /** Flags that mean the same on a Unix stream as on TCP: MSG_DONTWAIT, NOSIGNAL, and WAITALL, PEEK, CMSG_CLOEXEC; MORE, EOR, which delay or mark nothing there. */
 const PLAIN_RECEIVE = 0x40 | 0x4000 | 0x100 | 0x2 | 0x4000_0000;
@@ -119,6 +145,7 @@ export function buildFilter(plan: FilterPlan): Uint8Array {
     ...(transfers ? on('recvfrom', ...plainTransfer(PLAIN_RECEIVE)) : []),
     ...(transfers ? on('sendto', ...plainTransfer(PLAIN_SEND)) : []),
     ...[...trapped].flatMap((name) => on(name, give(Verdict.Notify))),
+    ...(plan.looks === true ? LOOKS.flatMap((one) => on(one.name, ...look(one))) : []),
     ...on('socket', load(dataArgument(0)), ...whenEqual(AF_UNIX, give(Verdict.Allow)), give(Verdict.Notify)),
     ...on(
       'socketpair',

@@ -47,6 +47,8 @@ export interface Plane {
    * needs a new placeholder in its place (`replace`). `leaving` units are about to leave the file's receive queue, and leave the guest's end now.
    */
   show(placeholder: Placeholder, events: number, copy: number, leaving: number): boolean;
+  /** Makes the guest's end refuse what is sent through it, as a stream whose connection is over does. False if it cannot. */
+  endSending(placeholder: Placeholder, copy: number): boolean;
   /** The guest did not take a result: what was shown for it is shown as before. */
   realign(placeholder: Placeholder, copy: number): void;
   /** Makes room for further edges. */

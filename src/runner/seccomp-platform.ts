@@ -21,14 +21,14 @@ import type { HostFiles } from './host-files.ts';
 import { NO_COPY, type Placeholder, type Plane } from './plane.ts';
 import { isCloexec, pollersOf, rewatch } from './pollers.ts';
 import type { SignalActions } from './signals.ts';
-import { answerWithSigpipe } from './sigpipe.ts';
+import { answerWithSigpipe, isPlainSend } from './sigpipe.ts';
 
 const SIGKILL = 9;
 /** Tasks whose threads may have ended are looked for when so many more have appeared. */
 const SWEEP_GROWTH = 256;
 
 /** Where a call of that number goes first. */
-export type Route = 'socket' | 'descriptor' | 'first-and-second' | 'first-and-third' | 'foreign';
+export type Route = 'socket' | 'look' | 'descriptor' | 'first-and-second' | 'first-and-third' | 'foreign';
 
 export interface SeccompPlatformOptions {
   readonly listener: SeccompListener;
@@ -90,10 +90,30 @@ export class SeccompPlatform implements Platform<GuestTask> {
     if (!listener.receive()) return;
     this.received++;
     const route = this.#routes.get(listener.nr);
-    if (route !== undefined && this.#isOurs(route)) this.#begin(this.#taskOf(listener.tid));
+    if (route === 'look') this.#look();
+    else if (route !== undefined && this.#isOurs(route)) this.#begin(this.#taskOf(listener.tid));
     // Whose socket it is cannot be seen, and the kernel must not act on one of ours.
     else if (this.#tasks.get(listener.tid)?.descriptors.lacksDescriptors === true) this.#lacking();
     else this.#serveForeign();
+  }
+  /** It is the kernel's own, but not before it can see what came of every earlier call: a send to a socket of the guest's own has made that readable. */
+  #look(): void {
+    const { idLow, idHigh } = this.#listener;
+    this.passed++;
+    if (this.#plane.size === 0) {
+      this.#listener.resume(idLow, idHigh);
+      return;
+    }
+    this.releaseClosed();
+    this.#looks.push(idLow, idHigh);
+  }
+  readonly #looks: number[] = [];
+  /** Everything is shown. */
+  resumeLooks(): void {
+    for (let i = 0; i < this.#looks.length; i += 2) {
+      this.#listener.resume(this.#looks[i] as number, this.#looks[i + 1] as number);
+    }
+    this.#looks.length = 0;
   }
   #lacking(): void {
     const { idLow, idHigh, tid } = this.#listener;
@@ -239,9 +259,19 @@ export class SeccompPlatform implements Platform<GuestTask> {
   }
   deliver(task: GuestTask, result: number, sigpipe: boolean): boolean {
     const { idLow, idHigh } = task;
-    const taken = sigpipe ? answerWithSigpipe(this.#listener, task, idLow, idHigh, result) : this.#answer(task, result);
+    let taken: boolean;
+    if (!sigpipe) taken = this.#answer(task, result);
+    else if (this.#breaks(task)) taken = this.#listener.resume(idLow, idHigh);
+    else taken = answerWithSigpipe(this.#listener, task, idLow, idHigh, result);
     this.#settle(task);
     return taken;
+  }
+  /** The kernel says EPIPE by itself, and raises SIGPIPE with it: the guest's end sends no more either. */
+  #breaks(task: GuestTask): boolean {
+    const placeholder = task.subject === undefined ? undefined : this.#plane.byFile(task.subject);
+    if (placeholder === undefined || !isPlainSend(task)) return false;
+    const copy = task.descriptors.copyFor(placeholder, task.fd);
+    return copy !== NO_COPY && this.#plane.endSending(placeholder, copy);
   }
   #answer(task: GuestTask, result: number): boolean {
     // The kernel restarts what a signal interrupted by itself; a held call is only ever answered.

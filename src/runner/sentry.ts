@@ -34,7 +34,7 @@ import { findCommand } from './command.ts';
 import { type DeviceOptions, openDevice } from './device-link.ts';
 import { DirectPlane } from './direct-plane.ts';
 import { RunError } from './errors.ts';
-import { AUDIT_ARCH, buildFilter } from './filter.ts';
+import { AUDIT_ARCH, buildFilter, LOOKING_CALLS } from './filter.ts';
 import { ForeignCalls } from './foreign-calls.ts';
 import type { GuestTask } from './guest-task.ts';
 import { HostFiles } from './host-files.ts';
@@ -126,6 +126,7 @@ function routes(): Map<number, Route> {
     if (name === 'socket') map.set(nr, 'socket');
     else map.set(nr, TWO_DESCRIPTORS.get(name) ?? 'descriptor');
   }
+  for (const name of LOOKING_CALLS) if (numbers[name] !== undefined) map.set(numbers[name], 'look');
   return map;
 }
 
@@ -193,6 +194,7 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
       numbers: ARCHITECTURE.numbers,
       trapped: planeOf(options) === 'direct' ? trappedCalls.filter((name) => !dataCalls.has(name)) : trappedCalls,
       plainTransfers: planeOf(options) === 'direct',
+      looks: planeOf(options) === 'strict',
     });
     // The gateway comes first: it is of no thread that has a filter.
     const clock = new TimerHeap(monotonic());
@@ -305,6 +307,7 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
     this.#deadline = this.stack.step();
     const more = this.dispatcher.run();
     this.#plane.flush();
+    this.#platform.resumeLooks();
     // What the calls sent, and what the guest wrote natively, leaves in this turn.
     this.#deadline = this.stack.step();
     this.#uplink?.flush();

@@ -441,6 +441,9 @@ export class StreamMirror implements View {
     const unread = outputQueue(this.#peer) > 0 || this.#closedUnread || takeError(this.#peer) === ECONNRESET;
     if (!unread) this.#consumed(this.#pushed);
   }
+  endSending(): boolean {
+    return this.#mode === 'dead' || (this.#mode === 'open' && this.#marked);
+  }
   thin(): void {
     // The data is its own edge.
   }

@@ -160,6 +160,9 @@ export class StrictPlane implements Plane {
   show(placeholder: Placeholder, events: number, copy: number, leaving: number): boolean {
     return (placeholder as StrictPlaceholder).display.show(events, 0, copy, leaving);
   }
+  endSending(placeholder: Placeholder, copy: number): boolean {
+    return (placeholder as StrictPlaceholder).display.endSending(copy);
+  }
   thin(placeholder: Placeholder, copy: number): void {
     (placeholder as StrictPlaceholder).display.thin(copy);
   }

@@ -104,6 +104,21 @@ test('a refused or reset stream shows ERR until it was read, and cannot come bac
   }
 });
 
+test('a stream that sends no more says so by itself and shows the same; a fresh one and a datagram cannot', (t) => {
+  const unconnected = fresh();
+  t.false(unconnected.display.endSending(unconnected.guest));
+  const datagram = paired(UNIX_DGRAM);
+  t.false(datagram.display.endSending(datagram.guest));
+  const s = paired(UNIX_STREAM);
+  t.true(s.display.endSending(s.guest));
+  t.is(sendOctets(s.guest, 1), -32);
+  t.is(s.seen.mask, POLLOUT);
+  shows(t, s, POLLIN | POLLOUT, NO_COPY);
+  shows(t, s, ENDED | POLLERR, NO_COPY);
+  t.true(s.display.endSending(s.guest));
+  t.is(sendOctets(s.guest, 1), -32);
+});
+
 test('what falls needs a copy; without one the display knows that it still stands', (t) => {
   const s = paired(UNIX_STREAM);
   shows(t, s, POLLIN | POLLOUT, NO_COPY);

@@ -91,6 +91,29 @@ test('clone with a new namespace is refused, without it is native, clone3 does n
   t.is(call(NR_AMD64.clone3), Verdict.errno(38));
 });
 
+test('with looks, a look at readiness that does not wait is notified, one that waits is native', (t) => {
+  const looking = buildFilter({ auditArch: AUDIT_ARCH.x64, numbers: NR_AMD64, trapped, looks: true });
+  const on = (nr: number, ...args: number[]): number => interpret(looking, data(AUDIT_ARCH.x64, nr, args));
+  const { poll, ppoll, select, pselect6, epoll_wait, epoll_pwait, epoll_pwait2 } = NR_AMD64;
+  for (const nr of [epoll_wait, epoll_pwait]) {
+    t.is(on(nr, 3, 0x1000, 8, 0), Verdict.Notify);
+    t.is(on(nr, 3, 0x1000, 8, 0x7_0000_0000), Verdict.Notify);
+    t.is(on(nr, 3, 0x1000, 8, -1), Verdict.Allow);
+  }
+  t.is(on(poll, 0x1000, 1, 0), Verdict.Notify);
+  t.is(on(poll, 0x1000, 1, 5), Verdict.Allow);
+  for (const [nr, ...before] of [
+    [ppoll, 0x1000, 1],
+    [epoll_pwait2, 3, 0x1000, 8],
+    [select, 1, 0, 0, 0],
+    [pselect6, 1, 0, 0, 0],
+  ] as const) {
+    t.is(on(nr, ...before, 0x1000), Verdict.Notify);
+    t.is(on(nr, ...before, 0x5_0000_0000), Verdict.Notify);
+    t.is(on(nr, ...before, 0), Verdict.Allow);
+  }
+});
+
 test('io_uring and x32 do not exist, a foreign architecture ends the process', (t) => {
   for (const nr of [425, 426, 427, 0x4000_0029, 0x4000_0000, 0xffff_ffff]) t.is(call(nr), Verdict.errno(38), `${nr}`);
   const AUDIT_ARCH_I386 = 0x4000_0003;
