@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { inForeground } from '../host/process.ffi.ts';
 import { IpAddress } from '../netstack/address.ts';
+import type { Death } from '../runner/deaths.ts';
 import { Sentry, type SentryOptions, type SentrySummary } from '../runner/sentry.ts';
 import type { RunConfig } from './config.ts';
 import { CaptureFile, openSink, type Sink, stderrSink } from './sink.ts';
@@ -86,6 +87,7 @@ export interface RunReport {
   readonly refused: Readonly<Record<string, number>>;
   readonly unsupported: SentrySummary['unsupported'];
   readonly crashes: number;
+  readonly deaths: readonly Death[];
 }
 
 type LinkFigures = Pick<RunReport, 'frames' | 'octets'>;
@@ -116,7 +118,7 @@ function stackDropsOf({ stack }: Sentry): RunReport['stackDrops'] {
 }
 
 export function reportOf(sentry: Sentry, exitStatus: number, durationMs: number): RunReport {
-  const { calls, received, passed, link, flows, gateway, unsupported, crashes } = sentry.summary();
+  const { calls, received, passed, link, flows, gateway, unsupported, crashes, deaths } = sentry.summary();
   return {
     exitStatus,
     durationMs: Math.round(durationMs),
@@ -133,6 +135,7 @@ export function reportOf(sentry: Sentry, exitStatus: number, durationMs: number)
     refused: gateway?.refused ?? {},
     unsupported,
     crashes,
+    deaths,
   };
 }
 

@@ -119,6 +119,11 @@ export class Gateway implements LinkReceiver {
     this.dns.shutdown();
   }
 
+  /** The link is closed, and what lingers shall not: it ends with RST. */
+  abort(): void {
+    this.tcp.abandon();
+  }
+
   /** True while, the link closed, last octets of the guest's are on their way to hosts: turns go on until they have got there. */
   get isLingering(): boolean {
     return this.closed !== undefined && this.tcp.size > 0;

@@ -1,14 +1,15 @@
 /**
  * The gateway's process. Descriptor 3 is the link: a SEQPACKET socket that carries Ethernet frames behind a virtio_net_hdr. Descriptor 4 is the control
- * channel, whose first message is the configuration; behind it stand the sockets of published ports. The process ends when either closes: with its sentry, however that dies.
+ * channel, whose first message is the configuration; behind it stand the sockets of published ports. The process ends when either closes: with its sentry, however that dies. Of a
+ * sentry that was killed nobody else of the run is left to tell, so the gateway does.
  */
-import { dieWithParent, serve } from './process.ts';
+import { endAfterParent, serve } from './process.ts';
 
 const LINK_FD = 3;
 const CONTROL_FD = 4;
 const EXIT_FAILED = 125;
 
-dieWithParent();
+endAfterParent();
 try {
   serve(LINK_FD, CONTROL_FD);
   process.exitCode = 0;

@@ -43,10 +43,14 @@ const listenerSchema = z.strictObject({
 const configMessage = z.strictObject({
   type: z.literal('config'),
   config: z.unknown(),
+  /** The sentry's process. */
+  pid: z.int(),
   listeners: z.array(listenerSchema).max(512).default([]),
 });
 const statsRequest = z.strictObject({ type: z.literal('stats') });
-const toGateway = z.discriminatedUnion('type', [configMessage, flowSchema, statsRequest]);
+/** The link is about to be closed in order. Without it the sentry was killed, or crashed. */
+const endMessage = z.strictObject({ type: z.literal('end') });
+const toGateway = z.discriminatedUnion('type', [configMessage, flowSchema, statsRequest, endMessage]);
 
 const counts = z.record(z.string(), natural);
 const countersSchema = z.strictObject({

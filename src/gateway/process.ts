@@ -24,6 +24,8 @@ type ConfigMessage = Extract<MessageToGateway, { type: 'config' }>;
 
 /** Frames a turn. */
 const LINK_BUDGET = 64;
+/** How long, after the sentry's death, octets of connections that the guest had ended are still offered to hosts. */
+const LAST_OCTETS_US = 300_000;
 /** epoll_wait takes an int of milliseconds; a day is as good as for ever. */
 const LONGEST_WAIT_MS = 86_400_000;
 
@@ -56,8 +58,8 @@ export function localHost(poller: EventPoller): Host {
   return { sockets: hostSockets, poller, isHostAddress: (address) => table.isLocal(address), addressOf };
 }
 export const hasPeekOffset = sockets.probePeekOffset;
-/** The process dies with the thread that started it, should the link's end ever fail to tell. */
-export const { dieWithParent } = sockets;
+/** The process ends a second after the thread that started it, should the link's end ever fail to tell. */
+export const { endAfterParent } = sockets;
 
 /** Remembers the events of one descriptor until the loop gets to it. */
 class Ready implements Watched {
@@ -134,7 +136,15 @@ function assemble(given: ConfigMessage, linkFd: number, poller: EventPoller, con
   });
   const linkReady = new Ready();
   mustWatch(poller, linkFd, linkReady);
-  return new Loop(gateway, link, linkReady, poller, control);
+  return new Loop(gateway, link, linkReady, poller, control, given.pid);
+}
+
+/** Nobody else of the run is left to tell. @param open count of the connections that there were */
+function reportDeath(supervisor: number, open: number): void {
+  const cut = open === 0 ? 'no connection to the host was open' : `${open} of its connections to the host were cut`;
+  process.stderr.write(
+    `sandsock: the supervisor (process ${supervisor}) was killed, crashed or left without ending its run: the guest ended with it, and ${cut}; if nobody killed it, look for the out-of-memory killer in dmesg\n`,
+  );
 }
 
 class Loop {
@@ -143,10 +153,24 @@ class Loop {
   readonly #linkReady: Ready;
   readonly #poller: EventPoller;
   readonly #control: GatewayControl;
+  /** Its process. */
+  readonly #sentry: number;
   /** Counters are asked for. */
   #asked = false;
+  /** The sentry said that it closes the link. */
+  #dismissed = false;
+  /** When lingering ends, after the sentry's death. */
+  #lingersUntil: number | undefined = undefined;
 
-  constructor(gateway: Gateway, link: FramedLink, linkReady: Ready, poller: EventPoller, control: GatewayControl) {
+  constructor(
+    gateway: Gateway,
+    link: FramedLink,
+    linkReady: Ready,
+    poller: EventPoller,
+    control: GatewayControl,
+    sentry: number,
+  ) {
+    this.#sentry = sentry;
     this.#gateway = gateway;
     this.#link = link;
     this.#linkReady = linkReady;
@@ -159,6 +183,7 @@ class Loop {
     const control = this.#control;
     const receive = (message: MessageToGateway): void => {
       if (message.type === 'stats') this.#asked = true;
+      else if (message.type === 'end') this.#dismissed = true;
       else gateway.message(message);
     };
     control.receiver = receive;
@@ -166,6 +191,7 @@ class Loop {
     control.send({ type: 'ready', pid: process.pid });
     let timeout = 0;
     while (gateway.closed === undefined || gateway.isLingering) {
+      const open = gateway.tcp.size;
       const count = this.#poller.wait(timeout);
       gateway.begin(monotonic());
       this.#poller.dispatch(count);
@@ -177,8 +203,19 @@ class Loop {
       const next = gateway.step();
       this.#link.flush();
       timeout = busy || controlReady.readable ? 0 : waitFor(next);
+      if (gateway.closed !== undefined && !this.#dismissed) timeout = this.#unlessBereaved(timeout, open);
     }
     control.send(gateway.stats());
+  }
+  /** How long the next turn may wait. A link that closed without a word had a sentry that died: that is told once, and lingering is short. */
+  #unlessBereaved(timeout: number, open: number): number {
+    while (this.#control.poll());
+    if (this.#dismissed) return timeout;
+    if (this.#lingersUntil === undefined) reportDeath(this.#sentry, open);
+    this.#lingersUntil ??= monotonic() + LAST_OCTETS_US;
+    const rest = Math.max(Math.ceil((this.#lingersUntil - monotonic()) / 1000), 0);
+    if (rest === 0) this.#gateway.abort();
+    return timeout < 0 ? rest : Math.min(timeout, rest);
   }
   /** What the control channel said meant the frames sent before it as well: a guest may send and end before this process runs. */
   #drained(): void {

@@ -74,6 +74,6 @@ export function spawnGateway(config: GatewayConfig): GatewayProcess {
   const control = sentryControl(new MessageSocket(channel.fds[0], MESSAGE_LIMIT));
   // The child's descriptors stand in the order of `stdio`.
   const inherited = listeners.map((listener, i) => ({ ...listener, fd: FIRST_LISTENER + i }));
-  control.send({ type: 'config', config: complete, listeners: inherited });
+  control.send({ type: 'config', config: complete, pid: process.pid, listeners: inherited });
   return { pid: child.pid, config: complete, linkFd: link.fds[0], controlFd: channel.fds[0], control, exited };
 }

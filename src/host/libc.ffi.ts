@@ -11,6 +11,9 @@ const libc = koffi.load('libc.so.6');
 export const native = <F extends (...args: never[]) => unknown>(prototype: string): F =>
   libc.func(prototype) as unknown as F;
 
+/** Where a C function is, for the kernel to call. */
+export const addressOfFunction = (name: string): number => Number(libc.symbol(name) as bigint);
+
 /** errno of the last native call on this thread; read it before any other native call. */
 export const errno = (): number => koffi.errno();
 

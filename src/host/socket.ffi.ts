@@ -4,7 +4,7 @@
  * nothing is thrown and nothing allocated per packet; calls that set a socket up throw HostError, since they fail only by our mistake.
  */
 import type { IpAddress } from '../netstack/address.ts';
-import { arena, close, errno, native } from './libc.ffi.ts';
+import { addressOfFunction, arena, close, errno, native } from './libc.ffi.ts';
 
 export const AF_INET = 2;
 export const AF_INET6 = 10;
@@ -33,7 +33,7 @@ const IPV6_MTU_DISCOVER = 23;
 /** IP_PMTUDISC_DONT: the guest saw its own path MTU, the link's; what leaves the host is the host's to fragment. */
 const PMTUDISC_DONT = 0;
 const PR_SET_PDEATHSIG = 1;
-const SIGKILL = 9;
+const SIGHUP = 1;
 
 const cSocket = native<(family: number, type: number, protocol: number) => number>(
   'int socket(int family, int type, int protocol)',
@@ -54,6 +54,7 @@ const cSetsockopt = native<(fd: number, level: number, name: number, value: numb
 const cGetsockopt = native<(fd: number, level: number, name: number, value: number, len: number) => number>(
   'int getsockopt(int fd, int level, int name, uintptr_t value, uintptr_t len)',
 );
+const cSignal = native<(signal: number, handler: number) => number>('uintptr_t signal(int signal, uintptr_t handler)');
 const cPrctl = native<(option: number, a: number, b: number, c: number, d: number) => number>(
   'int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)',
 );
@@ -149,7 +150,12 @@ export function probePeekOffset(): boolean {
   return supported;
 }
 
-/** This process dies with the thread that started it. */
-export function dieWithParent(): void {
-  cPrctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+/**
+ * When the thread that started this process is gone, this process has one second to end by itself: then the kernel ends it. The parent-death signal is handled by alarm(2) alone, whose
+ * argument, the seconds, is then the signal's number, 1. Nothing of ours has to run for that, so a loop that is stuck does not outlive its parent either; only one that
+ * somebody has stopped (SIGSTOP) waits for its SIGCONT first.
+ */
+export function endAfterParent(): void {
+  cSignal(SIGHUP, addressOfFunction('alarm'));
+  cPrctl(PR_SET_PDEATHSIG, SIGHUP, 0, 0, 0);
 }

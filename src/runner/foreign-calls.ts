@@ -14,7 +14,7 @@ import { deviceIoctl } from '../syscalls/handlers/ioctl-devices.ts';
 import { TUNSETIFF, WALLS } from './filter.ts';
 import { readString } from './guest-memory.ts';
 import type { GuestTask } from './guest-task.ts';
-import { KEEPER_PROGRAM } from './namespaces.ts';
+import { FAREWELL, KEEPER_PROGRAM } from './namespaces.ts';
 import type { SignalActions } from './signals.ts';
 import type { UnixNames } from './unix-names.ts';
 
@@ -36,11 +36,14 @@ export interface ForeignOptions {
   readonly onInterruptible: (pid: number) => void;
   /** The guest's own program is about to start, in that thread. */
   readonly onGuest: (tid: number) => void;
+  /** The keeper has waited for the guest's end and goes. */
+  readonly onFarewell: () => void;
 }
 
 export class ForeignCalls {
   /** The launch chain runs until the keeper starts; it alone may unshare and mount. */
   #phase: 'chain' | 'keeper' | 'guest' = 'chain';
+  #keeper = 0;
   readonly #judges = new Map<number, Judge>();
   readonly #options: ForeignOptions;
 
@@ -83,6 +86,7 @@ export class ForeignCalls {
       this.#options.onGuest(listener.tid);
     } else if (path === KEEPER_PROGRAM) {
       this.#phase = 'keeper';
+      this.#keeper = listener.tid;
     }
     return 'resume';
   }
@@ -95,6 +99,7 @@ export class ForeignCalls {
     const { process, foreignMemory } = task();
     const [signal = 0, , low = 0, high = 0] = listener.args;
     const { signals, onInterruptible } = this.#options;
+    if (listener.tid === this.#keeper && signal === FAREWELL) this.#options.onFarewell();
     if (signals.record(process, foreignMemory, signal, high * 0x1_0000_0000 + low)) onInterruptible(process.pid);
     return 'resume';
   }

@@ -74,7 +74,9 @@ class Launcher {
     const channel = this.#child.stdio[CHANNEL_FD] as Socket;
     channel.on('error', () => undefined); // its end says the same
     channel.write(`${JSON.stringify(order)}\n`);
-    createInterface({ input: channel }).on('line', (line) => this.#said(JSON.parse(line) as LaunchMessage));
+    // Of a launcher that is killed the read fails too, which readline passes on; its end says the same.
+    const lines = createInterface({ input: channel }).on('error', () => undefined);
+    lines.on('line', (line) => this.#said(JSON.parse(line) as LaunchMessage));
     this.ended = new Promise((resolve, reject) => {
       this.#child.once('error', (error) => reject(launchError(error.message)));
       this.#child.once('exit', (code, signal) => {

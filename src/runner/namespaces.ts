@@ -6,7 +6,8 @@
  *
  * - The death of the supervisor kills `unshare` (parent-death signal), which kills the namespace's first process, with which the kernel kills all that is in it.
  * - CMD is not the first process itself: to that one, signals whose action is the default would do nothing. The keeper is: a shell that waits, reaps orphans, ignores the terminal's
- *   signals (they reach CMD, which shares the foreground process group, directly) and passes the status on as 128 + signal. Its own messages go nowhere.
+ *   signals (they reach CMD, which shares the foreground process group, directly) and passes the status on as 128 + signal. Its own messages go nowhere. Before it goes it ignores one
+ *   signal more, by a call that the supervisor sees: without that farewell it did not end by itself, which unshare's status cannot tell (2.38 makes 1 of SIGKILL).
  * - The part in brackets is for a supervisor that is root, whose guest has no user namespace: to the files of /proc and /sys it is the host's root, and through some of them
  *   (kernel/core_pattern, release_agent, uevent_helper) the kernel would start a program outside of the sandbox. They become read-only or empty, as in a container.
  * - The subshell `(exec "$@")` keeps the name as typed for argv[0], never runs a builtin, and says itself what cannot be executed.
@@ -107,12 +108,15 @@ while read -r _ where type _; do
 done </proc/self/mounts
 exec "$@"`;
 
+/** SIGUSR1: the signal that the keeper ignores as its farewell. */
+export const FAREWELL = 10;
+
 const restoreLimit = (softFiles: number | undefined): string =>
   softFiles === undefined ? '' : `ulimit -S -n ${softFiles} 2>/dev/null; `;
 
 /** Descriptor 9 is the guest's stderr while the keeper's own is silenced. */
 const keep = (softFiles: number | undefined): string =>
-  `${restoreLimit(softFiles)}exec 9>&2 2>/dev/null; trap : INT TERM HUP QUIT; (exec "$@" 2>&9 9>&-); exit $?`;
+  `${restoreLimit(softFiles)}exec 9>&2 2>/dev/null; trap : INT TERM HUP QUIT; (exec "$@" 2>&9 9>&-); status=$?; trap '' USR1; exit $status`;
 const replace = (softFiles: number | undefined): string => `${restoreLimit(softFiles)}exec "$@"`;
 
 /** The argument vector that starts `command` inside `isolation`. */

@@ -4,7 +4,6 @@
  * One turn of its loop: frames in, timers, notified calls, calls that were woken, frames out, readiness that rose. Nothing here waits.
  */
 import { EventEmitter } from 'node:events';
-import { constants } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { NR_AMD64 } from '../abi/nr-amd64.ts';
 import { NR_ARM64 } from '../abi/nr-arm64.ts';
@@ -31,6 +30,7 @@ import {
 } from '../syscalls/dispatch.ts';
 import { SOCKET_CALLS, systemCalls } from '../syscalls/table.ts';
 import { findCommand } from './command.ts';
+import { type Death, Deaths } from './deaths.ts';
 import { type DeviceOptions, openDevice } from './device-link.ts';
 import { DirectPlane } from './direct-plane.ts';
 import { RunError } from './errors.ts';
@@ -84,6 +84,8 @@ export interface SentrySummary {
   readonly flows: number;
   /** As the gateway told them at the end. */
   readonly gateway: Counters | undefined;
+  /** Who was ended before its time. */
+  readonly deaths: readonly Death[];
 }
 
 export interface SentryEvents {
@@ -132,7 +134,6 @@ function routes(): Map<number, Route> {
 
 const LINGER_MS = 10_000;
 const LINGER_STEP_MS = 5;
-const SIGNALLED = 128;
 const SIGTERM = 15;
 
 interface SentryParts {
@@ -157,6 +158,7 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
   readonly dispatcher: Dispatcher<GuestTask>;
   /** Exit status as docker run gives it: the guest's own, or 128 + signal. */
   readonly exited: Promise<number>;
+  readonly #deaths = new Deaths(performance.now(), (text) => this.emit('warning', text));
   readonly #launched: Launched;
   readonly #listener: SeccompListener;
   readonly plane: PlaneName;
@@ -174,6 +176,7 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
   #deadline: Instant | undefined = undefined;
   /** Of the guest's own program, once it runs. */
   #guest = -1;
+  #keeperWent = false;
   /** Sent as soon as the guest runs. */
   #pendingSignal: number | undefined = undefined;
 
@@ -251,6 +254,9 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
         unsupported,
         onInterruptible: (pid) => this.#platform.endParts(pid),
         onGuest: (tid) => this.#guestStarts(tid),
+        onFarewell: () => {
+          this.#keeperWent = true;
+        },
       }),
       signals,
       onCrash: (_task, report) => this.emit('crash', report),
@@ -278,12 +284,7 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
     this.#platform.dispatcher = this.dispatcher;
     this.#loop = new Loop(this);
     this.#watchSources(launched.listenerFd);
-    uplink?.attach(this.#loop);
-    if (uplink !== undefined) uplink.onMessage = (message) => this.emit('gateway', message);
-    this.stack.onLinkClosed = (_interface, reason) => {
-      const what = options.device === undefined ? 'gateway' : 'link';
-      if (!this.#ending) this.emit('warning', `the ${what} is gone, the guest has only its loopback now: ${reason}`);
-    };
+    this.#watchLink(uplink, options.device !== undefined);
     this.exited = this.#watchEnd();
     const text = weakness(isolation);
     if (text !== undefined) process.nextTick(() => this.emit('warning', text));
@@ -299,6 +300,17 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
     this.#plane.attach(this.#loop);
     this.#loop.add(this.#plane.watchFd, EPOLLIN, () => this.#platform.releaseClosed());
     this.#loop.add(this.#hostFiles.watchFd, EPOLLIN, () => this.#hostFiles.dispatch());
+  }
+  #watchLink(uplink: Uplink | undefined, isDevice: boolean): void {
+    if (uplink === undefined) return;
+    uplink.attach(this.#loop);
+    uplink.onMessage = (message) => this.emit('gateway', message);
+    // Not at once: whoever started us listens when we are made.
+    process.nextTick(() => uplink.watchGateway((pid, exit, late) => this.#deaths.gateway(pid, exit, late)));
+    if (!isDevice) return;
+    this.stack.onLinkClosed = (_interface, reason) => {
+      if (!this.#ending) this.emit('warning', `the link is gone, the guest has only its loopback now: ${reason}`);
+    };
   }
   begin(now: Instant): void {
     this.stack.step(now);
@@ -327,7 +339,9 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
     try {
       const { code, signal } = await this.#launched.ended;
       if (this.#failure !== undefined) throw this.#failure.error;
-      return code ?? SIGNALLED + (signal === null ? 0 : constants.signals[signal]);
+      const hasBegun = this.#guest >= 0;
+      const fell = this.isolation.processes && (signal !== null || (hasBegun && !this.#keeperWent));
+      return this.#deaths.guest(code, signal, fell);
     } finally {
       this.#ending = true;
       await this.#leave();
@@ -388,6 +402,7 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
       link: this.#uplink?.counters,
       flows: this.#uplink?.flows ?? 0,
       gateway: this.#gatewayCounters,
+      deaths: this.#deaths.list,
     };
   }
 }

@@ -6,6 +6,7 @@
 import {
   type Counters,
   type GatewayConfig,
+  type GatewayExit,
   type GatewayProcess,
   type MessageFromGateway,
   PublishError,
@@ -110,6 +111,9 @@ export async function awaitExit(
   clearTimeout(timer);
 }
 
+/** @param late the link was closed already */
+type GatewayEnded = (pid: number, exit: GatewayExit, late: boolean) => void;
+
 export class Uplink {
   readonly link: AttributingLink;
   /** Every message of the gateway, as it arrives. */
@@ -117,10 +121,15 @@ export class Uplink {
   readonly #backend: Backend;
   readonly #framed: FramedLink;
   readonly #capture: CapturingLink | undefined;
+  #gatewayEnded: GatewayEnded | undefined = undefined;
+  /** For who asks later. */
+  #gatewayExit: GatewayExit | undefined = undefined;
   #loop: Loop | undefined = undefined;
   #wantsOut = false;
   #ready = false;
-  #answered: ((counters: Counters) => void) | undefined = undefined;
+  /** Its end is ours to want. */
+  #dismissed = false;
+  #answered: ((counters: Counters | undefined) => void) | undefined = undefined;
 
   constructor(backend: Backend, stack: Stack, capture?: Capture) {
     this.#backend = backend;
@@ -133,7 +142,13 @@ export class Uplink {
       stack.random,
       gateway?.config.flowRecords === true ? (notice) => gateway.control.send(notice) : undefined,
     );
-    if (gateway !== undefined) gateway.control.receiver = (message) => this.#receive(message);
+    if (gateway !== undefined) {
+      gateway.control.receiver = (message) => this.#receive(message);
+      void gateway.exited.then(
+        (exit) => this.#ended(gateway.pid, exit),
+        () => undefined, // it was never started, which `spawnGateway` has thrown
+      );
+    }
     stack.addLink(this.link, { name: 'eth0', ...options });
   }
   #capturing({ sink, callName }: Capture): CapturingLink {
@@ -150,6 +165,18 @@ export class Uplink {
     if (message.type === 'ready') this.#ready = true;
     if (message.type === 'counters') this.#answered?.(message);
     this.onMessage?.(message);
+  }
+
+  #ended(pid: number, exit: GatewayExit): void {
+    this.#answered?.(undefined);
+    this.#gatewayExit = exit;
+    if (!this.#dismissed || (exit.code !== 0 && this.#ready)) this.#gatewayEnded?.(pid, exit, this.#dismissed);
+  }
+  /** `ended` is called when the gateway has ended before its time or, late, not well. */
+  watchGateway(ended: GatewayEnded): void {
+    const { gateway } = this.#backend;
+    this.#gatewayEnded = ended;
+    if (gateway !== undefined && this.#gatewayExit !== undefined) this.#ended(gateway.pid, this.#gatewayExit);
   }
 
   attach(loop: Loop): void {
@@ -214,6 +241,8 @@ export class Uplink {
     this.#loop?.remove(linkFd);
     if (gateway !== undefined) this.#loop?.remove(gateway.controlFd);
     this.#capture?.finish();
+    this.#dismissed = true;
+    gateway?.control.send({ type: 'end' });
     this.#framed.close();
     close(linkFd);
     if (gateway === undefined) return;

@@ -66,6 +66,7 @@ class World {
   close(): void {
     if (!this.#open) return;
     this.#open = false;
+    this.process.control.send({ type: 'end' });
     close(this.process.linkFd);
     close(this.process.controlFd);
   }
@@ -143,6 +144,26 @@ test('it ends, with RST to the host, when its sentry is killed', async (t) => {
   t.is(sentry.signal, 'SIGKILL');
   const pid = Number(sentry.stdout);
   t.true(pid > 1);
+  for (let i = 0; i < 500 && isAlive(pid); i++) await sleep(10);
+  t.false(isAlive(pid));
+});
+
+test('one that is stuck is ended by the kernel, soon after its sentry', async (t) => {
+  const sockets = new URL('../../src/host/socket.ffi.js', import.meta.url).href;
+  const stuck = `
+    const { endAfterParent } = await import(${JSON.stringify(sockets)});
+    endAfterParent();
+    process.stdout.write(process.pid + '\\n');
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);`;
+  const script = `
+    import { spawn } from 'node:child_process';
+    const argv = ['--input-type=module', '-e', ${JSON.stringify(stuck)}];
+    const child = spawn(process.execPath, argv, { stdio: ['ignore', 'pipe', 'ignore'] });
+    child.stdout.on('data', (text) => process.stdout.write(text, () => process.kill(process.pid, 'SIGKILL')));`;
+  const parent = spawnSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8' });
+  t.is(parent.signal, 'SIGKILL', parent.stderr);
+  const pid = Number(parent.stdout);
+  t.true(isAlive(pid));
   for (let i = 0; i < 500 && isAlive(pid); i++) await sleep(10);
   t.false(isAlive(pid));
 });

@@ -83,7 +83,7 @@ isolated('the gateway killed: the guest goes on with its loopback, and the super
   kill(find(running, 'gateway/main.js'));
   const { status, stderr } = await running.end();
   t.is(status, 3);
-  t.regex(stderr, /the gateway is gone/);
+  t.regex(stderr, /the gateway \(process \d+\) was killed by SIGKILL/);
   t.deepEqual(await running.gone(), []);
 });
 

@@ -26,6 +26,8 @@ export interface RunSettings {
   readonly input?: string;
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
+  /** Also its group. */
+  readonly uid?: number;
 }
 
 /** A sandbox that runs on its own until it is waited for. */
@@ -45,6 +47,7 @@ export class Running {
       env,
       cwd: settings.cwd,
       stdio: 'pipe',
+      ...(settings.uid === undefined ? {} : { uid: settings.uid, gid: settings.uid }),
     });
     this.child.stdout?.setEncoding('utf8').on('data', (text: string) => (this.stdout += text));
     this.child.stderr?.setEncoding('utf8').on('data', (text: string) => (this.stderr += text));

@@ -8,6 +8,7 @@ import { awaitExit } from '../../src/runner/uplink.ts';
 test('a gateway that is stopped when its link closes is killed, so that the run ends', async (t) => {
   const gateway = spawnGateway({});
   process.kill(gateway.pid, 'SIGSTOP');
+  gateway.control.send({ type: 'end' });
   close(gateway.linkFd);
   close(gateway.controlFd);
   await awaitExit(gateway, 100);

@@ -109,7 +109,7 @@ export class TcpTranslator implements TcpContext {
     const bytes = new Uint8Array(SCRATCH_OCTETS);
     this.scratch = { bytes, address: parts.host.addressOf(bytes) };
     this.#table = new FlowTable({ random: parts.random, limit: 2 * parts.settings.tcpFlows });
-    this.#linger = parts.clock.alarm(() => this.#lingered());
+    this.#linger = parts.clock.alarm(() => this.abandon());
     this.#isn = new InitialSequence(parts.clock, parts.random);
     this.#queues = { guest: this.#newQueues(), published: this.#newQueues() };
   }
@@ -492,7 +492,8 @@ export class TcpTranslator implements TcpContext {
     }
     if (this.size > 0) this.#linger.set(this.clock.in(LINGER));
   }
-  #lingered(): void {
+  /** Octets of ended connections that hosts did not take until now are given up. */
+  abandon(): void {
     for (const flow of Array.from(this.#table.values())) this.close(flow, 'link closed, octets undelivered', true);
   }
 }

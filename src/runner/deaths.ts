@@ -1,0 +1,66 @@
+/**
+ * Who of a run ended before its time, and what whoever started it is told. A guest that a signal ended is told by its status alone, as docker run does; of its walls and of the gateway
+ * nobody else would know. When the supervisor itself is killed, the gateway says so (src/gateway/process.ts).
+ */
+import { constants } from 'node:os';
+import type { GatewayExit } from '../gateway/spawn.ts';
+
+export interface Death {
+  /** The guest's program; the sandbox around it (the head of the launch chain, or the first process of the guest's PID namespace); the gateway. */
+  readonly who: 'guest' | 'sandbox' | 'gateway';
+  /** A signal's name, or `status N`. */
+  readonly how: string;
+  /** Since the sandbox was started. */
+  readonly afterMs: number;
+}
+
+/** As a shell tells it, and docker run. */
+const SIGNALLED = 128;
+const NAMES = new Map(Object.entries(constants.signals).map(([name, number]) => [number, name]));
+
+const byWhom = (signal: string | null): string =>
+  signal === 'SIGKILL' ? ' Unless somebody did that, memory ran out: see dmesg.' : '';
+
+export class Deaths {
+  readonly list: Death[] = [];
+  readonly #started: number;
+  readonly #warn: (text: string) => void;
+
+  constructor(started: number, warn: (text: string) => void) {
+    this.#started = started;
+    this.#warn = warn;
+  }
+  #note(who: Death['who'], how: string): void {
+    this.list.push({ who, how, afterMs: Math.round(performance.now() - this.#started) });
+  }
+
+  /**
+   * The status of the run: how the head of the launch chain ended, which is the guest's program itself where there is no PID namespace.
+   * @param wallsFell the guest's walls were ended before it was
+   */
+  guest(code: number | null, signal: NodeJS.Signals | null, wallsFell: boolean): number {
+    if (wallsFell) return this.#walls(signal ?? 'SIGKILL');
+    if (signal === null) {
+      const name = NAMES.get((code ?? 0) - SIGNALLED);
+      if (name !== undefined) this.#note('guest', name);
+      return code ?? 0;
+    }
+    this.#note('guest', signal);
+    return SIGNALLED + constants.signals[signal];
+  }
+  #walls(signal: NodeJS.Signals): number {
+    this.#note('sandbox', signal);
+    const what = `the sandbox of the guest was ended by ${signal} from outside, and the guest's processes with it`;
+    this.#warn(`${what}.${byWhom(signal)}`);
+    return SIGNALLED + constants.signals[signal];
+  }
+  /** @param late when the guest had ended, and what it sent last may not have arrived */
+  gateway(pid: number, { code, signal }: GatewayExit, late: boolean): void {
+    this.#note('gateway', signal ?? `status ${code}`);
+    const how = signal === null ? `ended with status ${code}` : `was killed by ${signal}`;
+    const lost = late
+      ? 'before it had passed on all that the guest sent'
+      : 'so connections through it are reset, and the guest has only its loopback now; a new run has a new gateway';
+    this.#warn(`the gateway (process ${pid}) ${how}, ${lost}.${byWhom(signal)}`);
+  }
+}
