@@ -78,8 +78,13 @@ export interface RunReport {
   readonly trapped: number;
   readonly passed: number;
   readonly frames: { readonly fromGuest: number; readonly toGuest: number; readonly dropped: number };
-  /** Packets that the guest's own stack gave up, by reason: no answer of a neighbour yet and its queue full, no buffer or no place on the link, receive buffers of UDP sockets full. */
-  readonly stackDrops: { readonly neighbor: number; readonly discarded: number; readonly udpReceive: number };
+  /** Packets that the guest's own stack gave up, by reason: no answer of a neighbour yet and its queue full, no buffer or no place on the link, receive buffers of UDP sockets full, messages sent natively without a way out. */
+  readonly stackDrops: {
+    readonly neighbor: number;
+    readonly discarded: number;
+    readonly udpReceive: number;
+    readonly nativeSend: number;
+  };
   readonly octets: { readonly fromGuest: number; readonly toGuest: number };
   /** Flows that the gateway opened; null when it did not tell. */
   readonly flows: { readonly tcp: number; readonly udp: number; readonly dns: number } | null;
@@ -108,17 +113,18 @@ function flowsOf(gateway: SentrySummary['gateway'], link: SentrySummary['link'])
   return (link?.txFrames ?? 0) === 0 ? { tcp: 0, udp: 0, dns: 0 } : null;
 }
 
-function stackDropsOf({ stack }: Sentry): RunReport['stackDrops'] {
+function stackDropsOf({ stack }: Sentry, nativeSend: number): RunReport['stackDrops'] {
   const { Ip, Ip6, Udp, Udp6, Sandsock } = stack.stats;
   return {
     neighbor: Sandsock.NeighborQueueDrops,
     discarded: Ip.OutDiscards + Ip6.OutDiscards + Ip.InDiscards + Ip6.InDiscards,
     udpReceive: Udp.RcvbufErrors + Udp6.RcvbufErrors,
+    nativeSend,
   };
 }
 
 export function reportOf(sentry: Sentry, exitStatus: number, durationMs: number): RunReport {
-  const { calls, received, passed, link, flows, gateway, unsupported, crashes, deaths } = sentry.summary();
+  const { calls, received, passed, link, flows, gateway, unsupported, crashes, deaths, lostSends } = sentry.summary();
   return {
     exitStatus,
     durationMs: Math.round(durationMs),
@@ -129,7 +135,7 @@ export function reportOf(sentry: Sentry, exitStatus: number, durationMs: number)
     trapped: received,
     passed,
     ...linkFigures(link),
-    stackDrops: stackDropsOf(sentry),
+    stackDrops: stackDropsOf(sentry, lostSends),
     flows: flowsOf(gateway, link),
     flowsAnnounced: flows,
     refused: gateway?.refused ?? {},

@@ -1,14 +1,14 @@
 /**
- * A UDP socket whose datagrams pass through its placeholder, for read, write and plain send and recv; all else about it is trapped.
+ * A socket of messages, UDP or netlink, that pass through its placeholder, for read, write and plain send and recv; all else about it is trapped.
  *
  * In: datagrams of the endpoint's queue are sent on to the guest's end G and stay in the queue, with their addresses, until the guest is known to have taken them: the memory that G's
  * queue takes (SIOCOUTQ on our end P) is a function of the lengths, so it tells exactly how many are left. A trapped receive takes them out of G too.
- * Out: each datagram that the guest wrote lies in P and goes to the connected peer. A failure that sendto(2) would have told is a datagram lost; those are counted.
+ * Out: each datagram that the guest wrote lies in P and goes where the socket is connected to. A failure that sendto(2) would have told is a datagram lost; those are counted.
  * An error is shown by P breaking its connection, which it makes anew at once, with a datagram unread in it (unix_dgram_disconnected); its errno is told by trapped calls, SO_ERROR among them.
  */
 import { POLLERR, POLLHUP, POLLRDHUP } from '../abi/poll.ts';
 import { EPOLLET, EPOLLIN, EPOLLOUT } from '../host/epoll.ffi.ts';
-import { arena, borrowAddress, close } from '../host/libc.ffi.ts';
+import { close } from '../host/libc.ffi.ts';
 import {
   autobind,
   connectTo,
@@ -28,20 +28,16 @@ import {
   UNIX_DGRAM,
   unixPair,
 } from '../host/unix-socket.ffi.ts';
-import { copy as copyOctets } from '../lib/byte-ring.ts';
-import type { UdpEndpoint } from '../netstack/endpoint.ts';
-import type { InetDatagramSocket } from '../socket/inet-dgram.ts';
+import type { Socket } from '../socket/socket.ts';
 import { SHOWN, type View } from './display.ts';
 import type { MirrorWorld } from './mirror-world.ts';
+import { MESSAGE_OCTETS, type MirroredMessages, scratch } from './mirrored-messages.ts';
 import { NO_COPY } from './plane.ts';
 
 const O_NONBLOCK = 0o4000;
 const NONE = -1;
-const DATAGRAM_OCTETS = 65_536;
 /** Datagrams taken from a guest before others have their turn. */
 const BUDGET = 64;
-
-const scratch = arena(DATAGRAM_OCTETS);
 
 /** Memory that an unread datagram of each length takes, learnt once a length on a pair of our own. */
 class Weights {
@@ -58,7 +54,7 @@ class Weights {
     if (weight === undefined) {
       sendFrom(this.#from, scratch.address, len);
       weight = outputQueue(this.#from);
-      receiveTo(this.#to, scratch.address, DATAGRAM_OCTETS);
+      receiveTo(this.#to, scratch.address, MESSAGE_OCTETS);
       this.#known.set(len, weight);
     }
     return weight;
@@ -69,15 +65,13 @@ let sharedWeights: Weights | undefined;
 export class DatagramMirror implements View {
   readonly shown = SHOWN;
   readonly isCrowded = false;
-  /** Datagrams that the guest sent natively and that could not leave. */
-  static dropped = 0;
   readonly #world: MirrorWorld;
-  readonly #file: InetDatagramSocket;
-  readonly #udp: UdpEndpoint;
+  readonly #file: Socket;
+  readonly #messages: MirroredMessages;
   readonly #borrow: () => number;
   readonly #weights: Weights;
   #peer = NONE;
-  /** Weights of the datagrams in G, which are the first of the endpoint's queue. */
+  /** Weights of the datagrams in G, which are the first of those that wait. */
   readonly #pushed: number[] = [];
   #weight = 0;
   #watchesOut = false;
@@ -87,10 +81,10 @@ export class DatagramMirror implements View {
   #receiveTimeoutUs = 0;
   #sendTimeoutUs = 0;
 
-  constructor(world: MirrorWorld, file: InetDatagramSocket, borrow: () => number) {
+  constructor(world: MirrorWorld, messages: MirroredMessages, borrow: () => number) {
     this.#world = world;
-    this.#file = file;
-    this.#udp = file.udp;
+    this.#messages = messages;
+    this.#file = messages.file;
     this.#borrow = borrow;
     this.#weights = sharedWeights ??= new Weights();
   }
@@ -135,21 +129,19 @@ export class DatagramMirror implements View {
   #push(): void {
     if (this.#peer === NONE || this.#endings !== 0) return;
     this.#reconcile();
-    const udp = this.#udp;
+    const messages = this.#messages;
     let blocked = false;
-    while (this.#pushed.length < udp.queued) {
-      const datagram = udp.peek(this.#pushed.length);
-      if (datagram === undefined) break;
-      const { bytes, at, end } = datagram.packet;
-      if (sendFrom(this.#peer, borrowAddress(bytes) + at, end - at) < 0) {
+    while (this.#pushed.length < messages.queued) {
+      const len = messages.put(this.#peer, this.#pushed.length);
+      if (len < 0) {
         blocked = true;
         break;
       }
-      const weight = this.#weights.of(end - at);
+      const weight = this.#weights.of(len);
       this.#pushed.push(weight);
       this.#weight += weight;
     }
-    this.#watchOut(blocked || this.#weight * 4 > udp.settings.receiveBuffer);
+    this.#watchOut(blocked || messages.hasMore || this.#weight * 4 > messages.limit);
   }
   #watchOut(on: boolean): void {
     if (on === this.#watchesOut) return;
@@ -163,7 +155,7 @@ export class DatagramMirror implements View {
     let taken = 0;
     while (this.#weight > held && taken < this.#pushed.length) this.#weight -= this.#pushed[taken++] as number;
     this.#pushed.splice(0, taken);
-    this.#udp.consume(taken);
+    if (taken > 0) this.#messages.consume(taken);
   }
   #withdraw(leaving: number, copy: number): void {
     if (copy === NO_COPY) return;
@@ -179,7 +171,7 @@ export class DatagramMirror implements View {
   }
 
   #showError(copy: number): void {
-    if (this.#errorShown || this.#udp.error === undefined) return;
+    if (this.#errorShown || !this.#messages.hasError) return;
     const guestEnd = copy === NO_COPY ? this.#borrow() : copy;
     if (guestEnd === NO_COPY) return;
     this.#pull();
@@ -196,7 +188,7 @@ export class DatagramMirror implements View {
     if (!this.#errorShown || copy === NO_COPY) return;
     this.#errorShown = false;
     // A native call was told already.
-    if (takeError(copy) === 0) this.#file.takeErrno();
+    if (takeError(copy) === 0) this.#messages.takeErrno();
   }
   rose(): void {
     // The end of the turn is soon enough.
@@ -209,22 +201,13 @@ export class DatagramMirror implements View {
   #pull(): void {
     for (let i = 0; i < BUDGET; i++) {
       if (this.#peer === NONE) return;
-      const len = receiveTo(this.#peer, scratch.address, DATAGRAM_OCTETS);
+      const len = receiveTo(this.#peer, scratch.address, MESSAGE_OCTETS);
       if (len < 0) return;
-      this.#send(len);
+      if (!this.#messages.send(len)) this.#world.counters.lostSends++;
     }
     if (this.#queuedAgain) return;
     this.#queuedAgain = true;
     this.#world.again(this);
-  }
-  #send(len: number): void {
-    const packet = this.#udp.isConnected ? this.#udp.prepare(undefined, 0, len, undefined) : 'destination-required';
-    if (typeof packet === 'string') {
-      DatagramMirror.dropped++;
-      return;
-    }
-    copyOctets(packet.bytes, packet.at, scratch.bytes, 0, len);
-    this.#udp.transmit(packet, 0);
   }
 
   ended(): void {

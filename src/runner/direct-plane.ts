@@ -1,13 +1,16 @@
 /**
- * The direct plane: TCP octets and UDP datagrams flow through the placeholders, and reads, writes and plain sends and receives are the kernel's own. What else is asked of a socket is
- * trapped as in the strict plane, after what the guest did natively was taken in. Sockets of other kinds show readiness only.
+ * The direct plane: TCP octets, UDP datagrams and netlink messages flow through the placeholders, and reads, writes and plain sends and receives are the kernel's own. What else is asked of a socket is
+ * trapped as in the strict plane, after what the guest did natively was taken in.
  */
 import { close } from '../host/libc.ffi.ts';
 import { pidfdGetfd, pidfdOpen, socketInode } from '../host/process.ffi.ts';
+import type { OpenFile } from '../socket/file.ts';
 import { InetDatagramSocket } from '../socket/inet-dgram.ts';
 import { InetStreamSocket } from '../socket/inet-stream.ts';
+import { NetlinkSocket } from '../socket/netlink/route-socket.ts';
 import { DatagramMirror } from './datagram-mirror.ts';
-import type { MirrorWorld, Resumable } from './mirror-world.ts';
+import type { MirrorWorld, PlaneCounters, Resumable } from './mirror-world.ts';
+import { type MirroredMessages, NetlinkMessages, UdpMessages } from './mirrored-messages.ts';
 import { NO_COPY, type PeerWatches, type Placeholder } from './plane.ts';
 import { StreamMirror } from './stream-mirror.ts';
 import { type StrictPlaceholder, StrictPlane } from './strict-plane.ts';
@@ -25,8 +28,14 @@ function borrow({ tid, fd, inode }: Placeholder): number {
   return NO_COPY;
 }
 
+function messagesOf(file: OpenFile): MirroredMessages | undefined {
+  if (file instanceof InetDatagramSocket) return new UdpMessages(file);
+  return file instanceof NetlinkSocket ? new NetlinkMessages(file) : undefined;
+}
+
 export class DirectPlane extends StrictPlane {
   #world: MirrorWorld | undefined = undefined;
+  readonly #counters: PlaneCounters = { lostSends: 0 };
   #again: Resumable[] = [];
 
   override attach(watches: PeerWatches): void {
@@ -34,6 +43,7 @@ export class DirectPlane extends StrictPlane {
       rendezvous: this.rendezvous,
       watches,
       touch: (file) => this.touch(file),
+      counters: this.#counters,
       again: (mirror) => this.#again.push(mirror),
     };
   }
@@ -46,12 +56,14 @@ export class DirectPlane extends StrictPlane {
       placeholder.display = mirror;
       return mirror.make(file.poll());
     }
-    if (world !== undefined && file instanceof InetDatagramSocket) {
-      const mirror = new DatagramMirror(world, file, fromUser);
-      placeholder.display = mirror;
-      return mirror.make(file.poll());
-    }
-    return super.makeEnd(placeholder);
+    const messages = messagesOf(file);
+    if (world === undefined || messages === undefined) return super.makeEnd(placeholder);
+    const mirror = new DatagramMirror(world, messages, fromUser);
+    placeholder.display = mirror;
+    return mirror.make(file.poll());
+  }
+  override get lostSends(): number {
+    return this.#counters.lostSends;
   }
   override get hasWork(): boolean {
     return this.#again.length > 0 || super.hasWork;

@@ -8,11 +8,18 @@ export interface Resumable {
   resume(): void;
 }
 
+/** Of what the kernel did for the guest, and no call of ours could tell it. */
+export interface PlaneCounters {
+  /** Messages that guests sent natively and that could not leave: no destination, too long, no route. */
+  lostSends: number;
+}
+
 export interface MirrorWorld {
   readonly rendezvous: Rendezvous;
   readonly watches: PeerWatches;
   /** `file` is looked at again at the end of the turn. */
   touch(file: OpenFile): void;
+  readonly counters: PlaneCounters;
   /** `mirror` goes on in the next round. */
   again(mirror: Resumable): void;
 }

@@ -63,6 +63,8 @@ export interface Plane {
   readonly hasWork: boolean;
   /** Calls `closed` with each placeholder whose last descriptor was closed since. It is forgotten then; the caller releases its file. Returns how many. */
   closedSince(closed: (placeholder: Placeholder) => void): number;
+  /** Messages that guests sent natively and that could not leave. */
+  readonly lostSends: number;
   /** Count of placeholders alive. */
   readonly size: number;
   close(): void;

@@ -78,6 +78,8 @@ export interface SentrySummary {
   readonly calls: readonly CallStatistics[];
   readonly unsupported: readonly Unsupported[];
   readonly crashes: number;
+  /** Messages that the guest sent natively and that could not leave. */
+  readonly lostSends: number;
   /** Undefined without a gateway. */
   readonly link: LinkCounters | undefined;
   /** Flows that the gateway was told of. */
@@ -399,6 +401,7 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
       calls: this.dispatcher.statistics(),
       unsupported: this.dispatcher.unsupportedRequests(),
       crashes: this.dispatcher.crashes,
+      lostSends: this.#plane.lostSends,
       link: this.#uplink?.counters,
       flows: this.#uplink?.flows ?? 0,
       gateway: this.#gatewayCounters,

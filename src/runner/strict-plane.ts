@@ -172,6 +172,10 @@ export class StrictPlane implements Plane {
     placeholder.touched = true;
     if (placeholder.risen === 0) this.dirty.push(placeholder);
   }
+  /** Nothing is sent natively. */
+  get lostSends(): number {
+    return 0;
+  }
   get hasWork(): boolean {
     return this.dirty.length > 0;
   }

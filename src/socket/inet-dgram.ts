@@ -133,6 +133,10 @@ export class InetDatagramSocket extends InetSocket {
 
   // Datagrams out
 
+  /** What is sent next is part of a datagram, not one. */
+  get isCorked(): boolean {
+    return this.options.cork || this.#cork.isOpen;
+  }
   override send(message: Message, callId: number): number {
     this.units = 0;
     const len = message.iov.remaining;

@@ -104,8 +104,14 @@ function readProc(pid: string, file: string): string {
   }
 }
 
+export const PLANES = ['strict', 'direct'] as const;
+export type PlaneName = (typeof PLANES)[number];
+
 export const run = (argv: readonly string[], settings: RunSettings = {}): Promise<Outcome> =>
   new Running(argv, { input: '', options: ['--no-gateway'], ...settings }).end();
+
+/** Without a gateway, on that plane. */
+export const on = (plane: PlaneName): RunSettings => ({ options: ['--no-gateway', '--plane', plane] });
 
 /** Runs a Python program, given as text. */
 export async function python(text: string, args: readonly string[] = [], settings: RunSettings = {}): Promise<Outcome> {

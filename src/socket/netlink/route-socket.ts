@@ -331,6 +331,27 @@ export class NetlinkSocket extends Socket implements OptionTarget, NetlinkPort, 
     message.controlLength = writer.length;
     message.outFlags |= writer.flags;
   }
+  /** Datagrams that wait, for who passes them on. */
+  get queued(): number {
+    return this.#queue.length;
+  }
+  get receiveBuffer(): number {
+    return this.#netlink.receiveBuffer;
+  }
+  get hasError(): boolean {
+    return this.#errno !== 0;
+  }
+  waiting(index: number): Uint8Array | undefined {
+    return this.#queue[index]?.octets;
+  }
+  /** The first `count` of them were received. */
+  consume(count: number): void {
+    this.#drop(count);
+    this.#continueDump(0);
+  }
+  override leaving(amount: number): number {
+    return this.#receives ? amount + this.#lost : 0;
+  }
   #drop(count: number): void {
     this.#queue.splice(0, count);
     if (this.#queue.length === 0) this.#isCongested = false;

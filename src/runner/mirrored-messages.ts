@@ -1,0 +1,131 @@
+/** The sockets of messages whose receive queues and sends a mirror (datagram-mirror.ts) carries: UDP, and NETLINK_ROUTE. */
+import { arena, borrowAddress } from '../host/libc.ffi.ts';
+import { sendFrom } from '../host/unix-socket.ffi.ts';
+import { copy as copyOctets } from '../lib/byte-ring.ts';
+import type { GuestMemory } from '../socket/guest-memory.ts';
+import type { InetDatagramSocket } from '../socket/inet-dgram.ts';
+import { Message } from '../socket/message.ts';
+import type { NetlinkSocket } from '../socket/netlink/route-socket.ts';
+import type { Socket } from '../socket/socket.ts';
+
+/** The longest message, and one octet more. */
+export const MESSAGE_OCTETS = 65_536;
+/** Where a guest's own message lies while it is passed on. */
+export const scratch = arena(MESSAGE_OCTETS);
+
+export interface MirroredMessages {
+  readonly file: Socket;
+  /** Messages that wait to be received. */
+  readonly queued: number;
+  /** Octets that may wait. */
+  readonly limit: number;
+  /** More comes as soon as something was read. */
+  readonly hasMore: boolean;
+  readonly hasError: boolean;
+  takeErrno(): number;
+  /** Puts message `index` of those that wait into `peer`; its length, or a negative errno. */
+  put(peer: number, index: number): number;
+  /** Drops the first `count` of them. */
+  consume(count: number): void;
+  /** Sends the `len` octets in `scratch` as the guest's message; false if it is lost. */
+  send(len: number): boolean;
+}
+
+/** Addresses are offsets in `scratch`. */
+const memory: GuestMemory = {
+  read: (addr, dst, at, len) => {
+    copyOctets(dst, at, scratch.bytes, addr, len);
+    return len;
+  },
+  write: () => 0,
+};
+const message = new Message(memory);
+
+/** As send(2) does it; the result that send(2) would have told has nobody to hear it. */
+function sendMessage(file: Socket, len: number): boolean {
+  message.clear();
+  message.iov.push(0, len);
+  const result = file.send(message, 0);
+  if (result >= 0) file.commit(file.units);
+  else file.rollback(0);
+  return result >= 0;
+}
+
+export class UdpMessages implements MirroredMessages {
+  readonly file: InetDatagramSocket;
+
+  constructor(file: InetDatagramSocket) {
+    this.file = file;
+  }
+  get queued(): number {
+    return this.file.udp.queued;
+  }
+  get limit(): number {
+    return this.file.udp.settings.receiveBuffer;
+  }
+  get hasMore(): boolean {
+    return false;
+  }
+  get hasError(): boolean {
+    return this.file.udp.error !== undefined;
+  }
+  takeErrno(): number {
+    return this.file.takeErrno();
+  }
+  put(peer: number, index: number): number {
+    const datagram = this.file.udp.peek(index);
+    if (datagram === undefined) return -1;
+    const { bytes, at, end } = datagram.packet;
+    return sendFrom(peer, borrowAddress(bytes) + at, end - at);
+  }
+  consume(count: number): void {
+    this.file.udp.consume(count);
+  }
+  /** Straight into a packet where nothing but the peer's address is asked for. */
+  send(len: number): boolean {
+    const { udp, isCorked } = this.file;
+    if (isCorked) return sendMessage(this.file, len);
+    const packet = udp.isConnected ? udp.prepare(undefined, 0, len, undefined) : 'destination-required';
+    if (typeof packet === 'string') return false;
+    copyOctets(packet.bytes, packet.at, scratch.bytes, 0, len);
+    udp.transmit(packet, 0);
+    return true;
+  }
+}
+
+export class NetlinkMessages implements MirroredMessages {
+  readonly file: NetlinkSocket;
+  readonly #out = arena(MESSAGE_OCTETS);
+
+  constructor(file: NetlinkSocket) {
+    this.file = file;
+  }
+  get queued(): number {
+    return this.file.queued;
+  }
+  get limit(): number {
+    return this.file.receiveBuffer;
+  }
+  /** The next part of a dump waits until there is room for it. */
+  get hasMore(): boolean {
+    return this.file.isDumping;
+  }
+  get hasError(): boolean {
+    return this.file.hasError;
+  }
+  takeErrno(): number {
+    return this.file.takeErrno();
+  }
+  put(peer: number, index: number): number {
+    const octets = this.file.waiting(index);
+    if (octets === undefined) return -1;
+    this.#out.bytes.set(octets);
+    return sendFrom(peer, this.#out.address, octets.length);
+  }
+  consume(count: number): void {
+    this.file.consume(count);
+  }
+  send(len: number): boolean {
+    return sendMessage(this.file, len);
+  }
+}
