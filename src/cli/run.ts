@@ -163,6 +163,7 @@ export async function run(command: string, args: readonly string[], config: RunC
     ...(listing === undefined ? {} : { observer: new StraceWriter(listing) }),
     plane,
     syncWakeUp: config.syncWakeUp,
+    ownsThread: true,
   });
   sentry.on('warning', (text) => stderrSink.line(`sandsock: ${text}`));
   sentry.on('crash', (report) => {

@@ -176,7 +176,7 @@ export class EchoFlows {
   }
   #insert(flow: EchoFlow): EchoFlow | undefined {
     const { counters, host, log, clock } = this.#parts;
-    if (host.poller.watch(flow.fd, flow) < 0) {
+    if (host.poller.watch(flow.fd, flow, false) < 0) {
       host.sockets.closeSocket(flow.fd);
       counters.drop('no-watch');
       return undefined;

@@ -47,15 +47,17 @@ export interface Watched {
 }
 
 export interface Poller {
-  /** Edge-triggered for reading, urgent octets, writing and hangup, once per descriptor; never modified afterwards. 0, or -errno: the kernel bounds what a user may watch (epoll(7)). */
-  watch(fd: number, owner: Watched): number;
+  /**
+   * Edge-triggered for reading, urgent octets, hangup and, unless `writing` is false, writing, once per descriptor. 0, or -errno: the kernel bounds what a user may watch (epoll(7)).
+   */
+  watch(fd: number, owner: Watched, writing?: boolean): number;
   /** The descriptor is about to be closed: no event reaches its owner any more. */
   forget(owner: Watched): void;
 }
 
 /** For descriptors that the gateway does not do without, at its start. */
-export function mustWatch(poller: Poller, fd: number, owner: Watched): void {
-  const result = poller.watch(fd, owner);
+export function mustWatch(poller: Poller, fd: number, owner: Watched, writing = true): void {
+  const result = poller.watch(fd, owner, writing);
   if (result < 0)
     throw new Error(
       `a descriptor cannot be watched (epoll_ctl: errno ${-result}): free memory, or raise sysctl fs.epoll.max_user_watches`,

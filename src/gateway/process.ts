@@ -135,8 +135,8 @@ function assemble(given: ConfigMessage, linkFd: number, poller: EventPoller, con
     hasPeekOffset: hasPeekOffset(),
   });
   const linkReady = new Ready();
-  mustWatch(poller, linkFd, linkReady);
-  return new Loop(gateway, link, linkReady, poller, control, given.pid);
+  mustWatch(poller, linkFd, linkReady, false);
+  return new Loop({ gateway, link, linkFd, linkReady, poller, control, sentry: given.pid });
 }
 
 /** Nobody else of the run is left to tell. @param open count of the connections that there were */
@@ -147,9 +147,20 @@ function reportDeath(supervisor: number, open: number): void {
   );
 }
 
+interface LoopParts {
+  readonly gateway: Gateway;
+  readonly link: FramedLink;
+  readonly linkFd: number;
+  readonly linkReady: Ready;
+  readonly poller: EventPoller;
+  readonly control: GatewayControl;
+  /** Its process. */
+  readonly sentry: number;
+}
 class Loop {
   readonly #gateway: Gateway;
   readonly #link: FramedLink;
+  readonly #linkFd: number;
   readonly #linkReady: Ready;
   readonly #poller: EventPoller;
   readonly #control: GatewayControl;
@@ -161,18 +172,13 @@ class Loop {
   #dismissed = false;
   /** When lingering ends, after the sentry's death. */
   #lingersUntil: number | undefined = undefined;
+  #awaitsRoom = false;
 
-  constructor(
-    gateway: Gateway,
-    link: FramedLink,
-    linkReady: Ready,
-    poller: EventPoller,
-    control: GatewayControl,
-    sentry: number,
-  ) {
+  constructor({ gateway, link, linkFd, linkReady, poller, control, sentry }: LoopParts) {
     this.#sentry = sentry;
     this.#gateway = gateway;
     this.#link = link;
+    this.#linkFd = linkFd;
     this.#linkReady = linkReady;
     this.#poller = poller;
     this.#control = control;
@@ -201,7 +207,7 @@ class Loop {
       const busy = this.#frames();
       if (!busy) this.#drained();
       const next = gateway.step();
-      this.#link.flush();
+      this.#flush();
       timeout = busy || controlReady.readable ? 0 : waitFor(next);
       if (gateway.closed !== undefined && !this.#dismissed) timeout = this.#unlessBereaved(timeout, open);
     }
@@ -216,6 +222,13 @@ class Loop {
     const rest = Math.max(Math.ceil((this.#lingersUntil - monotonic()) / 1000), 0);
     if (rest === 0) this.#gateway.abort();
     return timeout < 0 ? rest : Math.min(timeout, rest);
+  }
+  #flush(): void {
+    const link = this.#link;
+    link.flush();
+    if (link.isBlocked === this.#awaitsRoom) return;
+    this.#awaitsRoom = link.isBlocked;
+    this.#poller.setWriting(this.#linkFd, this.#linkReady, link.isBlocked);
   }
   /** What the control channel said meant the frames sent before it as well: a guest may send and end before this process runs. */
   #drained(): void {

@@ -245,7 +245,7 @@ export class UdpFlows {
   }
   #insert(flow: UdpFlow): UdpFlow | undefined {
     const { counters, host, log, clock } = this.#parts;
-    if (flow.via === undefined && host.poller.watch(flow.fd, flow) < 0) {
+    if (flow.via === undefined && host.poller.watch(flow.fd, flow, false) < 0) {
       host.sockets.closeSocket(flow.fd);
       counters.drop('no-watch');
       return undefined;

@@ -1,6 +1,9 @@
 /**
  * The driver on the caller's thread: one epoll descriptor for everything of ours, watched by Node's own loop, so that timers and promises of the application stay alive. A turn
  * drains what is ready, up to a budget, then arms the timer for the next deadline.
+ *
+ * A process that does nothing else waits in the turn for what comes next, a millisecond at most: a way through Node's loop for each event costs more than serving it
+ * (docs/decisions/0013).
  */
 import { monotonic } from '../host/clock.ts';
 import { EPOLLIN, Epoll, TimerFd } from '../host/epoll.ffi.ts';
@@ -19,8 +22,12 @@ export interface Stepped {
   failed(error: unknown): void;
 }
 
-/** Rounds before Node's loop has its turn. */
+/** Rounds before Node's loop has its turn, where a turn does not wait. */
 const BUDGET = 64;
+/** Where it waits: how long for the next event, in milliseconds, and how long a turn may last, in microseconds. */
+const WAIT_MS = 1;
+const WAIT_US = WAIT_MS * 1000;
+const TURN_US = 4000;
 
 export class Loop {
   readonly #epoll = new Epoll(64);
@@ -32,14 +39,17 @@ export class Loop {
   readonly #freeKeys: number[] = [];
   readonly #keys = new Map<number, number>();
   readonly #stepped: Stepped;
+  readonly #waits: boolean;
   #inTurn = false;
   /** The budget ended a turn before the work did. */
   #unfinished = false;
   #closed = false;
   #failed = false;
 
-  constructor(stepped: Stepped) {
+  /** @param waits a turn may hold Node's loop up for some milliseconds while the guest is busy. */
+  constructor(stepped: Stepped, waits: boolean) {
     this.#stepped = stepped;
+    this.#waits = waits;
     this.add(this.#timer.fd, EPOLLIN, () => this.#timer.drain());
     this.#poll = new NodePoll(this.#epoll.fd, () => this.#ready());
   }
@@ -90,15 +100,24 @@ export class Loop {
     return this.#closed;
   }
   #rounds(): void {
+    const began = monotonic();
     let more = true;
-    for (let round = 0; round < BUDGET && !this.#isClosed; round++) {
-      const count = this.#epoll.wait(0);
+    for (let round = 1; ; round++) {
+      const count = this.#epoll.wait(more ? 0 : this.#patience());
       if (count === 0 && !more) break;
       this.#stepped.begin(monotonic());
       for (let i = 0; i < count; i++) this.#dispatch(i);
+      if (this.#isClosed) return;
       more = this.#stepped.end();
+      if (this.#waits ? monotonic() - began > TURN_US : round === BUDGET) break;
     }
     this.#unfinished = more;
+  }
+  /** Milliseconds to wait for the next event. */
+  #patience(): number {
+    if (!this.#waits) return 0;
+    const deadline = this.#stepped.nextDeadline();
+    return deadline !== undefined && deadline < monotonic() + WAIT_US ? 0 : WAIT_MS;
   }
   #dispatch(i: number): void {
     const key = this.#epoll.keyOf(i);

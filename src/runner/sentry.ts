@@ -69,6 +69,8 @@ export interface SentryOptions {
   readonly observer?: Observer<GuestTask>;
   /** SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP, on unless said: better with several guest threads, worse on a machine without an idle core. */
   readonly syncWakeUp?: boolean;
+  /** This thread does little else: while the guest is busy, timers and promises of the caller may come up to five milliseconds late. Not unless said. */
+  readonly ownsThread?: boolean;
 }
 
 export interface SentrySummary {
@@ -284,7 +286,7 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
     });
     this.dispatcher.observer = options.observer;
     this.#platform.dispatcher = this.dispatcher;
-    this.#loop = new Loop(this);
+    this.#loop = new Loop(this, options.ownsThread === true);
     this.#watchSources(launched.listenerFd);
     this.#watchLink(uplink, options.device !== undefined);
     this.exited = this.#watchEnd();
