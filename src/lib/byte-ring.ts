@@ -12,6 +12,9 @@ export class ByteRing {
   bytes: Uint8Array = EMPTY;
   /** Octets in the stream. */
   length = 0;
+  /** Notes of whoever accounts for its memory: octets asked for since it last ran empty, and storage that it needed from empty to empty. */
+  most = 0;
+  usual = 0;
   #head = 0;
 
   /** Octets of storage that it will have once `octets` are reserved. */
@@ -22,7 +25,7 @@ export class ByteRing {
   }
   /**
    * Makes room for `octets` in all, counted from the head. Keeps what lies beyond the tail too.
-   * @param storage of `sizeFor(octets)` octets, to be used in place of new
+   * @param storage to be used in place of new: a power of two, of `sizeFor(octets)` octets or more
    */
   reserve(octets: number, storage?: Uint8Array): void {
     const old = this.bytes;

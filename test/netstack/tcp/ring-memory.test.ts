@@ -26,6 +26,53 @@ test('an empty ring gives back what an idle connection does not need, and the ne
   t.is(memory.used, 0);
 });
 
+test('a ring that runs empty gets at once what it needed last time, unless memory is short or it needed less', (t) => {
+  const memory = new RingMemory(1024 * KIB);
+  const ring = new ByteRing();
+  const fill = (octets: number): number => {
+    t.true(memory.reserve(ring, octets));
+    return ring.bytes.length;
+  };
+  t.deepEqual(
+    [64, 128, 200].map((kib) => fill(kib * KIB)),
+    [64 * KIB, 128 * KIB, 256 * KIB],
+  );
+  memory.rest(ring);
+  t.is(fill(10), 4 * KIB, 'a message needs no more');
+  t.is(fill(20 * KIB), 256 * KIB);
+  t.is(memory.used, 256 * KIB);
+  memory.rest(ring);
+  t.is(memory.used, 0);
+  const other = new ByteRing();
+  t.true(memory.reserve(other, 512 * KIB));
+  fill(60 * KIB);
+  t.is(ring.bytes.length, 64 * KIB, 'under pressure, and it had needed 20 KiB');
+  t.true(memory.underPressure);
+  memory.release(other);
+  memory.rest(ring);
+  t.is(fill(20 * KIB), 64 * KIB);
+});
+
+test('what the ring holds survives the leap', (t) => {
+  const memory = new RingMemory(1024 * KIB);
+  const ring = new ByteRing();
+  memory.reserve(ring, 100 * KIB);
+  memory.rest(ring);
+  memory.reserve(ring, 10);
+  const octets = Uint8Array.from({ length: 3000 }, (_, i) => i);
+  ring.write(0, octets, 0, 3000);
+  ring.append(3000);
+  ring.consume(2000);
+  memory.reserve(ring, 4000);
+  ring.write(1000, octets, 0, 3000);
+  ring.append(3000);
+  memory.reserve(ring, 50 * KIB);
+  t.is(ring.bytes.length, 128 * KIB);
+  const out = new Uint8Array(4000);
+  ring.read(0, out, 0, 4000);
+  t.deepEqual(out, Uint8Array.from([...octets.subarray(2000), ...octets]));
+});
+
 test('at the limit a ring gets no more than the floor; from half of it on there is pressure', (t) => {
   const memory = new RingMemory(64 * KIB);
   const rings = Array.from({ length: 8 }, () => new ByteRing());
