@@ -7,7 +7,7 @@ import { openListeners } from '../../src/gateway/listeners.ts';
 import { hasPeekOffset, localHost } from '../../src/gateway/process.ts';
 import { HostRandom, monotonic } from '../../src/host/clock.ts';
 import { EventPoller } from '../../src/host/event-poller.ts';
-import { TimerHeap } from '../../src/lib/clock.ts';
+import { type Instant, TimerHeap } from '../../src/lib/clock.ts';
 import type { IpAddress } from '../../src/netstack/address.ts';
 import { FaultyLink } from '../../src/netstack/link/faults.ts';
 import { ALL_CAPABILITIES, LinkPair } from '../../src/netstack/link/pair.ts';
@@ -24,6 +24,8 @@ export class StackWorld {
   readonly gateway: Gateway;
   readonly guest: Guest;
   readonly streams: GuestStream[] = [];
+  /** Set to stop time: it passes by `clock.advance` alone then. */
+  time: () => Instant = monotonic;
 
   constructor(config: GatewayConfig = {}, faults?: ConstructorParameters<typeof FaultyLink>[1]) {
     const complete = parseConfig(config);
@@ -55,7 +57,7 @@ export class StackWorld {
   }
   turn(): void {
     const count = this.poller.wait(0);
-    this.gateway.begin(monotonic());
+    this.gateway.begin(this.time());
     this.poller.dispatch(count);
     this.pair.pump();
     for (const stream of this.streams) stream.pump();

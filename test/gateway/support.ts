@@ -11,7 +11,7 @@ import { HostRandom, monotonic } from '../../src/host/clock.ts';
 import { EventPoller } from '../../src/host/event-poller.ts';
 import { i32, putU16, putU32, u16 } from '../../src/lib/bytes.ts';
 import { addressSum, addSums, finishSum, pseudoSum, ScalarChecksum } from '../../src/lib/checksum.ts';
-import { TimerHeap } from '../../src/lib/clock.ts';
+import { type Instant, TimerHeap } from '../../src/lib/clock.ts';
 import { IpAddress } from '../../src/netstack/address.ts';
 import {
   LinkCapability,
@@ -112,6 +112,8 @@ export class World {
   readonly gateway: Gateway;
   /** Frames already looked at by `take`. */
   #taken = 0;
+  /** Set to stop time: it passes by `clock.advance` alone then. */
+  time: () => Instant = monotonic;
 
   constructor(config: GatewayConfig = {}, capabilities: number = ALL_OFFLOADS, host: Partial<Host> = {}) {
     const complete = parseConfig(config);
@@ -139,7 +141,7 @@ export class World {
   }
   turn(timeoutMs = 0): void {
     const count = this.poller.wait(timeoutMs);
-    this.gateway.begin(monotonic());
+    this.gateway.begin(this.time());
     this.poller.dispatch(count);
     this.gateway.step();
   }

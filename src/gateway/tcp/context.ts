@@ -6,6 +6,7 @@ import type { FrameWriter } from '../frames.ts';
 import type { Host } from '../host.ts';
 import type { TcpFlow } from './flow.ts';
 import type { RingPool } from './ring-pool.ts';
+import type { WaitingAcks } from './waiting-acks.ts';
 
 export interface TcpContext {
   readonly frames: FrameWriter;
@@ -13,6 +14,7 @@ export interface TcpContext {
   readonly clock: Clock;
   readonly counters: GatewayCounters;
   readonly budget: PromiseBudget;
+  readonly acks: WaitingAcks;
   /** Native address of the packet slab. */
   readonly slab: number;
   /** Memory for octets on their way from a hold ring to a socket. */
@@ -44,9 +46,12 @@ export class PromiseBudget {
   constructor(limit: number) {
     this.limit = limit;
   }
+  get isShort(): boolean {
+    return this.used >= this.limit >>> 1;
+  }
   /** What one flow may promise now. */
   capFor(most: number): number {
-    if (this.used < this.limit >>> 1) return most;
+    if (!this.isShort) return most;
     if (this.used < (this.limit >>> 2) * 3) return Math.min(most, 1 << 18);
     return Math.min(most, 1 << 16);
   }

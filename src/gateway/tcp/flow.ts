@@ -49,6 +49,10 @@ export const Seen = {
   SynSent: 1 << 16,
   /** An end, an error or an urgent mark was announced, and may stand behind data: a short read says nothing, and reading goes on to 0 or an error. */
   EndAhead: 1 << 17,
+  /** What the guest sent is to be acknowledged by what the host answers; stands in the list of those that wait. */
+  AckWaits: 1 << 18,
+  /** What the guest sent was acknowledged, by a segment that carried nothing else. */
+  Unanswered: 1 << 19,
 } as const;
 
 /** Octets a flow may have promised: window offered plus octets held. */
@@ -109,6 +113,12 @@ export class TcpFlow implements LoggedFlow, Watched {
   rcv = 0;
   acked = 0;
   edge = 0;
+  /** Octets of the guest's that the host answered in time, in a row; when they came; and when their acknowledgment waits no longer. */
+  answers = 0;
+  spokeAt: Instant;
+  ackAt: Instant;
+  previousAck: TcpFlow | undefined = undefined;
+  nextAck: TcpFlow | undefined = undefined;
   /** Our window scale: 0 when the guest offered none. */
   ownShift = 0;
   /** What was counted against the global budget. */
@@ -144,7 +154,7 @@ export class TcpFlow implements LoggedFlow, Watched {
     this.client = identity.client;
     this.fd = fd;
     this.addressTerm = sumOf(identity.guestAddress) + sumOf(identity.remoteAddress);
-    this.lastActivity = clock.now();
+    this.lastActivity = this.spokeAt = this.ackAt = clock.now();
     this.retransmission = clock.alarm(() => hooks.retransmit(this));
     this.idleness = clock.alarm(() => hooks.idle(this));
     this.#hooks = hooks;

@@ -7,6 +7,7 @@ import { Errno, Event } from '../host.ts';
 import type { TcpContext } from './context.ts';
 import { Seen, type TcpFlow } from './flow.ts';
 import { pump, sendAck, sendSynAck, settlePromise, windowUpdateDue } from './send.ts';
+import { guestSpoke, mayWait } from './waiting-acks.ts';
 
 /**
  * Octets in order from the guest at `at` of the slab go to the host; what it does not take is held. The window was checked. Once the host has reset the
@@ -19,7 +20,7 @@ export function take(context: TcpContext, flow: TcpFlow, bytes: Uint8Array, at: 
   if (flow.has(Seen.HostReset)) return flow.set(Seen.Refused);
   flow.rcv = (flow.rcv + len) | 0;
   flow.octetsFromGuest += len;
-  flow.set(Seen.AckDue);
+  guestSpoke(context, flow);
   if (taken === len) return;
   flow.hold ??= context.rings.take();
   flow.hold.reserve(flow.hold.length + len - taken);
@@ -120,9 +121,19 @@ export function flush(context: TcpContext, flow: TcpFlow): boolean {
   }
   const done = pump(context, flow);
   if (flow.has(Seen.Closed)) return true;
-  if (flow.has(Seen.AckDue) || flow.acked !== flow.rcv || windowUpdateDue(context, flow)) sendAck(context, flow);
+  acknowledgeGuest(context, flow);
   if (flow.has(Seen.FinAcked) && flow.has(Seen.ShutDone)) context.close(flow, 'closed', false);
   return done;
+}
+
+/** What the guest has to be told at the end of a turn, if no data told it. */
+function acknowledgeGuest(context: TcpContext, flow: TcpFlow): void {
+  const isNews = flow.has(Seen.AckDue) || (flow.acked === flow.rcv && windowUpdateDue(context, flow));
+  if (isNews) return sendAck(context, flow);
+  if (flow.acked === flow.rcv) return;
+  if (mayWait(context, flow)) return context.acks.add(flow);
+  if (((flow.rcv - flow.acked) | 0) < flow.mss) flow.set(Seen.Unanswered);
+  sendAck(context, flow);
 }
 
 /** With the link gone only the guest's last octets are left to deliver. The kernel delivers what it has taken. */

@@ -226,6 +226,6 @@ function dataArrived(
   if (!whole || fresh < len) flow.set(Seen.AckDue);
   if ((flags & wire.Flag.Fin) !== 0 && whole && ((seq + len - flow.rcv) | 0) === 0) {
     flow.rcv = (flow.rcv + 1) | 0;
-    flow.set(Seen.GuestEnded | Seen.AckDue);
+    flow.set(Seen.GuestEnded);
   }
 }

@@ -14,6 +14,7 @@ import * as wire from '../../netstack/wire/tcp.ts';
 import { Errno } from '../host.ts';
 import type { TcpContext } from './context.ts';
 import { CAP, NO_SCALE_WINDOW, Seen, type TcpFlow, WINDOW_SCALE } from './flow.ts';
+import { hostAnswered } from './waiting-acks.ts';
 
 /** Payload of one frame: 65,535 of IP less the largest headers used here. */
 const FRAME_PAYLOAD = 65_535 - 60;
@@ -45,6 +46,7 @@ function advertise(context: TcpContext, flow: TcpFlow): number {
   settlePromise(context, flow);
   flow.acked = flow.rcv;
   flow.clear(Seen.AckDue);
+  if (flow.has(Seen.AckWaits)) context.acks.remove(flow);
   return offered;
 }
 /** Brings the global budget up to date with the flow. */
@@ -219,6 +221,7 @@ function sendSome(context: TcpContext, flow: TcpFlow, len: number): boolean {
 }
 function sendData(context: TcpContext, flow: TcpFlow, packet: Packet, n: number, last: boolean): void {
   const { nxt } = flow;
+  hostAnswered(context, flow);
   if (n > flow.mss) {
     packet.gsoType = flow.guestAddress.isV4 ? Gso.TcpV4 : Gso.TcpV6;
     packet.gsoSize = flow.mss;
@@ -268,6 +271,7 @@ export function hostGone(context: TcpContext, flow: TcpFlow): void {
   context.close(flow, 'reset by host', true);
 }
 function sendFin(context: TcpContext, flow: TcpFlow): void {
+  hostAnswered(context, flow);
   flow.nxt = (flow.finSeq + 1) | 0;
   if (((flow.nxt - flow.max) | 0) > 0) flow.max = flow.nxt;
   if (!flow.retransmission.armed) armTimer(context, flow);

@@ -46,6 +46,7 @@ import {
 } from './send.ts';
 import type { ServiceHost } from './service.ts';
 import { QueueBudget, type QueueParts, SocketSource } from './source.ts';
+import { ackIsLate, WaitingAcks } from './waiting-acks.ts';
 
 /** send(2) stops at twice this much unsent data, so that what the guest was told is delivered is not megabytes ahead of the peer. */
 const NOT_SENT_LOWAT = 1 << 18;
@@ -86,6 +87,7 @@ export class TcpTranslator implements TcpContext {
   readonly slab: number;
   readonly scratch: { readonly bytes: Uint8Array; readonly address: number };
   readonly rings = new RingPool();
+  readonly acks: WaitingAcks;
   readonly #parts: TranslatorParts;
   readonly #table: FlowTable<TcpFlow>;
   /** Octets from hosts that the guest called, and from clients of its published ports: neither takes the other's memory. */
@@ -110,6 +112,7 @@ export class TcpTranslator implements TcpContext {
     this.scratch = { bytes, address: parts.host.addressOf(bytes) };
     this.#table = new FlowTable({ random: parts.random, limit: 2 * parts.settings.tcpFlows });
     this.#linger = parts.clock.alarm(() => this.abandon());
+    this.acks = new WaitingAcks(parts.clock, (flow) => ackIsLate(this, flow));
     this.#isn = new InitialSequence(parts.clock, parts.random);
     this.#queues = { guest: this.#newQueues(), published: this.#newQueues() };
   }
@@ -250,6 +253,7 @@ export class TcpTranslator implements TcpContext {
     flow.iss = this.#isn.next(flow.remoteAddress, flow.remotePort, flow.guestAddress, flow.guestPort);
     flow.una = flow.iss;
     flow.nxt = flow.max = (flow.iss + 1) | 0;
+    flow.answers = this.acks.answersOf(flow);
     this.#table.insert(flow.guestAddress, flow.guestPort, flow.remoteAddress, flow.remotePort, flow);
     flow.idleness.set(this.clock.in(IDLE));
     this.counters.tcpFlows++;
@@ -461,6 +465,7 @@ export class TcpTranslator implements TcpContext {
     flow.set(Seen.Closed);
     flow.retransmission.cancel();
     flow.idleness.cancel();
+    if (flow.has(Seen.AckWaits)) this.acks.remove(flow);
     this.#table.delete(flow.guestAddress, flow.guestPort, flow.remoteAddress, flow.remotePort);
     this.budget.used -= flow.promised;
     flow.promised = 0;
