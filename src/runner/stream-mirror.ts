@@ -3,7 +3,7 @@
  *
  * Out: what the guest wrote lies in P and goes straight into T's send ring, as far as that has room; then the guest blocks natively, or polls for OUT.
  * In: what T received is sent to P, and stays in T's receive ring until the guest is known to have read it, so the window that T offers, RST at a close with unread
- * octets, FIONREAD and every trapped receive are T's own. How much was read is known exactly where a copy of the guest's end G is at hand (SIOCINQ on it); else at least
+ * octets, FIONREAD and every trapped receive are T's own: what that takes leaves G first (`recall`), so that a native reader cannot have it too. How much was read is known exactly where a copy of the guest's end G is at hand (SIOCINQ on it); else at least
  * what exceeds the memory that G's queue takes (SIOCOUTQ on P), which is all of it when that is 0.
  *
  * P is shut for sending at the peer's FIN. An error is shown by closing P with an octet unread in it (unix_release_sock); a copy of G sends one if there is none, and the
@@ -34,7 +34,7 @@ import {
 } from '../host/unix-socket.ffi.ts';
 import type { ByteRing } from '../lib/byte-ring.ts';
 import type { TcpEndpoint } from '../netstack/endpoint.ts';
-import type { InetStreamSocket } from '../socket/inet-stream.ts';
+import type { InetStreamSocket, Lender } from '../socket/inet-stream.ts';
 import { SHOWN, StreamDisplay, shrink, type View } from './display.ts';
 import type { MirrorWorld } from './mirror-world.ts';
 import { NO_COPY } from './plane.ts';
@@ -59,7 +59,7 @@ const ENDINGS = EPOLLRDHUP | EPOLLHUP | EPOLLERR;
 
 const scratch = arena(BATCH);
 
-export class StreamMirror implements View {
+export class StreamMirror implements View, Lender {
   readonly shown = SHOWN;
   readonly isCrowded = false;
   readonly #world: MirrorWorld;
@@ -72,8 +72,12 @@ export class StreamMirror implements View {
   #listener: StreamDisplay | undefined = undefined;
   /** Octets that fill G while it connects. */
   #fill = 0;
-  /** Octets of T's receive ring, from its head, that G's queue holds or the guest has read. */
+  /** Octets of T's receive ring, from its head or behind `#recalled`, that G's queue holds or the guest has read. */
   #pushed = 0;
+  /** Octets at the head of T's receive ring that G gave back for a trapped receive. */
+  #recalled = 0;
+  /** How many of them a result takes that the guest has not got yet. */
+  #leaving = 0;
   /** P takes no more for now. */
   #inBlocked = false;
   /** T takes no more for now. */
@@ -100,6 +104,7 @@ export class StreamMirror implements View {
     this.#file = file;
     this.#tcp = file.tcp;
     this.#borrow = borrow;
+    file.lender = this;
   }
 
   /** Makes G, which shows `events`; our descriptor of it, or a negative errno. */
@@ -241,6 +246,7 @@ export class StreamMirror implements View {
       this.#withdraw(leaving, copy);
       return true;
     }
+    this.#leaving = 0;
     if (this.#mode === 'dead') {
       if (this.#tcp.error === undefined && copy !== NO_COPY) takeError(copy);
       return true;
@@ -265,9 +271,33 @@ export class StreamMirror implements View {
     }
   }
 
-  /** Takes what leaves T's receive ring out of G as well. */
+  recall(octets: number): void {
+    this.#leaving = 0;
+    if (this.#pushed === 0) return;
+    const guestEnd = this.#borrow();
+    if (guestEnd === NO_COPY) return;
+    let unread = this.#settle(0, inputQueue(guestEnd));
+    while (this.#recalled < octets && unread > 0) {
+      const n = receiveTo(guestEnd, scratch.address, Math.min(octets - this.#recalled, BATCH));
+      unread = n > 0 ? this.#settle(n, inputQueue(guestEnd)) : 0;
+    }
+    close(guestEnd);
+  }
+  /** G has given back `n` octets, which lie in `scratch`, and holds `unread` more. Who read natively meanwhile did so before or after that. */
+  #settle(n: number, unread: number): number {
+    const others = this.#pushed - n - Math.max(0, unread);
+    if (unread < 0 || others < 0) return 0;
+    this.#consumed(others);
+    if (others > 0 && n > 0) this.#tcp.receiveRing.write(this.#recalled, scratch.bytes, 0, n);
+    this.#recalled += n;
+    this.#pushed -= n;
+    return unread;
+  }
+  /** What leaves T's receive ring is in G no more; where that could not be reached before, it is taken out now. */
   #withdraw(leaving: number, copy: number): void {
-    let left = Math.min(leaving, this.#pushed);
+    this.#leaving = Math.min(leaving, this.#recalled);
+    this.#recalled -= this.#leaving;
+    let left = Math.min(leaving - this.#leaving, this.#pushed);
     this.#pushed -= left;
     if (copy === NO_COPY) return;
     while (left > 0) {
@@ -276,17 +306,24 @@ export class StreamMirror implements View {
       left -= n;
     }
   }
-  realign(_events: number, copy: number): void {
-    if (copy === NO_COPY || (this.#mode !== 'open' && this.#mode !== 'dead')) return;
-    while (takeOctets(copy, 65_536) > 0);
-    this.#pushed = 0;
+  realign(_events: number, _copy: number): void {
+    this.#recalled += this.#leaving;
+    this.#leaving = 0;
     this.#world.touch(this.#file);
+  }
+  /** What a trapped receive left goes back before what is still in G. */
+  #restore(): boolean {
+    if (this.#pushed > 0) this.recall(Number.POSITIVE_INFINITY);
+    if (this.#pushed > 0) this.#reconcile();
+    if (this.#pushed === 0) this.#recalled = 0;
+    return this.#recalled === 0;
   }
 
   /** Network to guest. */
   #push(): void {
     if (this.#sendingShut) return;
     const tcp = this.#tcp;
+    if (this.#recalled > 0 && !this.#restore()) return;
     if (this.#pushed > 0) this.#reconcile();
     if (this.#receivingShut) {
       // Nobody reads any more; the peer goes on as with a reader.
@@ -340,7 +377,15 @@ export class StreamMirror implements View {
   #consumed(octets: number): void {
     if (octets <= 0) return;
     this.#pushed -= octets;
+    if (this.#recalled > 0) this.#dropBehind(octets);
+    else this.#tcp.consume(octets);
+  }
+  /** Drops octets behind those that were recalled. */
+  #dropBehind(octets: number): void {
+    const kept = new Uint8Array(this.#recalled);
+    this.#tcp.receiveRing.read(0, kept, 0, kept.length);
     this.#tcp.consume(octets);
+    this.#tcp.receiveRing.write(0, kept, 0, kept.length);
   }
 
   drain(copy: number, last: boolean): void {
@@ -455,6 +500,7 @@ export class StreamMirror implements View {
   }
   close(): void {
     this.#closePeer();
+    if (this.#file.lender === this) this.#file.lender = undefined;
     this.#listener?.close();
     this.#mode = 'dead';
   }

@@ -48,11 +48,18 @@ const BEYOND_LIMIT = 262_144;
 /** Octets that the receive buffer holds unread with room to spare (it starts with 1 MiB), until SO_RCVBUF says otherwise. */
 const HELD_UNREAD = 131_072;
 
+/** Who has passed octets of the receive ring on to a reader of its own. */
+export interface Lender {
+  /** Takes the first `octets` back, as far as they are not read there; what is read leaves the ring. */
+  recall(octets: number): void;
+}
+
 export class InetStreamSocket extends InetSocket {
   readonly tcp: TcpEndpoint;
   readonly udp = undefined;
   protected readonly endpoint: TcpEndpoint;
   readonly acceptCommittable: Committable;
+  lender: Lender | undefined = undefined;
   #association: Association = 'unconnected';
   /** Waits in a listener's queue: the endpoint is still the listener's to close. */
   #queued = false;
@@ -262,6 +269,7 @@ export class InetStreamSocket extends InetSocket {
     if ((flags & MSG_ERRQUEUE) !== 0) return -Errno.EAGAIN;
     if (endpoint.state === 'LISTEN') return -Errno.ENOTCONN;
     if ((flags & MSG_OOB) !== 0) return this.#receiveUrgent(message);
+    this.lender?.recall((flags & MSG_PEEK) === 0 ? taken + iov.remaining : 0);
     const available = endpoint.receivable - taken;
     if (available <= 0) return iov.remaining === 0 && this.#isBeforeUrgent(taken) ? 0 : this.#receiveNothing(taken);
     if (this.#isTooLittle(available + taken, flags, iov.remaining)) return -Errno.EAGAIN;

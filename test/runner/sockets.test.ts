@@ -303,3 +303,24 @@ except TimeoutError: pass
 v.setsockopt(socket.IPPROTO_UDP, 1, 0); assert u.recv(9) == b'defg'
 v.send(b'h', socket.MSG_MORE); os.write(v.fileno(), b'i'); assert u.recv(9) == b'hi'`,
 );
+
+program(
+  'threads that read one socket by recvmsg, with and without MSG_WAITALL, by read and by recv get each octet once',
+  `
+import random
+data = b''.join(i.to_bytes(4, 'big') for i in range(25_000))
+for flags in (0, socket.MSG_WAITALL, 0, socket.MSG_WAITALL):
+    c, s = pair(); pieces = []
+    def send():
+        at = 0
+        while at < len(data): at += c.send(data[at:at + random.choice([4, 40, 400, 4000])])
+        c.shutdown(1)
+    def collect(read):
+        while d := read(4 * random.randrange(1, 300)): pieces.append(d)
+    readers = [lambda n: s.recvmsg(n, 0, flags)[0], lambda n: os.read(s.fileno(), n), s.recv]
+    threads = [threading.Thread(target=collect, args=(r,)) for r in readers] + [threading.Thread(target=send)]
+    for t in threads: t.start()
+    for t in threads: t.join()
+    assert sum(map(len, pieces)) == len(data), sum(map(len, pieces)) - len(data)
+    if all(len(p) % 4 == 0 for p in pieces): assert sorted(p[i:i + 4] for p in pieces for i in range(0, len(p), 4)) == [data[i:i + 4] for i in range(0, len(data), 4)]`,
+);
