@@ -86,8 +86,9 @@ export class RouteNetlink {
   #get(request: Request, family: number, dumps: boolean): number | 'dumping' {
     switch (request.header.type) {
       case RTM_GETLINK:
-        if (family === AF_INET6) return refuse(request, Errno.EOPNOTSUPP);
-        return dumps ? this.#dump(request, this.#dumpLinks) : this.#getLink(request);
+        // IPv6 has a dump of its own (inet6_dump_ifinfo); one link is everybody's.
+        if (!dumps) return this.#getLink(request);
+        return family === AF_INET6 ? refuse(request, Errno.EOPNOTSUPP) : this.#dump(request, this.#dumpLinks);
       case RTM_GETADDR:
         return dumps ? this.#dump(request, this.#dumpAddresses) : refuse(request, Errno.EOPNOTSUPP);
       case RTM_GETROUTE:

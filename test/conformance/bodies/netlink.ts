@@ -38,8 +38,8 @@ function request(
   return out.take();
 }
 const gen = (family: number): Uint8Array => c.rtgenmsg.encode({ family });
-const link = (index = 0, flags = 0): Uint8Array =>
-  c.ifinfomsg.encode({ family: 0, pad: 0, type: 0, index, flags, change: 0 });
+const link = (index = 0, flags = 0, family = 0): Uint8Array =>
+  c.ifinfomsg.encode({ family, pad: 0, type: 0, index, flags, change: 0 });
 const address = (family: number, index = 0, prefixlen = 0): Uint8Array =>
   c.ifaddrmsg.encode({ family, prefixlen, flags: 0, scope: 0, index });
 const route = (family: number, more: Partial<ReturnType<typeof c.rtmsg.decode>> = {}): Uint8Array =>
@@ -187,7 +187,8 @@ conformance('netlink: dump of links', { group }, (sys) => {
 conformance('netlink: one link by index or name', { group }, (sys) => {
   const a = kit(sys);
   const fd = a.bound();
-  a.talk(fd, request(c.RTM_GETLINK, GET, link(1)));
+  for (const family of [c.AF_UNSPEC, c.AF_INET, c.AF_INET6])
+    a.talk(fd, request(c.RTM_GETLINK, GET, link(1, 0, family)));
   a.talk(fd, request(c.RTM_GETLINK, GET | c.NLM_F_ACK, link(1)));
   a.talk(fd, request(c.RTM_GETLINK, GET, link(), named('lo')));
   a.talk(fd, request(c.RTM_GETLINK, GET, link(), named('nope')));
