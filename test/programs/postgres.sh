@@ -1,8 +1,9 @@
 #!/bin/bash
 # needs: setpriv /usr/lib/postgresql
 . "$(dirname "$0")/lib.sh"
-PG=$(ls -d /usr/lib/postgresql/*/bin | tail -1); chown postgres $W; AS="setpriv --reuid=postgres --regid=postgres --clear-groups"; cd $W
-$AS $PG/initdb -D $W/db -A trust --no-sync >/dev/null
+PG=$(ls -d /usr/lib/postgresql/*/bin | tail -1); AS=''; cd $W
+if [ "$(id -u)" = 0 ]; then chown postgres $W; AS="setpriv --reuid=postgres --regid=postgres --clear-groups"; fi   # it refuses to run as root
+$AS $PG/initdb -D $W/db -A trust -U postgres --no-sync >/dev/null
 bg $AS $PG/postgres -D $W/db -p 5499 -k $W -c listen_addresses=127.0.0.1,::1 -c fsync=off -c shared_buffers=32MB; wait_port 127.0.0.1 5499
 for i in $(seq 50); do $PG/pg_isready -q -h 127.0.0.1 -p 5499 && break; sleep 0.1; done
 export PGHOST=127.0.0.1 PGPORT=5499 PGUSER=postgres

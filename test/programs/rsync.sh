@@ -3,8 +3,7 @@
 . "$(dirname "$0")/lib.sh"
 cat > $W/rd.conf <<X
 use chroot = no
-uid = 0
-gid = 0
+$([ "$(id -u)" != 0 ] || printf 'uid = 0\ngid = 0')
 [m]
 path = $W/srv
 read only = no

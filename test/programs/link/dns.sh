@@ -3,25 +3,28 @@
 # dig against the DNS proxy: the host's own name, and names that only the host's resolver knows, asked at 10.0.2.3 and at whatever nameserver resolv.conf names.
 # The resolver behind the proxy is one of ours where we may bind port 53 and put another resolv.conf in its place (root).
 . "$(dirname "$0")/lib.sh"
-
-if [ -n "$SANDSOCK" ]; then
-  eq "$(guest dig +short +time=5 +tries=1 @10.0.2.3 host.internal A)" 10.0.2.2
-  eq "$(guest dig +short +time=5 +tries=1 @10.0.2.3 host.internal AAAA)" fd00::2
-  eq "$(guest dig +short +time=5 +tries=1 host.internal A)" 10.0.2.2
-  eq "$(guest dig +tcp +short +time=5 +tries=1 host.internal A)" 10.0.2.2
-  eq "$(guest dig +tcp +short +time=5 +tries=1 @fd00::3 host.internal AAAA)" fd00::2
-fi
+# Sourced in the guest, so that it is started once for many questions.
+cat > "$W/questions" <<'X'
+set -e -u -o pipefail
+eq() { [ "$1" = "$2" ] || { echo "expected '$2', got '$1'"; return 1; }; }
+shows() { grep "$1" > /dev/null || { echo "the answer shows no '$1'"; return 1; }; }
+dig=(dig +time=5 +tries=1)
+own() {
+  eq "$("${dig[@]}" +short @10.0.2.3 host.internal A)" 10.0.2.2; eq "$("${dig[@]}" +short @10.0.2.3 host.internal AAAA)" fd00::2
+  eq "$("${dig[@]}" +short host.internal A)" 10.0.2.2; eq "$("${dig[@]}" +tcp +short host.internal A)" 10.0.2.2
+  eq "$("${dig[@]}" +tcp +short @fd00::3 host.internal AAAA)" fd00::2
+}
+# of SERVER: '' for the one of resolv.conf
+of() {
+  eq "$("${dig[@]}" +short $1 a.test A)" 10.1.2.3; eq "$("${dig[@]}" +short $1 a.test AAAA)" fd00::7
+  "${dig[@]}" $1 MiXeD.Case.test A | shows 'MiXeD.Case.test.*10.1.2.4'; "${dig[@]}" $1 nothing.test A | shows 'status: NXDOMAIN'
+  "${dig[@]}" +noedns +ignore $1 long.test TXT | shows 'flags:.* tc'; "${dig[@]}" +noedns +short $1 long.test TXT | shows zzz   # once more, over TCP
+}
+X
+[ -z "$RUN" ] || guest bash -c '. "$0"; own' "$W/questions"
 if [ "$(id -u)" != 0 ]; then echo "not root: the part with a resolver of our own is left out"; exit 0; fi
-resolver=127.0.0.153; echo "nameserver $resolver" > "$W/resolv.conf"
+resolver=127.0.0.153; [ "$PLANE" != strict ] || resolver=127.0.0.154   # another run may be at it
+echo "nameserver $resolver" > "$W/resolv.conf"
 mkfifo "$W/alive"; node "$(dirname "$0")/dns-server.mjs" "$resolver" < "$W/alive" > "$W/dns.log" 2>&1 & exec 8> "$W/alive"
 for i in $(seq 50); do grep -q up "$W/dns.log" && break; sleep 0.1; done
-asked() { unshare -m sh -c 'mount --bind "$0" /etc/resolv.conf && exec "$@"' "$W/resolv.conf" "$@" 8>&-; }
-if [ -n "$SANDSOCK" ]; then dig=(asked $SANDSOCK run -- dig) servers=('' @10.0.2.3); else dig=(asked dig) servers=(''); fi
-for server in "${servers[@]}"; do
-  eq "$("${dig[@]}" +short +time=5 +tries=1 $server a.test A)" 10.1.2.3
-  eq "$("${dig[@]}" +short +time=5 +tries=1 $server a.test AAAA)" fd00::7
-  "${dig[@]}" +time=5 +tries=1 $server MiXeD.Case.test A | grep -q 'MiXeD.Case.test.*10.1.2.4'
-  "${dig[@]}" +time=5 +tries=1 $server nothing.test A | grep -q 'status: NXDOMAIN'
-  "${dig[@]}" +time=5 +tries=1 +noedns +ignore $server long.test TXT | grep -q 'flags:.* tc'
-  "${dig[@]}" +time=5 +tries=1 +noedns +short $server long.test TXT | grep -q zzz   # once more, over TCP
-done
+unshare -m sh -c 'mount --bind "$0" /etc/resolv.conf && exec "$@"' "$W/resolv.conf" ${RUN:+$RUN --} bash -c '. "$0"; of ""; [ -z "$1" ] || of @10.0.2.3' "$W/questions" "$RUN" 8>&-

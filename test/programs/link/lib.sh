@@ -4,8 +4,8 @@ set -e -u -o pipefail
 W=$(mktemp -d "$DIRECTORY/$(basename "$0" .sh).XXXXXX")
 # guest CMD...: runs CMD in the sandbox with the peer's ports open, or as it is where $SANDSOCK is empty
 guest() {
-  if [ -z "$SANDSOCK" ]; then "$@"; return; fi
-  $SANDSOCK run --host-port $http --host-port $https --host-port $echo --host-port $udp --host-port $refused -- "$@"
+  if [ -z "$RUN" ]; then "$@"; return; fi
+  $RUN --host-port $http --host-port $https --host-port $echo --host-port $udp --host-port $refused -- "$@"
 }
 eq() { [ "$1" = "$2" ] || { echo "expected '$2', got '$1'"; return 1; }; }
 sum() { sha256sum | cut -d' ' -f1; }

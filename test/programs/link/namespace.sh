@@ -13,7 +13,7 @@ sockets() {
 descendants() { local child; for child in $(cat /proc/"$1"/task/*/children 2>/dev/null); do echo "$child"; descendants "$child"; done; }
 
 [ -n "$(sockets $$)" ] || { echo "the check sees no socket where there are some"; exit 1; }
-[ -n "$SANDSOCK" ] || exit 0
+[ -n "$RUN" ] || exit 0
 
 mkfifo "$W/in" "$W/out"
 guest /usr/bin/python3 "$(dirname "$0")/namespace-client.py" "$host4" "$host6" "$echo" "$udp" < "$W/in" > "$W/out" & run=$!
