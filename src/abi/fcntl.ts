@@ -40,3 +40,5 @@ export const O_NONBLOCK = 0x800;
 export const O_ASYNC = 0x2000;
 export const O_CLOEXEC = 0x80000;
 export const O_NOATIME = 0x40000;
+export const AT_FDCWD = -100;
+export const AT_REMOVEDIR = 0x200;

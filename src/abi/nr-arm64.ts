@@ -10,6 +10,7 @@ export const NR_ARM64 = {
   dup3: 24,
   fcntl: 25,
   ioctl: 29,
+  unlinkat: 35,
   umount2: 39,
   mount: 40,
   pivot_root: 41,

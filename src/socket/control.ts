@@ -221,7 +221,7 @@ export function writeControl(
   realtimeUs: number,
 ): void {
   begin(message);
-  putTimestamp(options, realtimeUs);
+  putTimestamp(writer, options, realtimeUs);
   const isV4 = datagram.destination.isV4;
   if (domain === AF_INET6 && options.packetInfo6) {
     datagram.destination.write6(scratch, in6Pktinfo.offset.addr);
@@ -233,16 +233,17 @@ export function writeControl(
   end(message);
 }
 
-function putTimestamp(options: OptionState, realtimeUs: number): void {
+/** SO_TIMESTAMP and SO_TIMESTAMPNS. */
+export function putTimestamp(to: CmsgWriter, options: OptionState, realtimeUs: number): void {
   if (options.timestamp === 'none') return;
   const sec = Math.floor(realtimeUs / 1e6);
   const us = Math.floor(realtimeUs - sec * 1e6);
   if (options.timestamp === 'microseconds') {
     timeval.put(scratch, 0, { sec, usec: us });
-    writer.put(SOL_SOCKET, SO_TIMESTAMP, scratch, 0, timeval.size);
+    to.put(SOL_SOCKET, SO_TIMESTAMP, scratch, 0, timeval.size);
   } else {
     timespec.put(scratch, 0, { sec, nsec: us * 1000 });
-    writer.put(SOL_SOCKET, SO_TIMESTAMPNS, scratch, 0, timespec.size);
+    to.put(SOL_SOCKET, SO_TIMESTAMPNS, scratch, 0, timespec.size);
   }
 }
 function putIp(datagram: Datagram, options: OptionState, stack: Netstack): void {

@@ -25,6 +25,7 @@ import {
   SOCK_MAX,
   SOCK_PACKET,
   SOCK_RAW,
+  SOCK_SEQPACKET,
   SOCK_STREAM,
 } from '../abi/socket.ts';
 import type { Instant } from '../lib/clock.ts';
@@ -38,12 +39,19 @@ import { NetlinkPorts } from './netlink/ports.ts';
 import { NetlinkSocket, type NetlinkWorld } from './netlink/route-socket.ts';
 import { RouteNetlink } from './netlink/rtnetlink.ts';
 import type { Socket } from './socket.ts';
+import { connectPair } from './unix/connect.ts';
+import { InFlight } from './unix/in-flight.ts';
+import { UnixMessageSocket } from './unix/message.ts';
+import { UnixNames } from './unix/names.ts';
+import { UnixStreamSocket } from './unix/stream.ts';
+import { UnixSocket, type UnixWorld } from './unix/unix-socket.ts';
 
 export class SocketFactory {
   /** Interfaces, for requests on sockets that are not made here. */
   readonly devices: Devices;
   readonly #world: SocketWorld;
   readonly #netlink: NetlinkWorld;
+  readonly #unix: UnixWorld;
 
   /**
    * @param realtime CLOCK_REALTIME in microseconds at an instant of the stack's clock, for SO_TIMESTAMP; virtual time is its own.
@@ -63,6 +71,13 @@ export class SocketFactory {
       kernel: new RouteNetlink(stack),
       unsupported: (what, errno) => unsupported('netlink', what, errno),
     };
+    this.#unix = {
+      stack,
+      devices: this.devices,
+      names: new UnixNames(stack.random),
+      inFlight: new InFlight((file) => file instanceof UnixSocket),
+      realtime,
+    };
   }
 
   create(
@@ -72,7 +87,41 @@ export class SocketFactory {
     statusFlags: number,
     credentials: Credentials,
   ): Socket | number {
+    if (domain === AF_UNIX) return this.#createUnix(type, protocol, statusFlags);
     if (domain === AF_NETLINK) return this.#createNetlink(type, protocol, statusFlags, credentials);
+    return this.#createInet(domain, type, protocol, statusFlags, credentials);
+  }
+  /** socketpair(2): two connected sockets, or a negative errno. Only AF_UNIX has pairs. */
+  createPair(
+    domain: number,
+    type: number,
+    protocol: number,
+    statusFlags: number,
+    credentials: Credentials,
+  ): readonly [Socket, Socket] | number {
+    const first = this.create(domain, type, protocol, statusFlags, credentials);
+    if (typeof first === 'number') return first;
+    const second = this.create(domain, type, protocol, statusFlags, credentials);
+    if (first instanceof UnixSocket && second instanceof UnixSocket) {
+      connectPair(first, second, credentials);
+      return [first, second];
+    }
+    for (const socket of [first, second]) if (typeof socket !== 'number') socket.retain().release();
+    return -Errno.EOPNOTSUPP;
+  }
+  /** unlink(2): takes the name of an AF_UNIX socket away. */
+  unlink(path: Uint8Array): number {
+    return this.#unix.names.unlink(path);
+  }
+
+  /** inet_create, inet6_create. */
+  #createInet(
+    domain: number,
+    type: number,
+    protocol: number,
+    statusFlags: number,
+    credentials: Credentials,
+  ): Socket | number {
     const refusal = refusalOf(domain, type, protocol);
     if (refusal !== 0) return refusal;
     const family = domain === AF_INET ? 4 : 6;
@@ -88,6 +137,24 @@ export class SocketFactory {
       case SOCK_RAW:
         if (protocol === IPPROTO_IP) return -Errno.EPROTONOSUPPORT;
         return credentials.netRaw ? -Errno.EPROTONOSUPPORT : -Errno.EPERM;
+      default:
+        return -Errno.ESOCKTNOSUPPORT;
+    }
+  }
+
+  /** unix_create. */
+  #createUnix(type: number, protocol: number, statusFlags: number): UnixSocket | number {
+    if (type < 0 || type >= SOCK_MAX) return -Errno.EINVAL;
+    if (protocol !== 0 && protocol !== AF_UNIX) return -Errno.EPROTONOSUPPORT;
+    switch (type) {
+      case SOCK_STREAM:
+        return new UnixStreamSocket(this.#unix, statusFlags);
+      case SOCK_SEQPACKET:
+        return new UnixMessageSocket(this.#unix, SOCK_SEQPACKET, statusFlags);
+      // As BSD had it.
+      case SOCK_RAW:
+      case SOCK_DGRAM:
+        return new UnixMessageSocket(this.#unix, SOCK_DGRAM, statusFlags);
       default:
         return -Errno.ESOCKTNOSUPPORT;
     }
@@ -118,7 +185,6 @@ function refusalOf(domain: number, type: number, protocol: number): number {
 }
 
 const FAMILIES: Readonly<Record<number, string>> = {
-  [AF_UNIX]: 'AF_UNIX',
   [AF_PACKET]: 'AF_PACKET',
 };
 

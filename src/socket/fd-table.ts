@@ -21,4 +21,6 @@ export interface FdTable {
   reserve?(): number;
   /** Gives a number back for which no descriptor was made. */
   unreserve?(fd: number): void;
+  /** Makes a descriptor of a number taken by `reserve`. Takes a reference. */
+  fill?(fd: number, file: OpenFile, closeOnExec: boolean): number;
 }

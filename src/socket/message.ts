@@ -2,12 +2,25 @@
  * One message on its way between a guest's call and a socket: what struct msghdr describes, already read from the guest.
  * A task owns a few and reuses them. Names and control data are raw octets of the Linux ABI; only the socket knows what they mean.
  */
+import type { Credentials } from './credentials.ts';
+import type { FdTable } from './fd-table.ts';
+import type { OpenFile } from './file.ts';
 import type { GuestMemory } from './guest-memory.ts';
 import { IoVector } from './io-vector.ts';
 
 /** `struct sockaddr_storage`: no address is longer (move_addr_to_kernel refuses more). */
 export const NAME_CAPACITY = 128;
 const NO_OCTETS = new Uint8Array(0);
+
+/** The task whose call a message belongs to: descriptors that pass with it are of its table. */
+export interface Caller {
+  readonly credentials: Credentials;
+  readonly files: FdTable;
+  /** Keeps a file alive until the call ends. */
+  hold(file: OpenFile): void;
+  /** A descriptor for a file that came with a message, made once the guest has the result: its number, or -EMFILE. */
+  receiveFile(file: OpenFile, closeOnExec: boolean): number;
+}
 
 export class Message {
   readonly iov: IoVector;
@@ -28,6 +41,10 @@ export class Message {
   controlCapacity = 0;
   /** Receive: msg_flags for the guest (MSG_TRUNC, MSG_CTRUNC, ...). */
   outFlags = 0;
+  /** Undefined where no task makes the call. */
+  caller: Caller | undefined = undefined;
+  /** What the socket keeps between the tries of one message. */
+  passing: unknown = undefined;
 
   constructor(memory: GuestMemory) {
     this.iov = new IoVector(memory);
@@ -39,5 +56,6 @@ export class Message {
     this.limit = Number.POSITIVE_INFINITY;
     this.nameLength = -1;
     this.control = NO_OCTETS;
+    this.passing = undefined;
   }
 }

@@ -11,6 +11,7 @@ import type { Credentials } from './credentials.ts';
 import type { Devices } from './devices.ts';
 import { OpenFile } from './file.ts';
 import type { Message } from './message.ts';
+import type { WaitQueue } from './wait-queue.ts';
 
 /** O_RDWR: the access mode F_GETFL shows for every socket. */
 const O_RDWR = 2;
@@ -34,12 +35,16 @@ export abstract class Socket extends OpenFile implements Committable {
   /** `name` is a struct sockaddr of `len` octets, read from the guest, 0 <= len <= 128. */
   abstract bind(name: Uint8Array, len: number, credentials: Credentials): number;
   /** `backlog` as the guest gave it (unsigned once capped by somaxconn). */
-  abstract listen(backlog: number): number;
+  abstract listen(backlog: number, credentials: Credentials): number;
   /**
    * First call: starts the connection. 0 when done at once (datagram), -EINPROGRESS when started: a blocking handler then waits for POLLOUT
    * and calls `connectResult`. -EALREADY, -EISCONN, ... as connect(2).
    */
   abstract connect(name: Uint8Array, len: number, credentials: Credentials): number;
+  /** After a connect or send that was -EAGAIN because a peer's queue is full: the queue of those who wait for room there. */
+  get peerRoom(): WaitQueue | undefined {
+    return undefined;
+  }
   /** Outcome of a started connection: 0, the error that ended it (cleared), or -EINPROGRESS while it goes on. */
   abstract connectResult(): number;
   /**

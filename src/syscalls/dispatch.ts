@@ -270,6 +270,7 @@ export class Dispatcher<T extends Task = Task> implements Scheduler {
     if (taken) {
       target?.commit(task.staged);
       newFile?.release();
+      task.installReceived();
     } else {
       this.#rollback(task);
       if (subject !== undefined) this.platform.rolledBack(task, subject);
@@ -280,6 +281,7 @@ export class Dispatcher<T extends Task = Task> implements Scheduler {
   #rollback(task: T): void {
     task.target?.rollback(task.staged);
     task.newFile?.release();
+    task.forgetReceived();
     task.target = task.newFile = undefined;
     task.staged = 0;
   }

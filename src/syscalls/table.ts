@@ -21,6 +21,7 @@ import { recvfrom, recvmmsg, recvmsg } from './handlers/receive.ts';
 import { sendmmsg, sendmsg, sendto } from './handlers/send.ts';
 import { type SocketCreator, socketHandler, socketpairHandler } from './handlers/socket.ts';
 import { sendfile, splice, tee, vmsplice } from './handlers/splice.ts';
+import { unlinkatHandler, unlinkHandler } from './handlers/unlink.ts';
 import { absent, full, partial, type Syscall, SyscallTable } from './syscall.ts';
 
 const { Fd, Int, Uint, Size, Long, Ptr } = arg;
@@ -42,10 +43,9 @@ const NEEDS_SOCKET = "without a socket it is the kernel's own under `sandsock ru
 
 const socketCalls = (sockets: SocketCreator): readonly Syscall[] => [
   full('socket', { domain: arg.Family, type: arg.SockType, protocol: arg.Protocol }, socketHandler(sockets)),
-  partial(
+  full(
     'socketpair',
     { domain: arg.Family, type: arg.SockType, protocol: arg.Protocol, pair: arg.Ptr },
-    "AF_UNIX pairs are the kernel's own under `sandsock run`; here EAFNOSUPPORT",
     socketpairHandler(sockets),
   ),
   full('bind', address, bind),
@@ -109,9 +109,10 @@ const socketCalls = (sockets: SocketCreator): readonly Syscall[] => [
 
 const sigmask = { sigmask: arg.Ptr, sigsetsize: Size };
 const bitmaps = { n: Int, readfds: arg.FdSet, writefds: arg.FdSet, exceptfds: arg.FdSet };
+const ONLY_NAMES = 'there is no file system: names of AF_UNIX sockets only, else ENOENT';
 const NO_SIGNALS = 'the signal mask is checked but masks nothing: emulated tasks have no signals of their own';
 
-const descriptorCalls = (architecture: Architecture): readonly Syscall[] => {
+const descriptorCalls = (architecture: Architecture, sockets: SocketCreator): readonly Syscall[] => {
   const epoll = new EpollCalls(epollEventOf(architecture));
   const events = { epfd: Fd, events: arg.EpollEventsOut, maxevents: Int };
   return [
@@ -121,6 +122,8 @@ const descriptorCalls = (architecture: Architecture): readonly Syscall[] => {
     full('pipe', { fds: Ptr }, pipe),
     partial('pipe2', { fds: Ptr, flags: arg.OpenFlags }, 'no packet mode: EINVAL', pipe2),
     partial('memfd_create', { name: Ptr, flags: Uint }, 'no seals, no huge pages: EINVAL', memfdCreate),
+    partial('unlink', { path: Ptr }, ONLY_NAMES, unlinkHandler(sockets)),
+    partial('unlinkat', { dirfd: Fd, path: Ptr, flags: Int }, ONLY_NAMES, unlinkatHandler(sockets)),
     full('dup', { fd: Fd }, dup),
     full('dup2', { oldfd: Fd, newfd: Fd }, dup2),
     full('dup3', { oldfd: Fd, newfd: Fd, flags: arg.OpenFlags }, dup3),
@@ -172,7 +175,7 @@ function byNumber(architecture: Architecture, calls: readonly Syscall[]): Syscal
 export const systemCalls = (options: TableOptions): SyscallTable =>
   byNumber(options.architecture, [
     ...socketCalls(options.sockets),
-    ...(options.descriptors ? descriptorCalls(options.architecture) : []),
+    ...(options.descriptors ? descriptorCalls(options.architecture, options.sockets) : []),
   ]);
 
 const NO_SOCKETS: SocketCreator = { create: () => 0 };

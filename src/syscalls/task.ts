@@ -12,6 +12,7 @@
  * Delivery is transactional: the platform writes results to the guest and answers; only if the guest took the answer
  * does `commit` run, else `rollback`, and nothing was lost.
  */
+import { Errno } from '../abi/errno.ts';
 import type { Alarm, Clock, Instant } from '../lib/clock.ts';
 import type { Committable } from '../socket/committable.ts';
 import type { Credentials } from '../socket/credentials.ts';
@@ -105,6 +106,13 @@ export interface CallContext {
    * answer; the file is released if that fails.
    */
   resultFile(file: OpenFile, cloexec: boolean): number;
+  /**
+   * A further descriptor, for a file that a message brought: its number, which the guest is told in the message, or -EMFILE. The platform makes it with the answer; if the guest does
+   * not take that the number is free again.
+   */
+  receiveFile(file: OpenFile, cloexec: boolean): number;
+  /** The guest could not be told of the descriptor: it is not made. */
+  dropReceived(fd: number): void;
   /** Takes the descriptor's number before the call waits, where numbers are ours to give. False is EMFILE. */
   reserveDescriptor(): boolean;
   /** SIGPIPE for the calling thread, with the answer. */
@@ -139,6 +147,12 @@ interface Owed {
   readonly result: number;
   /** The handler of the signal may make calls before the call comes again; else any other call shows that it does not. */
   readonly survives: boolean;
+}
+/** A descriptor to be made with the answer. */
+interface Received {
+  readonly fd: number;
+  readonly file: OpenFile;
+  readonly closeOnExec: boolean;
 }
 /** Handlers within handlers. */
 const MAX_OWED = 8;
@@ -209,6 +223,7 @@ export class Task implements CallContext {
   readonly #scheduler: Scheduler;
   #owed: Owed[] = [];
   readonly #held: OpenFile[] = [];
+  #received: Received[] = [];
   readonly #waiters: Waiter[] = [];
   #waiting = 0;
   #deadlineSet = false;
@@ -222,6 +237,7 @@ export class Task implements CallContext {
     this.files = options.files;
     this.credentials = options.credentials;
     this.message = new Message(options.memory);
+    this.message.caller = this;
     this.#alarm = scheduler.clock.alarm(() => scheduler.expired(this));
   }
 
@@ -291,11 +307,41 @@ export class Task implements CallContext {
     this.target = undefined;
     this.staged = 0;
     target.commit(staged);
+    this.installReceived();
   }
   resultFile(file: OpenFile, cloexec: boolean): number {
     this.newFile = file.retain();
     this.newFileCloexec = cloexec;
     return 0;
+  }
+  receiveFile(file: OpenFile, closeOnExec: boolean): number {
+    const fd = this.files.reserve?.() ?? -Errno.EMFILE;
+    if (fd >= 0) this.#received.push({ fd, file: file.retain(), closeOnExec });
+    return fd;
+  }
+  dropReceived(fd: number): void {
+    this.#received = this.#received.filter((received) => received.fd !== fd || this.#forget(received));
+  }
+  #forget({ fd, file }: Received): false {
+    this.files.unreserve?.(fd);
+    file.release();
+    return false;
+  }
+  /** @internal The guest has the numbers. */
+  installReceived(): void {
+    if (this.#received.length === 0) return;
+    const received = this.#received;
+    this.#received = [];
+    for (const { fd, file, closeOnExec } of received) {
+      this.files.fill?.(fd, file, closeOnExec);
+      file.release();
+    }
+  }
+  /** @internal The guest has not got them. */
+  forgetReceived(): void {
+    const received = this.#received;
+    this.#received = [];
+    for (const one of received) this.#forget(one);
   }
   reserveDescriptor(): boolean {
     if (this.reserved >= 0) return true;
@@ -383,6 +429,7 @@ export class Task implements CallContext {
     if (this.reserved >= 0) this.files.unreserve?.(this.reserved);
     this.reserved = -1;
     this.target = this.newFile = this.subject = undefined;
+    this.forgetReceived();
     while (this.#held.length > 0) this.#held.pop()?.release();
   }
 }

@@ -17,6 +17,8 @@ export type Show = (bytes: Uint8Array, names: Names) => string;
 export interface Names {
   /** A port from the ephemeral range becomes `port#1`, any other stays. */
   port(port: number): string;
+  /** A process id becomes `pid#1`; 0 stays. */
+  pid(pid: number): string;
 }
 
 export interface Task {

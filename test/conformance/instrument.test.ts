@@ -7,7 +7,7 @@ import { agentExecutable, HANDLER_ADDRESS, RESTORER_ADDRESS } from './host/agent
 import { kit } from './kit.ts';
 import { DATA_BASE, EDGE_BASE, EDGE_USABLE, FIXED_BASE, isReadable, isWritable, NOWHERE } from './layout.ts';
 import * as c from './linux.ts';
-import { PortNames, showTimestamp } from './normalise.ts';
+import { RunNames, showTimestamp } from './normalise.ts';
 import { differences, summary, tables, verdict } from './report.ts';
 import { compare, type Outcome, runBody } from './runner.ts';
 import { showOctets } from './session.ts';
@@ -60,7 +60,7 @@ test('POLLWRBAND beside POLLWRNORM is a difference everywhere, and nothing else 
 });
 
 test('ephemeral ports are named in the order of their appearance, others stay', (t) => {
-  const names = new PortNames();
+  const names = new RunNames();
   t.deepEqual(
     [40_000, 80, 50_000, 40_000, 32_767, 32_768, 60_999, 61_000].map((port) => names.port(port)),
     ['port#1', '80', 'port#2', 'port#1', '32767', 'port#3', 'port#4', '61000'],
@@ -74,16 +74,16 @@ test('octets, names, control messages and events as text', (t) => {
   t.is(showOctets(new Uint8Array([1, 2])), '0102');
   t.regex(showOctets(new Uint8Array(65)), /^00{31}\.\. 65 octets, sum [0-9a-f]+$/);
   t.not(showOctets(new Uint8Array(65)), showOctets(new Uint8Array(65).fill(1, 64)));
-  t.is(asText(new Uint8Array([0x61, 0xee, 0xee]), new PortNames()), '"a" and 2 untouched');
+  t.is(asText(new Uint8Array([0x61, 0xee, 0xee]), new RunNames()), '"a" and 2 untouched');
   t.is(eventNames(0), 'none');
   t.is(eventNames(c.POLLIN | c.POLLRDHUP | 0x4000), 'IN|RDHUP|0x4000');
   const name = new Uint8Array([2, 0, 0x9c, 0x40, 127, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0]);
-  t.is(asSockaddr(name, new PortNames()), 'AF_INET 127.0.0.1:port#1 zero 0000000000000000 rest ');
-  t.is(asSockaddr(name.subarray(0, 5), new PortNames()), 'cut: family 2 port port#1 7f');
+  t.is(asSockaddr(name, new RunNames()), 'AF_INET 127.0.0.1:port#1 zero 0000000000000000 rest ');
+  t.is(asSockaddr(name.subarray(0, 5), new RunNames()), 'cut: family 2 port port#1 7f');
   const control = new Uint8Array(24);
   c.cmsghdr.put(control, 0, { len: 20, level: c.SOL_IP, type: c.IP_TTL });
   control[16] = 64;
-  t.is(asControl(control, new PortNames()), '{20 0 2 40000000}');
+  t.is(asControl(control, new RunNames()), '{20 0 2 40000000}');
 });
 
 test('the transcript has calls, results, changed octets, SIGPIPE and who was woken', (t) => {

@@ -12,7 +12,7 @@ const options = 'the option is not served yet';
 export const PITFALLS: readonly Pitfall[] = [
   { number: 1, linux: 'socket(AF_INET, SOCK_STREAM, IPPROTO_UDP) is EPROTONOSUPPORT' },
   { number: 2, linux: 'AF_INET with SOCK_RDM or SOCK_SEQPACKET is ESOCKTNOSUPPORT' },
-  { number: 3, linux: 'AF_UNIX with SOCK_RDM is ESOCKTNOSUPPORT', outside: 'AF_UNIX is not served here' },
+  { number: 3, linux: 'AF_UNIX with SOCK_RDM is ESOCKTNOSUPPORT' },
   { number: 4, linux: 'AF_PACKET with SOCK_STREAM is ESOCKTNOSUPPORT', outside: 'AF_PACKET is not served here' },
   { number: 5, linux: 'a ping socket outside ping_group_range is EACCES' },
   { number: 6, linux: 'a fresh TCP socket polls OUT, WRNORM and HUP' },

@@ -14,7 +14,7 @@ import {
   HEAP_OCTETS,
 } from './layout.ts';
 import type { SyscallName } from './linux.ts';
-import { PortNames } from './normalise.ts';
+import { RunNames } from './normalise.ts';
 
 /** Ends a body early; the transcript has said why. */
 class BodyEnded extends Error {
@@ -74,7 +74,7 @@ export function showOctets(bytes: Uint8Array): string {
 export class Session implements System {
   readonly transcript: string[] = [];
   readonly #driver: Driver;
-  readonly #names: Names = new PortNames();
+  readonly #names: Names = new RunNames();
   readonly #tasks = new Map<string, SessionTask>();
   readonly #allocations: Allocation[] = [];
   /** Memory as the transcript knows it. */

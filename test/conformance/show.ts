@@ -1,5 +1,5 @@
 /** How out-buffers appear in a transcript. */
-import type { Show } from './body.ts';
+import type { Names, Show } from './body.ts';
 import { FILL } from './layout.ts';
 import * as c from './linux.ts';
 import { showTimestamp } from './normalise.ts';
@@ -95,8 +95,22 @@ export const asMmsghdrs: Show = (b, names) => {
   return out.join(' ');
 };
 
+/** `struct ucred`. */
+export const asUcred: Show = (b, names) => {
+  const { pid, uid, gid } = c.ucred.get(b, 0);
+  return `pid ${names.pid(pid)} uid ${uid} gid ${gid}`;
+};
+/** A `struct sockaddr_un`; a name that was chosen is random. */
+export const asUnixName: Show = (b) => {
+  let end = b.length;
+  while (end > 0 && b[end - 1] === FILL) end--;
+  const text = Buffer.from(b.subarray(2, end)).toString('latin1');
+  const path = /^\0[0-9a-f]{5}$/.test(text) ? 'chosen' : JSON.stringify(text);
+  return `family ${end < 2 ? -1 : c.u16.get(b, 0)} ${path}`;
+};
+
 /** Control messages, then what follows them in hex. The time in SO_TIMESTAMP is only checked for sanity. */
-export const asControl: Show = (b) => {
+export const asControl: Show = (b, names) => {
   const out: string[] = [];
   let at = 0;
   while (at + 16 <= b.length) {
@@ -104,13 +118,16 @@ export const asControl: Show = (b) => {
     if (len < 16 || at + len > b.length) break;
     const level = c.i32.get(b, at + 8);
     const type = c.i32.get(b, at + 12);
-    out.push(`{${len} ${level} ${type} ${payload(b.subarray(at + 16, at + len), level, type)}}`);
+    out.push(`{${len} ${level} ${type} ${payload(b.subarray(at + 16, at + len), level, type, names)}}`);
     at += Math.min(b.length - at, c.CMSG_ALIGN(len));
   }
   const rest = hex(b.subarray(at)).replace(/(?:ee)+$/, '..');
   return `${out.join(' ')} ${rest}`.trim();
 };
-function payload(b: Uint8Array, level: number, type: number): string {
+function payload(b: Uint8Array, level: number, type: number, names: Names): string {
+  if (level === c.SOL_SOCKET && type === c.SCM_CREDENTIALS && b.length >= 4) {
+    return b.length === 12 ? asUcred(b, names) : `pid ${names.pid(c.i32.get(b, 0))} ${hex(b.subarray(4))}`;
+  }
   if (level === c.SOL_SOCKET && type === c.SCM_TIMESTAMP) {
     return b.length === 16 ? showTimestamp(c.i64.get(b, 0), c.i64.get(b, 8)) : `${b.length} octets of a timestamp`;
   }

@@ -19,5 +19,9 @@ import './bodies/poll.ts';
 import './bodies/socket.ts';
 import './bodies/splice.ts';
 import './bodies/transfer.ts';
+import './bodies/unix.ts';
+import './bodies/unix-control.ts';
+import './bodies/unix-datagram.ts';
+import './bodies/unix-transfer.ts';
 
 export { type Body, bodies } from './body.ts';

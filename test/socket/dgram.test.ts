@@ -9,7 +9,7 @@ import { i32 } from '../../src/abi/struct.ts';
 import { UDP_CORK } from '../../src/abi/transport.ts';
 import { IpAddress } from '../../src/netstack/address.ts';
 import { Message } from '../../src/socket/message.ts';
-import { type FakeUdp, make, message, name4, name6, TestMemory, USER } from './fakes.ts';
+import { type FakeUdp, make, message, name4, name6, ROOT, TestMemory, USER } from './fakes.ts';
 
 const { AF_INET, AF_INET6, SOCK_DGRAM, SOL_IP, SOL_IPV6, SOL_SOCKET } = S;
 const E = Errno;
@@ -134,7 +134,7 @@ test('connect, disconnect, names', (t) => {
   t.is(udp.calls.at(-1), 'connect 127.0.0.1 9', 'the unspecified address is this host');
   udp.answer = 'permission';
   t.is(socket.connect(name4('255.255.255.255', 9), 16, USER), -E.EACCES);
-  t.is(socket.listen(1), -E.EOPNOTSUPP);
+  t.is(socket.listen(1, ROOT), -E.EOPNOTSUPP);
   t.is(socket.acceptPeek(), -E.EOPNOTSUPP);
 });
 

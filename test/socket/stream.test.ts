@@ -258,11 +258,11 @@ test('listen: binds by itself, caps the backlog, may be called again; only a str
   t.is(s.listen(-1), 0);
   t.is(get(s, S.SO_ACCEPTCONN), 1);
   const { socket, tcp } = make(AF_INET, SOCK_STREAM);
-  socket.listen(-1);
+  socket.listen(-1, ROOT);
   t.deepEqual(tcp.calls, ['listen 4096']);
   tcp.state = 'CLOSED';
   tcp.answer = 'address-in-use';
-  t.is(socket.listen(0), -E.EADDRINUSE);
+  t.is(socket.listen(0, ROOT), -E.EADDRINUSE);
 });
 
 test('accept: the connection stays queued until commit, and is one and the same socket till then', (t) => {

@@ -48,7 +48,7 @@ test('socketpair: the errors in the order of the kernel', (t) => {
   w.made.push(made);
   t.is(pair(abi.AF_INET, abi.SOCK_STREAM, A), -Errno.EOPNOTSUPP);
   t.true(made.wasReleased);
-  t.is(w.int(A), 0xeeeeeeee | 0);
+  t.deepEqual([w.int(A), w.int(A + 4)], [0, 1], 'the numbers come before the sockets');
   w.made.push(-Errno.EAFNOSUPPORT);
   t.is(pair(abi.AF_UNIX, abi.SOCK_STREAM, A), -Errno.EAFNOSUPPORT);
   w.task.files.limit = 0;

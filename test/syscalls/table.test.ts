@@ -49,6 +49,7 @@ test('numbers by architecture; arm64 lacks the legacy calls', (t) => {
     'pipe',
     'poll',
     'select',
+    'unlink',
   ]);
   const strict = systemCalls({ architecture: 'x86_64', sockets, descriptors: false });
   t.deepEqual(

@@ -1,7 +1,4 @@
-/**
- * Options of netlink sockets: SOL_NETLINK (net/netlink/af_netlink.c netlink_setsockopt, netlink_getsockopt), and of SOL_SOCKET those that mean the same on
- * every socket. What has no effect here and would be forgotten is refused.
- */
+/** Options of netlink sockets: SOL_NETLINK (net/netlink/af_netlink.c netlink_setsockopt, netlink_getsockopt), and of SOL_SOCKET what every socket has. */
 import { Errno } from '../../abi/errno.ts';
 import {
   NETLINK_ADD_MEMBERSHIP,
@@ -18,43 +15,14 @@ import {
   RTNLGRP_IPV6_MROUTE_R,
   RTNLGRP_MAX,
 } from '../../abi/netlink.ts';
-import {
-  SO_ACCEPTCONN,
-  SO_BROADCAST,
-  SO_DETACH_FILTER,
-  SO_DOMAIN,
-  SO_ERROR,
-  SO_KEEPALIVE,
-  SO_LINGER,
-  SO_NO_CHECK,
-  SO_OOBINLINE,
-  SO_PASSCRED,
-  SO_PROTOCOL,
-  SO_RCVBUF,
-  SO_RCVBUFFORCE,
-  SO_RCVLOWAT,
-  SO_RCVTIMEO,
-  SO_RCVTIMEO_NEW,
-  SO_REUSEADDR,
-  SO_SNDBUF,
-  SO_SNDBUFFORCE,
-  SO_SNDLOWAT,
-  SO_SNDTIMEO,
-  SO_SNDTIMEO_NEW,
-  SO_TYPE,
-  SOL_NETLINK,
-  SOL_SOCKET,
-} from '../../abi/socket.ts';
+import { SOL_NETLINK, SOL_SOCKET } from '../../abi/socket.ts';
 import { i32, u32 } from '../../abi/struct.ts';
 import type { Credentials } from '../credentials.ts';
+import { getLocalOption, LocalOptions, setLocalOption } from '../options/local.ts';
 import { writeInt } from '../options/row.ts';
-import { capReceiveBuffer, capSendBuffer, SOCKET_LEVEL } from '../options/socket-level.ts';
 import type { OptionTarget } from '../options/target.ts';
 
-export class NetlinkOptions {
-  receiveBuffer = 212_992;
-  sendBuffer = 212_992;
-  passCredentials = false;
+export class NetlinkOptions extends LocalOptions {
   packetInfo = false;
   broadcastError = false;
   noEnobufs = false;
@@ -91,29 +59,6 @@ const FLAGS: ReadonlyMap<number, Flag> = new Map<number, Flag>([
   [NETLINK_GET_STRICT_CHK, 'strictCheck'],
 ]);
 
-/** Rows of SOL_SOCKET that need no internet endpoint. */
-const SHARED: readonly number[] = [
-  SO_TYPE,
-  SO_DOMAIN,
-  SO_PROTOCOL,
-  SO_ERROR,
-  SO_ACCEPTCONN,
-  SO_REUSEADDR,
-  SO_BROADCAST,
-  SO_KEEPALIVE,
-  SO_OOBINLINE,
-  SO_NO_CHECK,
-  SO_LINGER,
-  SO_RCVLOWAT,
-  SO_SNDLOWAT,
-  SO_RCVTIMEO,
-  SO_RCVTIMEO_NEW,
-  SO_SNDTIMEO,
-  SO_SNDTIMEO_NEW,
-  SO_DETACH_FILTER,
-];
-const shared = new Map(SOCKET_LEVEL.filter((row) => SHARED.includes(row.option)).map((row) => [row.option, row]));
-
 export function setNetlinkOption(
   options: NetlinkOptions,
   target: OptionTarget,
@@ -122,7 +67,7 @@ export function setNetlinkOption(
   value: Uint8Array,
   credentials: Credentials,
 ): number {
-  if (level === SOL_SOCKET) return setSocketLevel(options, target, option, value, credentials);
+  if (level === SOL_SOCKET) return setLocalOption(options, target, option, value, credentials);
   if (level !== SOL_NETLINK) return -Errno.ENOPROTOOPT;
   const number = value.length >= 4 ? i32.get(value, 0) : 0;
   if (option === NETLINK_ADD_MEMBERSHIP || option === NETLINK_DROP_MEMBERSHIP) {
@@ -140,38 +85,6 @@ export function setNetlinkOption(
   return 0;
 }
 
-function setSocketLevel(
-  options: NetlinkOptions,
-  target: OptionTarget,
-  option: number,
-  value: Uint8Array,
-  credentials: Credentials,
-): number {
-  if (value.length < 4) return -Errno.EINVAL;
-  const number = i32.get(value, 0);
-  switch (option) {
-    case SO_RCVBUF:
-      options.receiveBuffer = capReceiveBuffer(number, false);
-      return 0;
-    case SO_SNDBUF:
-      options.sendBuffer = capSendBuffer(number, false);
-      return 0;
-    case SO_RCVBUFFORCE:
-      if (!credentials.netAdmin) return -Errno.EPERM;
-      options.receiveBuffer = capReceiveBuffer(number, true);
-      return 0;
-    case SO_SNDBUFFORCE:
-      if (!credentials.netAdmin) return -Errno.EPERM;
-      options.sendBuffer = capSendBuffer(number, true);
-      return 0;
-    case SO_PASSCRED:
-      options.passCredentials = number !== 0;
-      return 0;
-    default:
-      return shared.get(option)?.set?.(target, value, credentials) ?? -Errno.ENOPROTOOPT;
-  }
-}
-
 export function getNetlinkOption(
   options: NetlinkOptions,
   target: OptionTarget,
@@ -179,12 +92,7 @@ export function getNetlinkOption(
   option: number,
   out: Uint8Array,
 ): number {
-  if (level === SOL_SOCKET) {
-    if (option === SO_RCVBUF) return writeInt(level, out, options.receiveBuffer);
-    if (option === SO_SNDBUF) return writeInt(level, out, options.sendBuffer);
-    if (option === SO_PASSCRED) return writeInt(level, out, options.passCredentials ? 1 : 0);
-    return shared.get(option)?.get?.(target, out) ?? -Errno.ENOPROTOOPT;
-  }
+  if (level === SOL_SOCKET) return getLocalOption(options, target, option, out);
   if (level !== SOL_NETLINK) return -Errno.ENOPROTOOPT;
   if (option === NETLINK_LIST_MEMBERSHIPS) return listMemberships(options, out);
   const flag = FLAGS.get(option);

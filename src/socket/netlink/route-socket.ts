@@ -27,6 +27,7 @@ import type { Committable } from '../committable.ts';
 import type { Credentials } from '../credentials.ts';
 import type { Devices } from '../devices.ts';
 import type { Message } from '../message.ts';
+import { noSettings } from '../options/local.ts';
 import { OptionState, type OptionTarget } from '../options/target.ts';
 import { Socket } from '../socket.ts';
 import { GUARDED_GROUPS, getNetlinkOption, NetlinkOptions, setNetlinkOption } from './options.ts';
@@ -59,16 +60,6 @@ const DUMP_MOST = 32_448;
 const WRITABLE = POLLOUT | POLLWRNORM | POLLWRBAND;
 
 const NO_ACCEPT: Committable = { commit: () => undefined, rollback: () => undefined, eventsAfter: () => 0 };
-const SETTINGS: IpSettings = {
-  ttl: 0,
-  tos: 0,
-  v6Only: false,
-  reuseAddress: false,
-  reusePort: false,
-  boundInterface: 0,
-  freeBind: false,
-  bindAddressNoPort: false,
-};
 /** The kernel's credentials. */
 const KERNEL = ucred.encode({ pid: 0, uid: 0, gid: 0 });
 const walker = new CmsgWalker();
@@ -79,7 +70,7 @@ export class NetlinkSocket extends Socket implements OptionTarget, NetlinkPort, 
   readonly tcp = undefined;
   readonly udp = undefined;
   readonly options = new OptionState();
-  readonly settings: IpSettings = { ...SETTINGS };
+  readonly settings: IpSettings = noSettings();
   override readonly acceptCommittable = NO_ACCEPT;
   portId = 0;
   readonly uid: number;

@@ -5,7 +5,7 @@ import { SHUT_RDWR } from '../../abi/socket.ts';
 import type { Socket } from '../../socket/socket.ts';
 import type { CallContext } from '../task.ts';
 import { addressIn, addressOut } from './guest.ts';
-import { isNonblocking, socketOf, waitFor } from './sockets.ts';
+import { isNonblocking, socketOf, waitFor, waitForRoom } from './sockets.ts';
 
 export function bind(ctx: CallContext, fd: number, addr: number, len: number): number {
   const socket = socketOf(ctx, fd);
@@ -16,14 +16,27 @@ export function bind(ctx: CallContext, fd: number, addr: number, len: number): n
 
 /** The address is read before the descriptor is found to be no socket (__sys_connect). */
 export function connect(ctx: CallContext, fd: number, addr: number, len: number): number {
-  if (ctx.attempt > 0) return connecting(ctx, ctx.file(fd) as Socket, ctx.progress);
+  if (ctx.attempt > 0) return connectAgain(ctx, ctx.file(fd) as Socket);
   const file = ctx.file(fd);
   if (file === undefined) return -Errno.EBADF;
   const fault = addressIn(ctx, addr, len, ctx.message.name);
   if (fault !== 0) return fault;
   const socket = socketOf(ctx, fd);
   if (typeof socket === 'number') return socket;
-  const started = socket.connect(ctx.message.name, len, ctx.credentials);
+  ctx.message.nameLength = len;
+  return begin(ctx, socket);
+}
+/** What is left of the first try: a connection that has begun, or a name to try again. */
+function connectAgain(ctx: CallContext, socket: Socket): number {
+  return ctx.progress < 0 ? connecting(ctx, socket, ctx.progress) : begin(ctx, socket);
+}
+function begin(ctx: CallContext, socket: Socket): number {
+  const { message, credentials } = ctx;
+  const started = socket.connect(message.name, message.nameLength, credentials);
+  if (started === -Errno.EAGAIN && !isNonblocking(socket)) {
+    const { peerRoom } = socket;
+    return peerRoom === undefined ? started : waitForRoom(ctx, peerRoom, socket.sendTimeoutUs);
+  }
   // A second connect() of a blocking socket waits for the first (__inet_stream_connect).
   if ((started !== -Errno.EINPROGRESS && started !== -Errno.EALREADY) || isNonblocking(socket)) return started;
   ctx.progress = started;
@@ -38,7 +51,7 @@ function connecting(ctx: CallContext, socket: Socket, started: number): number {
 
 export function listen(ctx: CallContext, fd: number, backlog: number): number {
   const socket = socketOf(ctx, fd);
-  return typeof socket === 'number' ? socket : socket.listen(backlog);
+  return typeof socket === 'number' ? socket : socket.listen(backlog, ctx.credentials);
 }
 
 export function shutdown(ctx: CallContext, fd: number, how: number): number {

@@ -39,13 +39,15 @@ export function setsockopt(
 }
 
 const NONE = new Uint8Array(0);
-/** These levels read the value before they look at the option's name; the others refuse a name they do not know first. */
-const VALUE_FIRST: readonly number[] = [SOL_SOCKET, SOL_TCP, SOL_IPV6];
+/** A level that the socket does not have is refused before anything. These levels read the value before they look at the option's name; the others refuse a name they do not know first. */
+const VALUE_FIRST: readonly number[] = [SOL_TCP, SOL_IPV6];
+const isUnknown = (result: number): boolean => result === -Errno.ENOPROTOOPT || result === -Errno.EOPNOTSUPP;
 function setFault(socket: Socket, ctx: CallContext, level: number, option: number): number {
-  if (VALUE_FIRST.includes(level)) return -Errno.EFAULT;
+  if (level === SOL_SOCKET) return -Errno.EFAULT;
   const result = socket.setOption(level, option, NONE, ctx.credentials);
-  report(ctx, 'setsockopt', level, option, result);
-  return result === -Errno.ENOPROTOOPT ? result : -Errno.EFAULT;
+  const isNamed = VALUE_FIRST.includes(level) ? result === -Errno.EOPNOTSUPP : isUnknown(result);
+  if (isNamed) report(ctx, 'setsockopt', level, option, result);
+  return isNamed ? result : -Errno.EFAULT;
 }
 
 export function getsockopt(

@@ -12,6 +12,7 @@ import { POLLERR, POLLHUP, POLLIN, POLLRDHUP, POLLRDNORM } from '../../abi/poll.
 import {
   MSG_CMSG_CLOEXEC,
   MSG_CMSG_COMPAT,
+  MSG_CTRUNC,
   MSG_DONTWAIT,
   MSG_ERRQUEUE,
   MSG_OOB,
@@ -19,6 +20,7 @@ import {
   MSG_TRUNC,
   MSG_WAITALL,
   MSG_WAITFORONE,
+  SCM_RIGHTS,
   SO_ERROR,
   SOCK_STREAM,
   SOL_SOCKET,
@@ -156,9 +158,20 @@ function controlOut(ctx: CallContext): number {
   while (walker.next()) {
     const at = walker.data - cmsghdr.size;
     const len = cmsghdr.size + walker.dataLength;
-    if (ctx.memory.write(header.control + at, message.control, at, len) < len) return at;
+    if (ctx.memory.write(header.control + at, message.control, at, len) < len) return untold(ctx, at);
   }
   return message.controlLength;
+}
+
+/** The guest cannot be told of this message: descriptors in it are not made, and none that follows counts. */
+function untold(ctx: CallContext, at: number): number {
+  const { message } = ctx;
+  do {
+    if (walker.level !== SOL_SOCKET || walker.type !== SCM_RIGHTS) continue;
+    message.outFlags |= MSG_CTRUNC;
+    for (let i = 0; i + 4 <= walker.dataLength; i += 4) ctx.dropReceived(i32.get(message.control, walker.data + i));
+  } while (walker.next());
+  return at;
 }
 
 export function recvmsg(ctx: CallContext, fd: number, at: number, flags: number): number {

@@ -12,7 +12,7 @@ import { MSG_CMSG_COMPAT, MSG_DONTWAIT, MSG_NOSIGNAL, OPTMEM_MAX, SOCK_STREAM, U
 import type { Socket } from '../../socket/socket.ts';
 import { BLOCKED, type CallContext } from '../task.ts';
 import { addressIn, copyIn, importBuffer, importHeader, putInt } from './guest.ts';
-import { socketOf, transferFlags, waitFor } from './sockets.ts';
+import { socketOf, transferFlags, waitFor, waitForRoom } from './sockets.ts';
 
 /** Octets of a send after the first answer that a signal came before, halved by each further one, and the least. */
 const HASTY_PIECE = 131_072;
@@ -33,6 +33,8 @@ function sendDatagram(ctx: CallContext, socket: Socket): number {
   message.iov.seek(0);
   const sent = socket.send(message, ctx.callId);
   if (sent === -Errno.EAGAIN && (message.flags & MSG_DONTWAIT) === 0) {
+    const { peerRoom } = socket;
+    if (peerRoom !== undefined) return waitForRoom(ctx, peerRoom, socket.sendTimeoutUs);
     return waitFor(ctx, socket, WRITABLE, socket.sendTimeoutUs, sent);
   }
   if (sent >= 0) ctx.commitWith(socket, socket.units);

@@ -1,10 +1,12 @@
 /** What every handler needs to reach its socket and to wait for it. */
 import { Errno } from '../../abi/errno.ts';
 import { O_NONBLOCK } from '../../abi/fcntl.ts';
+import { POLLOUT, POLLWRNORM } from '../../abi/poll.ts';
 import { MSG_DONTWAIT } from '../../abi/socket.ts';
 import { after, micros } from '../../lib/clock.ts';
 import type { OpenFile } from '../../socket/file.ts';
 import { Socket } from '../../socket/socket.ts';
+import type { WaitQueue } from '../../socket/wait-queue.ts';
 import { BLOCKED, type CallContext } from '../task.ts';
 
 /** sockfd_lookup: the socket behind a descriptor, or -EBADF, -ENOTSOCK. */
@@ -31,11 +33,18 @@ export function waitFor(
   timeoutUs: number,
   onTimeout: number,
 ): number {
+  return waitAt(ctx, socket.waiters, events, timeoutUs, onTimeout);
+}
+/** As `waitFor`, for room in the queue of a peer (unix_wait_for_peer). */
+export const waitForRoom = (ctx: CallContext, room: WaitQueue, timeoutUs: number): number =>
+  waitAt(ctx, room, POLLOUT | POLLWRNORM, timeoutUs, -Errno.EAGAIN);
+
+function waitAt(ctx: CallContext, queue: WaitQueue, events: number, timeoutUs: number, onTimeout: number): number {
   if (timeoutUs < 0) return onTimeout;
   if (timeoutUs > 0) {
     ctx.waitUntil(after(ctx.now, micros(timeoutUs)), onTimeout);
     ctx.onSignal('interrupt');
   }
-  ctx.waitOn(socket.waiters, events);
+  ctx.waitOn(queue, events);
   return BLOCKED;
 }

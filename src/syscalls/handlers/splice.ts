@@ -39,8 +39,9 @@ const message = new Message({
     return len;
   },
 });
-function stagedMessage(octets: number, flags: number): Message {
+function stagedMessage(ctx: CallContext, octets: number, flags: number): Message {
   message.clear();
+  message.caller = ctx;
   message.iov.push(0, octets);
   message.flags = flags;
   return message;
@@ -113,7 +114,7 @@ function fileToSocket(ctx: CallContext, move: FileToSocket): number {
     result = got;
     if (got <= 0) break;
     const isLast = got < wanted || got === move.left;
-    result = socket.send(stagedMessage(got, isLast ? flags : flags | MSG_MORE), ctx.callId);
+    result = socket.send(stagedMessage(ctx, got, isLast ? flags : flags | MSG_MORE), ctx.callId);
     if (result < 0) break;
     move.units += socket.units;
     ctx.commitWith(move, socket.units);
@@ -173,7 +174,7 @@ function pipeToSocket(ctx: CallContext, move: PipeMove): number {
       if (there !== -Errno.EAGAIN || move.nonblock) return there;
       return pipeWaits(ctx, pipe, READABLE);
     }
-    const sent = socket.send(stagedMessage(there, flags), ctx.callId);
+    const sent = socket.send(stagedMessage(ctx, there, flags), ctx.callId);
     if (sent === -Errno.EAGAIN && (flags & MSG_DONTWAIT) === 0) return socketWaits(ctx, socket, true);
     if (sent < 0) return ended(ctx, sent, socket);
     const taken = pipe.take(sent);
@@ -201,7 +202,7 @@ function socketToPipe(ctx: CallContext, { socket, pipe, nonblock, left }: PipeMo
   if (room === -Errno.EAGAIN && !nonblock) return pipeWaits(ctx, pipe, WRITABLE);
   if (room < 0) return room;
   const flags = transferFlags(socket, 0);
-  const received = socket.receive(stagedMessage(Math.min(left, PIECE), flags), 0);
+  const received = socket.receive(stagedMessage(ctx, Math.min(left, PIECE), flags), 0);
   if (received === -Errno.EAGAIN && (flags & MSG_DONTWAIT) === 0) return socketWaits(ctx, socket, false);
   if (received < 0) return received;
   const { units } = socket;

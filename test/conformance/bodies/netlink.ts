@@ -82,7 +82,7 @@ class NetlinkKit extends Kit {
       const [error] = errors;
       more = error === undefined;
       const len = this.task.result();
-      this.sys.record('answer', error ?? asNetlink(this.sys.read(at, len), { port: String }));
+      this.sys.record('answer', error ?? asNetlink(this.sys.read(at, len), { port: String, pid: String }));
     }
   }
   bound(): number {

@@ -13,7 +13,7 @@ import { EmulatedFdTable } from '../../../src/socket/emulated-fd-table.ts';
 import { SocketFactory } from '../../../src/socket/factory.ts';
 import { OpenFile } from '../../../src/socket/file.ts';
 import { ArenaMemory, Protection } from '../../../src/syscalls/arena-memory.ts';
-import { type EmulatedTask, Emulator } from '../../../src/syscalls/emulator.ts';
+import { type EmulatedTask, Emulator, ROOT } from '../../../src/syscalls/emulator.ts';
 import type { Arg } from '../body.ts';
 import type { Driver, DriverTask } from '../driver.ts';
 import {
@@ -38,6 +38,7 @@ class Placeholder extends OpenFile {
   }
 }
 
+const FIRST_PID = 100;
 const SEED = 20_261_120;
 /** 2026-01-01: virtual time needs a date for SO_TIMESTAMP. */
 const EPOCH_US = 1_767_225_600_000_000;
@@ -114,14 +115,16 @@ export class EmulatorDriver implements Driver {
 
   thread(): DriverTask {
     const { tasks, files } = this.#running;
-    return this.#add(tasks.length === 0 ? files : files.share());
+    return this.#add(tasks.length === 0 ? files : files.share(), FIRST_PID);
   }
   process(): DriverTask {
-    return this.#add(this.#running.files.fork());
+    return this.#add(this.#running.files.fork(), FIRST_PID + this.#running.tasks.length);
   }
-  #add(files: EmulatedFdTable): Adapter {
+  #add(files: EmulatedFdTable, pid: number): Adapter {
     const { emulator, tasks } = this.#running;
-    const task = new Adapter(emulator, emulator.task({ memory: this.#arena, files }));
+    // The agent on the host is who runs the suite.
+    const credentials = { ...ROOT, pid, uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
+    const task = new Adapter(emulator, emulator.task({ memory: this.#arena, files, credentials }));
     tasks.push(task);
     return task;
   }

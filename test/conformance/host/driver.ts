@@ -7,7 +7,9 @@
  * supervisor looks the same; there, calls that the supervisor must answer after it are made between the reads.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, readdirSync, readFileSync, writeSync } from 'node:fs';
+import { closeSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { monotonic } from '../../../src/host/clock.ts';
 import type { Arg, BodyOptions } from '../body.ts';
 import type { Driver, DriverTask } from '../driver.ts';
@@ -173,6 +175,8 @@ export class HostDriver implements Driver {
   readonly name = 'linux';
   readonly memory: Uint8Array;
   readonly #shared = new SharedMemory(CONTROL_OCTETS + DATA_OCTETS);
+  /** The agent's working directory: names of AF_UNIX sockets are made in it. */
+  readonly #directory = mkdtempSync(join(tmpdir(), 'conformance-'));
   readonly #process: ChildProcess;
   /** Lives through the whole run and makes the processes. */
   readonly #zygote: AgentTask;
@@ -195,7 +199,7 @@ export class HostDriver implements Driver {
       );
     }
     this.memory = this.#shared.bytes.subarray(CONTROL_OCTETS);
-    this.#process = launch(this.#shared);
+    this.#process = launch(this.#shared, this.#directory);
     this.#zygote = new AgentTask(this.#shared, 0);
     this.#zygote.must(Setup.prctl, 'prctl(PR_SET_PDEATHSIG)', PR_SET_PDEATHSIG, SIGKILL);
     this.#mapData();
@@ -404,6 +408,7 @@ export class HostDriver implements Driver {
     this.#pids = [];
     this.#tasks = [];
     this.#free = undefined;
+    for (const name of readdirSync(this.#directory)) rmSync(join(this.#directory, name), { recursive: true });
   }
   /** Waits until a killed process can no longer touch the memory. */
   #gone(pid: number): void {
@@ -420,6 +425,7 @@ export class HostDriver implements Driver {
   close(): void {
     this.end();
     this.#process.kill('SIGKILL');
+    rmSync(this.#directory, { recursive: true, force: true });
     closeSync(this.#shared.fd);
   }
 }
@@ -434,12 +440,13 @@ function kill(pid: number): void {
 }
 
 /** Starts the agent out of an anonymous file. */
-function launch(shared: SharedMemory): ChildProcess {
+function launch(shared: SharedMemory, cwd: string): ChildProcess {
   const image = anonymousFile('conformance-agent');
   writeSync(image, agentExecutable());
   const child = spawn(`/proc/${process.pid}/fd/${image}`, [], {
     stdio: ['ignore', 'ignore', 'ignore', shared.fd],
     argv0: 'conformance-agent',
+    cwd,
   });
   closeSync(image);
   child.unref();
