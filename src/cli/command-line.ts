@@ -66,7 +66,10 @@ function commandLine(): Command {
       collect,
       [],
     )
-    .option('--plane <name>', 'how data reaches the guest: strict traps every transfer, direct lets it flow', 'strict')
+    .option(
+      '--plane <name>',
+      'how data reaches the guest: direct lets it flow, strict traps every transfer (default: direct; strict for --strace and --pcap)',
+    )
     .option('--link <tap:name|fd:n>', 'a tap, or a descriptor that carries frames, in place of the gateway; with --ip')
     .option('--ip <address/prefix>', "an address of the guest's on --link; repeatable", collect, [])
     .option('--gateway <address>', 'a router behind --link; repeatable, one of each family', collect, [])

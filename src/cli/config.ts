@@ -63,7 +63,7 @@ const runSchema = z
     pcap: z.string().min(1, { error: 'needs a file name' }).optional(),
     hostPort: z.array(port).max(1024).default([]),
     publish: z.array(published).max(256).default([]),
-    plane: z.enum(['direct', 'strict'], { error: 'is not a plane; there are direct and strict' }).default('strict'),
+    plane: z.enum(['direct', 'strict'], { error: 'is not a plane; there are direct and strict' }).optional(),
     link: device.optional(),
     ip: z.array(interfaceAddress).max(16).default([]),
     /** False for none; else routers of `link`. */
@@ -73,6 +73,10 @@ const runSchema = z
   .refine(({ gateway, link, publish }) => publish.length === 0 || (gateway !== false && link === undefined), {
     error: 'needs the gateway, which --no-gateway and --link leave out',
     path: ['publish'],
+  })
+  .refine(({ plane, strace }) => plane !== 'direct' || strace === undefined, {
+    error: 'lists every call, and with --plane direct the kernel serves some unseen: leave --plane out',
+    path: ['strace'],
   })
   .refine(({ link, hostPort }) => link === undefined || hostPort.length === 0, {
     error: 'needs the gateway, which --link leaves out',

@@ -82,7 +82,17 @@ async function runInSandbox(options: readonly string[], command: readonly string
   process.on('SIGINT', leaveToGuest);
   try {
     const status = await new Promise<number>((resolve, reject) => {
-      const args = [MAIN, 'run', `--strace=${strace}`, `--json=${json}`, ...options, '--', ...command];
+      const args = [
+        MAIN,
+        'run',
+        '--plane',
+        'strict',
+        `--strace=${strace}`,
+        `--json=${json}`,
+        ...options,
+        '--',
+        ...command,
+      ];
       spawn(process.execPath, args, { stdio: 'inherit' })
         .once('error', reject)
         .once('exit', (code, signal) => resolve(code ?? SIGNALLED + (signal === null ? 0 : constants.signals[signal])));

@@ -149,22 +149,36 @@ function tellFailed(sink: { readonly failed: boolean } | undefined, file: string
   if (sink?.failed === true) stderrSink.line(`sandsock: ${file} could not be written to its end and is not complete`);
 }
 
+/** What the plane has to do with the other options, where the user did not say it. */
+function planeNote({ plane, strace, pcap }: RunConfig): string | undefined {
+  if (plane === 'strict') return undefined;
+  if (plane === 'direct') {
+    return pcap === undefined
+      ? undefined
+      : 'with --plane direct a frame of --pcap names its process and socket, but no call where the kernel served it';
+  }
+  if (strace !== undefined) return '--strace lists every call, so each is trapped: the plane is strict, and slower';
+  return pcap === undefined
+    ? undefined
+    : '--pcap names the call behind each frame, so each is trapped: the plane is strict, and slower (--plane direct leaves calls unnamed)';
+}
+
 /** Runs `command` and returns the exit status for ours. @throws RunError */
 export async function run(command: string, args: readonly string[], config: RunConfig): Promise<number> {
   const listing: Sink | undefined = config.strace === undefined ? undefined : openSink(config.strace);
   const summary: Sink | undefined = config.json === undefined ? undefined : openSink(config.json);
   const capture = config.pcap === undefined ? undefined : new CaptureFile(config.pcap);
-  const plane = config.strace === undefined ? config.plane : 'strict';
-  if (plane !== config.plane) stderrSink.line('sandsock: --strace lists every call, for which the plane is strict');
   const started = performance.now();
   const sentry = await Sentry.start(command, args, {
     ...linkOptions(config),
     ...(capture === undefined ? {} : { capture }),
     ...(listing === undefined ? {} : { observer: new StraceWriter(listing) }),
-    plane,
+    ...(config.plane === undefined ? {} : { plane: config.plane }),
     syncWakeUp: config.syncWakeUp,
     ownsThread: true,
   });
+  const note = planeNote(config);
+  if (note !== undefined) stderrSink.line(`sandsock: ${note}`);
   sentry.on('warning', (text) => stderrSink.line(`sandsock: ${text}`));
   sentry.on('crash', (report) => {
     const { error, ...where } = report;

@@ -53,7 +53,7 @@ import { type Backend, type Capture, startGateway, Uplink } from './uplink.ts';
 export type PlaneName = 'direct' | 'strict';
 
 export interface SentryOptions {
-  /** How data reaches the guest; strict unless said. */
+  /** How data reaches the guest: direct unless said, but strict for an observer or a capture, which ask for every call. */
   readonly plane?: PlaneName;
   /** The host side of the link. Without it the guest has its loopback only. */
   readonly gateway?: GatewayConfig;
@@ -65,7 +65,7 @@ export interface SentryOptions {
   readonly stdio?: readonly StdioEntry[];
   /** Where a capture (pcapng) of the link to the gateway goes. */
   readonly capture?: CaptureSink;
-  /** Sees every call on a socket. */
+  /** Sees every call on a socket; with `plane` direct those that are trapped. */
   readonly observer?: Observer<GuestTask>;
   /** SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP, on unless said: better with several guest threads, worse on a machine without an idle core. */
   readonly syncWakeUp?: boolean;
@@ -121,7 +121,8 @@ export const trappedCalls: readonly string[] = SOCKET_CALLS.filter((name) => !NA
 /** Native where the placeholder carries the data; so are sends and receives without address and with plain flags (filter.ts). */
 export const dataCalls: ReadonlySet<string> = new Set(['read', 'write', 'readv', 'writev', 'sendfile', 'splice']);
 
-const planeOf = (options: SentryOptions): PlaneName => options.plane ?? 'strict';
+const planeOf = (options: SentryOptions): PlaneName =>
+  options.plane ?? (options.observer === undefined && options.capture === undefined ? 'direct' : 'strict');
 
 function routes(): Map<number, Route> {
   const map = new Map<number, Route>();

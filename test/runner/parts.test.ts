@@ -256,10 +256,11 @@ test('a call restarts unless every handler is known not to', (t) => {
 
 test('options are checked, and faults are named', (t) => {
   t.deepEqual(parseRunOptions({ hostPort: ['80', '8080'] }).hostPort, [80, 8080]);
-  t.is(parseRunOptions({}).plane, 'strict');
+  t.is(parseRunOptions({}).plane, undefined);
   const failure = (value: unknown): string => t.throws(() => parseRunOptions(value), { instanceOf: RunError }).message;
   t.regex(failure({ hostPort: ['x'] }), /--host-port "x" is not a port/);
   t.regex(failure({ hostPort: ['1.5'] }), /--host-port "1.5" is not a port/);
+  t.regex(failure({ plane: 'direct', strace: '-' }), /--strace lists every call, .* leave --plane out/);
   t.regex(failure({ plane: 'astral' }), /--plane is not a plane/);
   t.regex(failure({ strace: '' }), /--strace needs a file name/);
 });
