@@ -1,19 +1,23 @@
 /**
  * `npm run bench -- [OPTIONS]`: what the sandbox costs, as ratios to native. rows.ts lists what is measured, target.ts and peers.ts where. See --help.
  */
-import { spawnSync } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
+import { peers, peerVersions } from './peers.ts';
+import { killTree } from './program.ts';
 import { asJson, asMarkdown, asTables, figure, machineOf, type Report, withBlock } from './report.ts';
 import { sections } from './rows.ts';
 import { nameOf, type Plan, type RowResult, run, type Watcher } from './run.ts';
-import { native, sandsockTargets } from './target.ts';
+import { native, sandsockTargets, type Target } from './target.ts';
 import { namespaceCommand, World } from './world.ts';
 
 const plans = {
   full: { rounds: 5, ms: 600, warmUp: true, verify: false },
-  quick: { rounds: 3, ms: 120, warmUp: true, verify: false },
+  quick: { rounds: 3, ms: 100, warmUp: true, verify: false },
   smoke: { rounds: 1, ms: 40, warmUp: false, verify: true },
 } as const satisfies Record<string, Plan>;
 
@@ -42,6 +46,8 @@ interface Options {
   readonly markdown?: true;
   readonly updateReadme?: true;
   readonly list?: true;
+  /** Given by the run that waits outside: where files go, and whether it gave namespaces too. */
+  readonly directory?: string;
   readonly alone?: true;
 }
 const command = new Command('npm run bench --')
@@ -60,7 +66,7 @@ const command = new Command('npm run bench --')
   .option('--list', 'name rows and targets, and measure nothing')
   .addHelpText('after', '\nProgress is on stderr. Exit status 1 if a measurement of sandsock failed.')
   .allowExcessArguments(false);
-command.addOption(command.createOption('--alone').hideHelp());
+for (const internal of ['--directory <dir>', '--alone']) command.addOption(command.createOption(internal).hideHelp());
 
 /** One line a row; on a terminal also what runs now. */
 class Progress implements Watcher {
@@ -68,6 +74,9 @@ class Progress implements Watcher {
 
   sampling(row: string, target: string, round: number): void {
     if (this.#terminal) process.stderr.write(`\r\x1b[K${row}  ${target}${round === 0 ? '' : `, round ${round}`}`);
+  }
+  trouble(text: string): void {
+    process.stderr.write(`${this.#terminal ? '\r\x1b[K' : ''}bench: ${text}\n`);
   }
   measured({ section, row, cells }: RowResult): void {
     const shown = [...cells].map(([{ name }, cell]) => {
@@ -103,51 +112,51 @@ function judge({ results }: Report): number {
 }
 
 const ALL = /(?:)/;
+const targetsOf = (world: World): Target[] => [native, ...sandsockTargets(world), ...peers(world)];
 
 function list(): void {
-  const world = new World(false);
-  const targets = [native, ...sandsockTargets(world)].map(({ name, title }) => `${name.padEnd(24)} ${title}\n`);
-  world.close();
+  const targets = targetsOf(new World('', false)).map(({ name, title }) => `${name.padEnd(24)} ${title}\n`);
   const rows = sections.flatMap((section) =>
     section.rows.map((row) => `${nameOf(section, row).padEnd(24)} ${section.title}: ${row.title}, ${row.unit}\n`),
   );
   process.stdout.write(`Rows:\n${rows.join('')}\nTargets:\n${targets.join('')}`);
 }
 
-async function measure(options: Options): Promise<number> {
+async function measure(options: Options, directory: string): Promise<number> {
   const plan: Plan = plans[options.smoke === true ? 'smoke' : options.quick === true ? 'quick' : 'full'];
   const { rounds = plan.rounds, ms = plan.ms } = options;
   const machine = machineOf(options.alone === true);
-  const world = new World(machine.alone);
+  const world = new World(directory, machine.alone);
+  // What peers do with every octet is theirs to show.
+  const wanted = options.targets ?? (options.smoke === true ? /^(direct|strict)/ : ALL);
+  const targets = targetsOf(world).filter((target) => target === native || wanted.test(target.name));
+  const setting = { world, plan: { ...plan, rounds, ms }, watcher: new Progress() };
+  const results = await run(sections, options.only ?? ALL, targets, setting);
+  const report = { machine, rounds, ms, targets, versions: peerVersions(targets), results };
+  show(report, options);
+  return judge(report);
+}
+
+/** Runs this program again, in namespaces of its own where there may be such, and clears up behind it however it ends. */
+async function measureWithin(): Promise<number> {
+  const directory = mkdtempSync(join(tmpdir(), 'sandsock-bench-'));
+  const wall = namespaceCommand();
+  const again = [process.execPath, ...process.argv.slice(1), '--directory', directory];
+  const [file = '', ...args] = wall === undefined ? again : [...wall, ...again, '--alone'];
+  const child = spawn(file, args, { stdio: 'inherit' });
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => killTree(child.pid ?? -1));
   try {
-    const targets = [native, ...sandsockTargets(world).filter(({ name }) => (options.targets ?? ALL).test(name))];
-    const setting = { world, plan: { ...plan, rounds, ms }, watcher: new Progress() };
-    const report = {
-      machine,
-      rounds,
-      ms,
-      targets,
-      results: await run(sections, options.only ?? ALL, targets, setting),
-    };
-    show(report, options);
-    return judge(report);
+    await once(child, 'exit');
   } finally {
-    world.close();
+    rmSync(directory, { recursive: true, force: true });
   }
+  return child.exitCode ?? 1;
 }
 
 command.action(async () => {
   const options = command.opts<Options>();
-  if (options.list === true) {
-    list();
-    return;
-  }
-  const wall = options.alone === true ? undefined : namespaceCommand();
-  if (wall === undefined) {
-    process.exitCode = await measure(options);
-    return;
-  }
-  const [file, ...args] = [...wall, process.execPath, ...process.argv.slice(1), '--alone'];
-  process.exitCode = spawnSync(file, args, { stdio: 'inherit' }).status ?? 1;
+  if (options.list === true) list();
+  else if (options.directory === undefined) process.exitCode = await measureWithin();
+  else process.exitCode = await measure(options, options.directory);
 });
 await command.parseAsync();

@@ -29,8 +29,8 @@ export interface CpuSummary {
   readonly us: number;
   /** To native's. */
   readonly ratio: number;
-  /** The sandbox's own processes alone, to native's total. */
-  readonly own: number;
+  /** The sandbox's own processes alone, to native's total; undefined where there are none, or none that outlive a sample. */
+  readonly own: number | undefined;
 }
 export interface Summary {
   readonly runs: number;
@@ -63,7 +63,7 @@ function summarizeCpu(samples: readonly Sample[], natives: readonly Sample[]): C
   return {
     us: (totalCpu(samples) / count) * 1e6,
     ratio: totalCpu(samples) / count / base,
-    own: ownCpu(samples) / count / base,
+    own: samples.some(({ cpu }) => Object.keys(cpu.roles).length > 0) ? ownCpu(samples) / count / base : undefined,
   };
 }
 

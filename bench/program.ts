@@ -10,7 +10,7 @@ const GRACE_MS = 3000;
 const INTERRUPT_AGAIN_MS = 100;
 
 /** Kills `pid` and all that descends from it, by their ids. */
-function killTree(pid: number): void {
+export function killTree(pid: number): void {
   for (const one of descendants([pid])) {
     try {
       process.kill(one, 'SIGKILL');
@@ -75,10 +75,13 @@ export class Program {
     this.#ended = true;
     this.#child.stdin?.end();
     this.#child.kill('SIGTERM');
-    const gone = await Promise.race([this.#exited.then(() => true), delay(GRACE_MS, false, { ref: false })]);
-    if (gone) return;
+    if (await this.#gone()) return;
     killTree(this.pid);
-    await this.#exited;
+    // Something that left the tree may hold a pipe open for ever.
+    if (!(await this.#gone())) for (const stream of this.#child.stdio) stream?.destroy();
+  }
+  #gone(): Promise<boolean> {
+    return Promise.race([this.#exited.then(() => true), delay(GRACE_MS, false, { ref: false })]);
   }
   #fault(what: string): Error {
     const said = this.#stderr.trim();

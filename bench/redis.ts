@@ -1,6 +1,6 @@
 /** Stages of redis-benchmark, 50 connections of GET: with the server in the target and the client outside, or with both in it. Words: the depth of the pipeline. */
-import { connect } from 'node:net';
 import type { Answer } from './client.ts';
+import { exchange } from './exchange.ts';
 import { eventually, output, type Program } from './program.ts';
 import type { Scene, Stage } from './section.ts';
 import type { Target } from './target.ts';
@@ -23,18 +23,9 @@ export function parseRate(csv: string, test: string): number {
   return Number(rate);
 }
 
-/** A line sent to the server, and whether the answer begins as it should. */
-function probe(address: string, port: number, line: string, expected: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const socket = connect(port, address, () => socket.write(line));
-    socket.setTimeout(1000, () => socket.destroy(new Error(`${address}:${port} does not answer`)));
-    socket.setEncoding('latin1').once('data', (text: string) => {
-      socket.destroy();
-      if (text.startsWith(expected)) resolve();
-      else reject(new Error(`redis-server says "${text.trim()}"`));
-    });
-    socket.once('error', reject).once('close', () => reject(new Error(`${address}:${port} closed`)));
-  });
+async function answers(host: string, port: number): Promise<void> {
+  const answer = await exchange({ host, port }, 'PING\r\n', (text) => text.endsWith('\r\n'));
+  if (answer !== '+PONG\r\n') throw new Error(`redis-server at ${host}:${port} says "${answer.trim()}"`);
 }
 
 type Execute = (argv: readonly string[], limitMs: number) => Promise<string>;
@@ -61,7 +52,7 @@ export const serverInside = (world: World): Promise<Stage> =>
       const placed = await target.place(['sh', '-c', `exec ${server(port)}`], { inside: [{ port, protocol: 'tcp' }] });
       try {
         const address = placed.insideAddress;
-        await eventually(() => probe(address, port, 'PING\r\n', '+PONG'), START_MS);
+        await eventually(() => answers(address, port), START_MS);
         const measure = await measuring((argv, limitMs) => output(argv, { limitMs }), address, port);
         return { roots: [placed.program.pid, ...placed.helpers], measure, end: () => placed.end() };
       } catch (error) {

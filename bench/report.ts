@@ -38,10 +38,12 @@ export interface Report {
   readonly rounds: number;
   readonly ms: number;
   readonly targets: readonly Target[];
+  /** What peers call themselves. */
+  readonly versions: readonly string[];
   readonly results: readonly RowResult[];
 }
-const footer = ({ machine, rounds, ms }: Report): string =>
-  `${machineLine(machine)}; medians of ${rounds} interleaved rounds of ${ms} ms, least to greatest beside them`;
+const footer = ({ machine, rounds, ms, versions }: Report): string =>
+  `${[machineLine(machine), ...versions].join(', ')}; medians of ${rounds} interleaved rounds of ${ms} ms, least to greatest beside them`;
 
 const sectionsOf = ({ results }: Report): Map<string, RowResult[]> => {
   const sections = new Map<string, RowResult[]>();
@@ -55,7 +57,8 @@ function lineOf(target: Target, cell: Cell): string[] {
   const { value, ratio, cpu } = cell.summary;
   const shown = [target.title, figure(value, 3), figure(ratio.median, 2)];
   shown.push(`${figure(ratio.least, 2)} to ${figure(ratio.greatest, 2)}`);
-  return cpu === undefined ? shown : [...shown, figure(cpu.us, 3), figure(cpu.ratio, 2), figure(cpu.own, 2)];
+  if (cpu === undefined) return shown;
+  return [...shown, figure(cpu.us, 3), figure(cpu.ratio, 2), cpu.own === undefined ? '' : figure(cpu.own, 2)];
 }
 const HEAD = ['', 'unit', '', 'value', 'ratio', 'least to greatest', 'CPU us', 'CPU ratio', "sandbox's"];
 
@@ -71,7 +74,7 @@ export function asTables(report: Report): string {
     return `${title}\n${table.toString()}\n`;
   });
   const explained =
-    "ratio: to native, more is better except for us and ms; CPU: user and system time of an operation (us; of an octet for Gbit/s), of all processes; sandbox's: of supervisor and gateway alone, to native's whole";
+    "ratio: to native, more is better except for us and ms; CPU: user and system time of an operation (us; of 64 KiB for Gbit/s), of all processes; sandbox's: of supervisor and gateway alone, to native's whole";
   return `${tables.join('\n')}${explained}\n${footer(report)}\n`;
 }
 
@@ -111,10 +114,10 @@ export function asMarkdown(report: Report): string {
       );
       ratios.push(markdownRow([row.title, first, ...shown]));
       if (row.cpu !== true) continue;
-      const native = textOf(cells.get(base), ({ summary }) => figure(summary.cpu?.us ?? Number.NaN, 3));
+      const native = textOf(cells.get(base), ({ summary: { cpu } }) => (cpu === undefined ? '' : figure(cpu.us, 3)));
       const ratio = others.map((target) =>
         textOf(cells.get(target), ({ summary: { cpu } }) =>
-          cpu === undefined ? '' : `${figure(cpu.ratio, 2)} (${figure(cpu.own, 2)})`,
+          cpu === undefined ? '' : `${figure(cpu.ratio, 2)}${cpu.own === undefined ? '' : ` (${figure(cpu.own, 2)})`}`,
         ),
       );
       cost.push(markdownRow([row.title, native, ...ratio]));
@@ -126,7 +129,7 @@ export function asMarkdown(report: Report): string {
     '',
     ...ratios,
     '',
-    "CPU time of an operation, user and system, of all processes that take part, as ratio to native's; in parentheses what supervisor and gateway alone take of that.",
+    "CPU time of an operation (of 64 KiB where bulk is moved), user and system, of all processes that take part, as ratio to native's; in parentheses what supervisor and gateway alone take of that.",
     '',
     ...costs,
     '',
@@ -134,11 +137,12 @@ export function asMarkdown(report: Report): string {
   ].join('\n');
 }
 
-export const asJson = ({ machine, rounds, ms, results }: Report): string =>
+export const asJson = ({ machine, rounds, ms, versions, results }: Report): string =>
   JSON.stringify({
     machine,
     rounds,
     ms,
+    versions,
     results: results.map(({ section, row, cells }) => ({
       name: nameOf(section, row),
       title: `${section.title}: ${row.title}`,

@@ -26,6 +26,8 @@ export interface RowResult {
   readonly cells: ReadonlyMap<Target, Cell>;
 }
 export interface Watcher {
+  /** Programs of a target did not end as they should. */
+  trouble(text: string): void;
   sampling(row: string, target: string, round: number): void;
   measured(result: RowResult): void;
 }
@@ -42,28 +44,41 @@ async function sample(row: Row, scene: Scene, { roleOf }: Target, effort: Effort
   const before = cpuTime(scene.roots, roleOf);
   const { value, operations } = await scene.measure(row.words, effort);
   const cpu = used(before, cpuTime(scene.roots, roleOf));
-  return { value: value * units[row.unit].scale, operations, cpu };
+  const unit = units[row.unit];
+  return { value: value * unit.scale, operations: operations / unit.operations, cpu };
 }
 
 /** A target in a section, as far as it got there. */
 class Contestant {
   readonly target: Target;
   readonly #stage: Stage;
+  readonly #watcher: Watcher;
   #scene: Scene | undefined = undefined;
+  #absent: Unmeasured | undefined = undefined;
   samples: Sample[] = [];
   fault: Unmeasured | undefined = undefined;
 
-  constructor(target: Target, stage: Stage) {
+  constructor(target: Target, stage: Stage, watcher: Watcher) {
     this.target = target;
     this.#stage = stage;
+    this.#watcher = watcher;
   }
-  /** For a row: after a fault with programs of its own that are new. */
+  /** Starts its programs, for the first time or again after a fault. Where they do not start they are not tried again. */
+  async enter(): Promise<void> {
+    if (this.#scene !== undefined || this.#absent !== undefined) return;
+    try {
+      if (this.target.lacking !== undefined) this.#absent = { why: this.target.lacking, failed: false };
+      else this.#scene = await this.#stage.enter(this.target);
+    } catch (error) {
+      this.#absent = { why: messageOf(error), failed: true };
+    }
+  }
   async begin(row: Row, plan: Plan): Promise<void> {
     this.samples = [];
-    this.fault = this.target.lacking === undefined ? undefined : { why: this.target.lacking, failed: false };
+    await this.enter();
+    this.fault = this.#absent;
     await this.#attempt(async () => {
-      this.#scene ??= await this.#stage.enter(this.target);
-      if (plan.warmUp) await this.#scene.measure(row.words, { ...plan, ms: plan.ms / 4 });
+      if (plan.warmUp) await this.#scene?.measure(row.words, { ...plan, ms: plan.ms / 4 });
     });
   }
   round(row: Row, effort: Effort): Promise<void> {
@@ -83,7 +98,11 @@ class Contestant {
   async end(): Promise<void> {
     const scene = this.#scene;
     this.#scene = undefined;
-    await scene?.end();
+    try {
+      await scene?.end();
+    } catch (error) {
+      this.#watcher.trouble(`${this.target.title}: ${messageOf(error)}`);
+    }
   }
 }
 
@@ -110,9 +129,10 @@ async function runSection(
     return rows.map((row) => ({ section, row, cells: new Map(targets.map((target) => [target, cell])) }));
   }
   const stage = await section.open(world);
-  const contestants = targets.map((target) => new Contestant(target, stage));
+  const contestants = targets.map((target) => new Contestant(target, stage, watcher));
   const results: RowResult[] = [];
   try {
+    await Promise.all(contestants.map((contestant) => contestant.enter()));
     for (const row of rows) {
       for (const contestant of contestants) {
         watcher.sampling(nameOf(section, row), contestant.target.title, 0);
@@ -128,7 +148,7 @@ async function runSection(
       watcher.measured(result);
     }
   } finally {
-    for (const contestant of contestants) await contestant.end();
+    await Promise.all(contestants.map((contestant) => contestant.end()));
     await stage.close();
   }
   return results;

@@ -6,12 +6,12 @@ import type { Answer } from './client.ts';
 import type { Target } from './target.ts';
 import type { World } from './world.ts';
 
-/** How a value is shown, and whether more of it is better. */
+/** How a value is shown, and of how many operations CPU time is: an octet is too small a one. */
 export const units = {
-  'Gbit/s': { scale: 8 / 1e9, more: true },
-  '1/s': { scale: 1, more: true },
-  us: { scale: 1, more: false },
-  ms: { scale: 1e-3, more: false },
+  'Gbit/s': { scale: 8 / 1e9, operations: 65_536 },
+  '1/s': { scale: 1, operations: 1 },
+  us: { scale: 1, operations: 1 },
+  ms: { scale: 1e-3, operations: 1 },
 } as const;
 export type Unit = keyof typeof units;
 
@@ -20,7 +20,7 @@ export interface Row {
   readonly title: string;
   readonly unit: Unit;
   readonly words: readonly string[];
-  /** The CPU time of an operation is worth a look; octets count as operations of bulk transfers. */
+  /** The CPU time of an operation is worth a look. */
   readonly cpu?: boolean;
 }
 export interface Effort {

@@ -116,7 +116,7 @@ const overTap = (plane: PlaneName, world: World): Target => ({
       helpers: [],
       end: async () => {
         await program.end();
-        world.removeTap(tap);
+        world.removeLink(tap);
       },
     });
   },

@@ -3,9 +3,8 @@
  * nothing outlives it; else on the host as it is, without what needs such a namespace.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { accessSync, constants, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { accessSync, constants, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 
 const UNSHARE = ['unshare', '--net', '--pid', '--fork', '--kill-child', '--mount-proc'];
@@ -43,8 +42,8 @@ function freePort(): Promise<number> {
   });
 }
 
-/** Addresses of a tap's two ends. */
-export interface Tap {
+/** A tap or one end of a veth pair, and the addresses of both sides. */
+export interface Link {
   readonly name: string;
   readonly host: string;
   readonly guest: string;
@@ -58,15 +57,16 @@ const UPLINK = { address: '192.0.2.2', router: '192.0.2.1' };
 export class World {
   /** In namespaces of its own. */
   readonly alone: boolean;
-  /** For configuration and content of servers; gone at the end. */
-  readonly directory = mkdtempSync(join(tmpdir(), 'sandsock-bench-'));
+  /** For configuration and content of servers. */
+  readonly directory: string;
   /** Why there are no taps here. */
   readonly tapFault: string | undefined =
     'no network namespace for a tap (needs root, or user namespaces and a /dev/net/tun for all)';
   #ports = 0;
-  #taps = 0;
+  #links = 0;
 
-  constructor(alone: boolean) {
+  constructor(directory: string, alone: boolean) {
+    this.directory = directory;
     this.alone = alone;
     if (!alone) return;
     ip('link', 'set', 'lo', 'up');
@@ -87,22 +87,36 @@ export class World {
   port(): Promise<number> {
     return this.alone ? Promise.resolve(FIRST_PORT + this.#ports++) : freePort();
   }
-  addTap(): Tap {
-    const n = this.#taps++;
+  addTap(): Link {
+    const n = this.#links++;
     const tap = { name: `tap${n}`, host: `10.80.${n}.1`, guest: `10.80.${n}.2`, prefix: 24 };
     this.#add(tap);
     return tap;
   }
-  #add({ name, host, prefix }: Tap): void {
+  #add({ name, host, prefix }: Link): void {
     ip('tuntap', 'add', 'dev', name, 'mode', 'tap');
     ip('address', 'add', `${host}/${prefix}`, 'dev', name);
     ip('link', 'set', name, 'up');
   }
-  removeTap({ name }: Tap): void {
-    ip('link', 'delete', name);
+  /** The other end is in the network namespace of process `pid`, with a default route. */
+  addVeth(pid: number): Link {
+    const n = this.#links++;
+    const veth = { name: `veth${n}`, host: `10.80.${n}.1`, guest: `10.80.${n}.2`, prefix: 24 };
+    ip('link', 'add', veth.name, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', String(pid));
+    ip('address', 'add', `${veth.host}/24`, 'dev', veth.name);
+    ip('link', 'set', veth.name, 'up');
+    const inside = ['--net', '--target', String(pid), 'ip'];
+    for (const words of [
+      'link set lo up',
+      `address add ${veth.guest}/24 dev eth0`,
+      'link set eth0 up',
+      `route add default via ${veth.host}`,
+    ])
+      execFileSync('nsenter', [...inside, ...words.split(' ')], { timeout: 10_000, stdio: 'pipe' });
+    return veth;
   }
-  close(): void {
-    rmSync(this.directory, { recursive: true, force: true });
+  removeLink({ name }: Link): void {
+    ip('link', 'delete', name);
   }
 }
 
