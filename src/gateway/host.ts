@@ -20,7 +20,7 @@ export interface PeerName {
 export interface HostSockets {
   /** @param protocol 0 for the type's own. */
   openSocket(family: number, type: number, protocol?: number): number;
-  prepareStream(fd: number, notSentLowat: number): void;
+  prepareStream(fd: number): void;
   prepareDatagram(fd: number, family: number): void;
   connect(fd: number, address: IpAddress, port: number): number;
   send(fd: number, address: number, len: number): number;

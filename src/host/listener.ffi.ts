@@ -4,7 +4,16 @@
  */
 import type { IpAddress } from '../netstack/address.ts';
 import { arena, close, errno, native } from './libc.ffi.ts';
-import { AF_INET, AF_INET6, openSocket, SOCK_DGRAM, SOCK_STREAM, setInt, writeName } from './socket.ffi.ts';
+import {
+  AF_INET,
+  AF_INET6,
+  openSocket,
+  prepareStream,
+  SOCK_DGRAM,
+  SOCK_STREAM,
+  setInt,
+  writeName,
+} from './socket.ffi.ts';
 
 const SOL_SOCKET = 1;
 const SO_REUSEADDR = 2;
@@ -187,8 +196,10 @@ export function bindListener(protocol: 'tcp' | 'udp', address: IpAddress, port: 
   const fd = openSocket(address.isV4 ? AF_INET : AF_INET6, protocol === 'tcp' ? SOCK_STREAM : SOCK_DGRAM);
   if (fd < 0) return fd;
   if (!address.isV4) setInt(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
-  if (protocol === 'tcp') setInt(fd, SOL_SOCKET, SO_REUSEADDR, 1);
-  else if (address.isV4) setInt(fd, IPPROTO_IP, IP_PKTINFO, 1);
+  if (protocol === 'tcp') {
+    setInt(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+    prepareStream(fd);
+  } else if (address.isV4) setInt(fd, IPPROTO_IP, IP_PKTINFO, 1);
   else setInt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
   const len = writeName(bytes, NAME, address, port);
   let failed = cBind(fd, memory.address + NAME, len) < 0;

@@ -91,11 +91,17 @@ export function openSocket(family: number, type: number, protocol = 0): number {
   return fd < 0 ? -errno() : fd;
 }
 
-/** For a stream that carries a guest's connection: no Nagle (the guest has its own), urgent octets in line (out of line they corrupt a peeked stream). */
-export function prepareStream(fd: number, notSentLowat: number): void {
+/** send(2) stops at twice this much unsent data, so that what the guest was told is delivered is not megabytes ahead of the peer. */
+const NOT_SENT_LOWAT = 1 << 18;
+
+/**
+ * For a stream that carries a guest's connection: no Nagle (the guest has its own), urgent octets in line (out of line they corrupt a peeked stream). On a listener
+ * for all that it will accept: they have its options from the beginning (sk_clone_lock, net/core/sock.c).
+ */
+export function prepareStream(fd: number): void {
   setInt(fd, IPPROTO_TCP, TCP_NODELAY, 1);
   setInt(fd, SOL_SOCKET, SO_OOBINLINE, 1);
-  setInt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, notSentLowat);
+  setInt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, NOT_SENT_LOWAT);
 }
 export function prepareDatagram(fd: number, family: number): void {
   if (family === AF_INET) setInt(fd, IPPROTO_IP, IP_MTU_DISCOVER, PMTUDISC_DONT);

@@ -3,9 +3,11 @@ import dgram from 'node:dgram';
 import { once } from 'node:events';
 import net from 'node:net';
 import test, { type ExecutionContext } from 'ava';
+import type { HostSockets } from '../../src/gateway/host.ts';
 import { openListeners, PublishError } from '../../src/gateway/listeners.ts';
 import { localHost } from '../../src/gateway/process.ts';
 import { EventPoller } from '../../src/host/event-poller.ts';
+import { arena, native } from '../../src/host/libc.ffi.ts';
 import { bindListener } from '../../src/host/listener.ffi.ts';
 import { closeSocket } from '../../src/host/socket.ffi.ts';
 import { putU16 } from '../../src/lib/bytes.ts';
@@ -15,12 +17,14 @@ import type { TcpEndpoint } from '../../src/netstack/endpoint.ts';
 import { ipv6Loopback, needing } from '../support/needs.ts';
 import { GuestStream } from './guest.ts';
 import { ownAddress } from './own-address.ts';
-import { Ack, Fin, RawTcp, Rst, Syn } from './raw-tcp.ts';
+import { Ack, Fin, Psh, RawTcp, Rst, Syn } from './raw-tcp.ts';
 import { closedPort, collect, pattern, tcpServer } from './servers.ts';
 import { withSource } from './sources.ts';
 import { StackWorld } from './stack-world.ts';
 import {
+  ALL_OFFLOADS,
   at,
+  CountingSockets,
   type Endpoint,
   type Frame,
   GATEWAY4,
@@ -39,6 +43,17 @@ import {
 } from './support.ts';
 
 const GUEST_PORT = 8000;
+
+const cell = arena(4096);
+const getsockopt = native<(fd: number, level: number, name: number, value: number, len: number) => number>(
+  'int getsockopt(int fd, int level, int name, uintptr_t value, uintptr_t len)',
+);
+function optionOf(fd: number, level: number, name: number): number {
+  const words = new Int32Array(cell.bytes.buffer, cell.bytes.byteOffset, 2);
+  words.set([0, 4]);
+  getsockopt(fd, level, name, cell.address, cell.address + 4);
+  return words[0] as number;
+}
 
 async function dial(port: number, host: string): Promise<net.Socket> {
   const socket = net.connect({ port, host, allowHalfOpen: true });
@@ -289,6 +304,41 @@ test('with the table full clients wait to be accepted', async (t) => {
   t.is(next.from.port, clients[1]?.localPort as number);
   t.true((world.counts()['tcp-accept-paused'] ?? 0) >= 1);
   for (const client of clients) client.destroy();
+});
+
+test('what a client said before the guest accepted goes with the handshake’s last segment, and no option is set', async (t) => {
+  const port = await closedPort();
+  const counting = new CountingSockets();
+  const accepted: number[] = [];
+  const { sockets } = counting;
+  const accept: HostSockets['accept'] = (listener, name) => {
+    const fd = sockets.accept(listener, name);
+    if (fd >= 0) accepted.push(fd);
+    return fd;
+  };
+  const world = new World(
+    { published: [{ hostPort: port, guestPort: GUEST_PORT, hostAddress: '127.0.0.1' }] },
+    ALL_OFFLOADS,
+    { sockets: { ...sockets, accept } },
+  );
+  t.teardown(() => world.close());
+  const guest = new Accepted(world);
+  const client = await dial(port, '127.0.0.1');
+  await new Promise<void>((done) => client.write('early words', () => done()));
+  await guest.syn();
+  guest.accept();
+  world.turn();
+  const segments = world.rest.map(tcpTo(GUEST_PORT));
+  t.is(segments.length, 1);
+  t.like(segments[0], { flags: Ack | Psh, ack: guest.snd });
+  t.is(textOf(segments[0]?.payload ?? new Uint8Array(0)), 'early words');
+  t.is(counting.options, 0);
+  t.deepEqual(
+    accepted.map((fd) => [optionOf(fd, 6, 1) !== 0, optionOf(fd, 1, 10) !== 0, optionOf(fd, 6, 25)]),
+    [[true, true, 1 << 18]],
+    'TCP_NODELAY, SO_OOBINLINE, TCP_NOTSENT_LOWAT as the listener has them',
+  );
+  client.destroy();
 });
 
 test('accept(2): the error of a client that is gone is skipped, every other waits', async (t) => {

@@ -79,6 +79,9 @@ export class CountingSockets {
   sends = 0;
   receives = 0;
   discards = 0;
+  /** Calls that set a connection up or end it. */
+  options = 0;
+  shutdowns = 0;
   readonly sockets: HostSockets;
 
   constructor() {
@@ -86,6 +89,9 @@ export class CountingSockets {
     this.sockets = {
       ...sockets,
       send: (...args) => (this.sends++, sockets.send(...args)),
+      prepareStream: (fd) => (this.options++, sockets.prepareStream(fd)),
+      setPeekOffset: (...args) => (this.options++, sockets.setPeekOffset(...args)),
+      shutdownWrite: (fd) => (this.shutdowns++, sockets.shutdownWrite(fd)),
       receive: (...args) => {
         if ((args[3] & Sock.Trunc) !== 0) this.discards++;
         else this.receives++;
@@ -94,7 +100,7 @@ export class CountingSockets {
     };
   }
   /** Calls since the last time. */
-  take(): { sends: number; receives: number; discards: number } {
+  take(): Pick<CountingSockets, 'sends' | 'receives' | 'discards'> {
     const { sends, receives, discards } = this;
     this.sends = this.receives = this.discards = 0;
     return { sends, receives, discards };

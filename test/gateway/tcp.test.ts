@@ -8,7 +8,20 @@ import { ownAddress } from './own-address.ts';
 import { Ack, Fin, Psh, RawTcp, Rst, Syn } from './raw-tcp.ts';
 import { closedPort, collect, pattern, tcpServer } from './servers.ts';
 import { withSource } from './sources.ts';
-import { at, GATEWAY4, GATEWAY6, GUEST4, GUEST6, icmpOf, tcpTo, text, textOf, World } from './support.ts';
+import {
+  ALL_OFFLOADS,
+  at,
+  CountingSockets,
+  GATEWAY4,
+  GATEWAY6,
+  GUEST4,
+  GUEST6,
+  icmpOf,
+  tcpTo,
+  text,
+  textOf,
+  World,
+} from './support.ts';
 
 for (const source of ['peek', 'queue'] as const) {
   withSource(source)(`${source}: octets both ways, then both ends close, guest first`, async (t) => {
@@ -55,6 +68,35 @@ for (const source of ['peek', 'queue'] as const) {
     t.is(got.octets.toString(), 'afterwards');
     await tcp.run('the flow is forgotten', () => world.gateway.tcp.size === 0);
     t.is(got.error, undefined);
+  });
+
+  withSource(source)(`${source}: the end of the host rides on its last octets, and is not read for`, async (t) => {
+    const server = await tcpServer();
+    const counting = new CountingSockets();
+    const world = new World({ hostPorts: [server.port], source }, ALL_OFFLOADS, { sockets: counting.sockets });
+    t.teardown(() => (world.close(), server.close()));
+    const tcp = new RawTcp(world, at(GATEWAY4, server.port));
+    await tcp.connect();
+    await world.until('the connection', () => server.sockets.length === 1);
+    counting.take();
+    await new Promise<void>((done) => server.sockets[0]?.end('last words', done));
+    const segment = await tcp.segment('data');
+    t.like(segment, { flags: Ack | Psh | Fin, seq: tcp.rcv });
+    t.is(textOf(segment.payload), 'last words');
+    for (let turns = 0; turns < 3; turns++) world.turn();
+    t.is(counting.take().receives, 1);
+    // Lost, and sent again: as before.
+    world.skip();
+    await tcp.run('both again', () => tcp.finSeen);
+    t.is(textOf(Uint8Array.from(tcp.received)), 'last words');
+    tcp.fin();
+    await tcp.run('the flow is forgotten', () => world.gateway.tcp.size === 0);
+    t.like(world.messages.at(-1), { reason: 'closed', octets: { fromGuest: 0, toGuest: 10 } });
+    t.is(counting.shutdowns, 0, 'close(2) ends the other direction');
+    await world.until(
+      'the end at the host',
+      () => server.sockets[0]?.readableEnded === true || server.sockets[0]?.destroyed,
+    );
   });
 
   withSource(source)(`${source}: a reset by the host follows its data`, async (t) => {

@@ -25,6 +25,47 @@ test('where the tables do not answer, every address counts as the host’s', (t)
   t.true(table.isLocal(IpAddress.of('198.51.100.1')));
 });
 
+test('what was asked once is not asked again, unless it is one of very many', (t) => {
+  const table = new RoutingTable();
+  t.teardown(() => table.close());
+  for (let round = 0; round < 2; round++) {
+    for (const address of ['198.51.100.1', '2001:db8::5', '127.0.0.1']) table.isLocal(IpAddress.of(address));
+    t.is(table.asked, 3);
+  }
+  for (let i = 0; i < 2000; i++) table.isLocal(IpAddress.v4(0xc633_0000 | i));
+  table.isLocal(IpAddress.of('2001:db8::5'));
+  t.is(table.asked, 3 + 2000 + 1);
+});
+
+needing(
+  root,
+  command('unshare'),
+  command('ip'),
+)('no answer outlives a change of addresses, routes, rules or links', (t) => {
+  const child = fileURLToPath(new URL('./routes-change-in-namespace.js', import.meta.url));
+  const { stdout, stderr, status } = spawnSync(
+    'unshare',
+    ['-n', 'sh', '-c', 'ip link set lo up && exec "$0" "$@"', process.execPath, child],
+    {
+      encoding: 'utf8',
+      timeout: 30_000,
+    },
+  );
+  t.is(status, 0, stderr);
+  const none = [false, false, false, false];
+  const first = [true, false, true, false];
+  const second = [false, true, false, true];
+  const answers = JSON.parse(stdout) as [string, boolean[], number][];
+  t.deepEqual(
+    answers.map(([, local]) => local),
+    [none, none, first, none, second, none, first, none, second, none, none, none, none],
+  );
+  t.deepEqual(
+    answers.map(([, , count]) => count),
+    [2, 0, ...Array.from({ length: 11 }, () => 2)],
+  );
+});
+
 needing(
   root,
   command('unshare'),

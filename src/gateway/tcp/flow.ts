@@ -23,7 +23,7 @@ export const Seen = {
   FinAcked: 1 << 4,
   /** The guest's FIN arrived in order. */
   GuestEnded: 1 << 5,
-  /** ... and was passed to the host with shutdown(2). */
+  /** ... and was passed to the host with shutdown(2), unless close(2) could. */
   ShutDone: 1 << 6,
   /**
    * The host socket reported an error. It does so once, and any call may eat it (a later recv shows a false clean end), so it is
@@ -47,8 +47,10 @@ export const Seen = {
   Closed: 1 << 15,
   /** Our SYN is out to a guest's port that is published; the client's host socket waits. */
   SynSent: 1 << 16,
-  /** An end, an error or an urgent mark was announced, and may stand behind data: a short read says nothing, and reading goes on to 0 or an error. */
+  /** A reset, an urgent mark or both ends were announced, which may stand behind data: a short read says nothing, and reading goes on to 0 or an error. */
   EndAhead: 1 << 17,
+  /** The host's FIN was announced: it stands behind what there is to read. */
+  FinAhead: 1 << 20,
   /** What the guest sent is to be acknowledged by what the host answers; stands in the list of those that wait. */
   AckWaits: 1 << 18,
   /** What the guest sent was acknowledged, by a segment that carried nothing else. */

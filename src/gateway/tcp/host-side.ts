@@ -89,7 +89,8 @@ export function hostEvent(context: TcpContext, flow: TcpFlow, events: number): v
 /** What comes after these events were gathered raises new ones; what was there before is in them. */
 function noteReadable(flow: TcpFlow, events: number): void {
   if ((events & (Event.In | Event.RdHup | Event.Hup)) !== 0) flow.set(Seen.Readable);
-  if ((events & (Event.Pri | Event.RdHup | Event.Hup | Event.Err)) !== 0) flow.set(Seen.EndAhead);
+  if ((events & (Event.Pri | Event.Hup | Event.Err)) !== 0) flow.set(Seen.EndAhead);
+  else if ((events & Event.RdHup) !== 0) flow.set(Seen.FinAhead);
 }
 
 function connectEnded(context: TcpContext, flow: TcpFlow, events: number): void {
@@ -114,8 +115,10 @@ export function flush(context: TcpContext, flow: TcpFlow): boolean {
     drain(context, flow);
     settlePromise(context, flow);
   }
-  if (flow.has(Seen.GuestEnded) && flow.hold === undefined && !flow.has(Seen.ShutDone)) {
-    flow.set(Seen.ShutDone);
+  const ends = flow.has(Seen.GuestEnded) && flow.hold === undefined && !flow.has(Seen.ShutDone);
+  if (ends) flow.set(Seen.ShutDone);
+  // With the host's end acknowledged the flow is closed below, and close(2) sends the FIN.
+  if (ends && !flow.has(Seen.FinAcked)) {
     if (flow.service === undefined) context.host.sockets.shutdownWrite(flow.fd);
     else flow.service.guestEnded();
   }

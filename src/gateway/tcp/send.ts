@@ -212,12 +212,20 @@ function sendSome(context: TcpContext, flow: TcpFlow, len: number): boolean {
   const n = flow.source.read(packet, len);
   if (n > 0) {
     packet.end = packet.at + n;
-    if (flow.source.drained && !flow.has(Seen.EndAhead)) flow.clear(Seen.Readable);
+    if (flow.source.drained) drained(flow, n);
     sendData(context, flow, packet, n, n < len);
     return true;
   }
   packet.release();
   return readEnded(context, flow, n);
+}
+/** A read of `n` octets emptied the socket: nothing more is there before an event tells so, except for an end that was announced. */
+function drained(flow: TcpFlow, n: number): void {
+  if (flow.has(Seen.EndAhead)) return;
+  flow.clear(Seen.Readable);
+  if (!flow.has(Seen.FinAhead)) return;
+  flow.set(Seen.HostEnded);
+  flow.finSeq = (flow.nxt + n) | 0;
 }
 function sendData(context: TcpContext, flow: TcpFlow, packet: Packet, n: number, last: boolean): void {
   const { nxt } = flow;
@@ -231,8 +239,13 @@ function sendData(context: TcpContext, flow: TcpFlow, packet: Packet, n: number,
     flow.octetsToGuest += (flow.nxt - flow.max) | 0;
     flow.max = flow.nxt;
   }
+  let flags = wire.Flag.Ack | (last ? wire.Flag.Psh : 0);
+  if (flow.has(Seen.HostEnded) && flow.nxt === flow.finSeq && n <= flow.mss) {
+    flags |= wire.Flag.Fin;
+    finSent(flow);
+  }
   if (!flow.retransmission.armed) armTimer(context, flow);
-  emit(context, flow, packet, nxt, wire.Flag.Ack | (last ? wire.Flag.Psh : 0), wire.HEADER_LEN);
+  emit(context, flow, packet, nxt, flags, wire.HEADER_LEN);
 }
 /** @param n 0 or -errno. True to try once more. */
 function readEnded(context: TcpContext, flow: TcpFlow, n: number): boolean {
@@ -270,10 +283,13 @@ export function hostGone(context: TcpContext, flow: TcpFlow): void {
   sendReset(context, flow);
   context.close(flow, 'reset by host', true);
 }
-function sendFin(context: TcpContext, flow: TcpFlow): void {
-  hostAnswered(context, flow);
+function finSent(flow: TcpFlow): void {
   flow.nxt = (flow.finSeq + 1) | 0;
   if (((flow.nxt - flow.max) | 0) > 0) flow.max = flow.nxt;
+}
+function sendFin(context: TcpContext, flow: TcpFlow): void {
+  hostAnswered(context, flow);
+  finSent(flow);
   if (!flow.retransmission.armed) armTimer(context, flow);
   sendControl(context, flow, flow.finSeq, wire.Flag.Fin | wire.Flag.Ack);
 }

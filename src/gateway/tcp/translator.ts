@@ -48,8 +48,6 @@ import type { ServiceHost } from './service.ts';
 import { QueueBudget, type QueueParts, SocketSource } from './source.ts';
 import { ackIsLate, WaitingAcks } from './waiting-acks.ts';
 
-/** send(2) stops at twice this much unsent data, so that what the guest was told is delivered is not megabytes ahead of the peer. */
-const NOT_SENT_LOWAT = 1 << 18;
 const PROMISE_LIMIT = 1 << 27;
 const QUEUE_LIMIT = 1 << 27;
 const NO_DESCRIPTOR = -1;
@@ -211,7 +209,7 @@ export class TcpTranslator implements TcpContext {
   }
   #socketFor(host: IpAddress): number {
     const fd = this.host.sockets.openSocket(host.isV4 ? Sock.Inet : Sock.Inet6, Sock.Stream);
-    if (fd >= 0) this.host.sockets.prepareStream(fd, NOT_SENT_LOWAT);
+    if (fd >= 0) this.host.sockets.prepareStream(fd);
     return fd;
   }
   #connect(flow: TcpFlow, host: IpAddress, port: number): void {
@@ -270,11 +268,10 @@ export class TcpTranslator implements TcpContext {
     return this.#table.get(guest, guestPort, remote, remotePort) !== undefined;
   }
   /**
-   * A connection that the host accepted for a port of the guest's; `fd` is this translator's from now on. The client counts as connected already, so that all
+   * A connection that the host accepted for a port of the guest's; `fd`, prepared as its listener was, is this translator's from now on. The client counts as connected already, so that all
    * it can be told of a refusal is a reset.
    */
   openToGuest(fd: number, identity: FlowIdentity, otherGuest: IpAddress | undefined): void {
-    this.host.sockets.prepareStream(fd, NOT_SENT_LOWAT);
     const flow = new TcpFlow(identity, this.#parts.log.nextId(), undefined, fd, this.clock, this);
     flow.state = Seen.SynSent;
     flow.otherGuest = otherGuest;
@@ -283,9 +280,10 @@ export class TcpTranslator implements TcpContext {
     this.counters.event('tcp-published');
     sendSyn(this, flow);
   }
-  /** The host socket is watched only now: what it had to say meanwhile is reported at once. */
+  /** The host socket is watched only now. What most clients have said by then goes out with the acknowledgment that is due: it is read without waiting for the event. */
   guestAccepted(flow: TcpFlow): void {
     this.#giveSource(flow);
+    flow.set(Seen.Readable);
     if (this.host.poller.watch(flow.fd, flow) === 0) return;
     sendReset(this, flow);
     this.close(flow, 'host cannot watch more sockets', true);
