@@ -262,7 +262,7 @@ export class SeccompPlatform implements Platform<GuestTask> {
     let taken: boolean;
     if (!sigpipe) taken = this.#answer(task, result);
     else if (this.#breaks(task)) taken = this.#listener.resume(idLow, idHigh);
-    else taken = answerWithSigpipe(this.#listener, task, idLow, idHigh, result);
+    else taken = answerWithSigpipe(this.#listener, task, idLow, idHigh, result, this.#signals);
     this.#settle(task);
     return taken;
   }

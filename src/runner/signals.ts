@@ -65,6 +65,10 @@ export class SignalActions {
     if (actions === undefined || actions.size === 0) return true;
     return [...actions.values()].includes(true);
   }
+  /** True where the process has a handler for `signal` that is known to restart calls. */
+  restarts(process: SignalState, signal: number): boolean {
+    return this.#actionsOf(process).get(signal) === true;
+  }
   /** True where every handler that may interrupt the thread now is known to restart its call. */
   allRestart(process: SignalState): boolean {
     const { interruptions } = process;

@@ -1,13 +1,14 @@
 /**
  * SIGPIPE. Where the placeholder can be made to refuse as the socket does, the kernel performs the call itself and raises the signal within it. Else the call is answered here, and the signal
- * is ours to send: it would interrupt the call that it belongs to, so it comes after the answer where a handler waits for it; where it ends
- * the process, is ignored or blocked it cannot interrupt, and comes before, so that it is there when the call returns.
+ * is ours to send: before the answer, so that it is there when the call returns. A handler may then interrupt the call that the signal belongs to: with SA_RESTART the call comes again, and is
+ * answered then; without it the guest would see EINTR, so there the signal comes after the answer.
  */
 
 import { MSG_OOB } from '../abi/socket.ts';
 import { pidfdSignal } from '../host/process.ffi.ts';
 import type { SeccompListener } from '../host/seccomp.ffi.ts';
 import type { GuestTask } from './guest-task.ts';
+import type { SignalActions } from './signals.ts';
 
 const SIGPIPE = 13;
 
@@ -28,18 +29,27 @@ export function isPlainSend({ call, registers, header }: GuestTask): boolean {
   }
 }
 
-/** Answers call `idLow`, `idHigh` of `task` and raises the signal. False if the call was cancelled. */
+/**
+ * Answers call `idLow`, `idHigh` of `task` and raises the signal. False if the call was cancelled.
+ * @param signals for a call of the dispatcher's, which is answered when it comes again
+ */
 export function answerWithSigpipe(
   listener: SeccompListener,
   task: GuestTask,
   idLow: number,
   idHigh: number,
   result: number,
+  signals?: SignalActions,
 ): boolean {
+  const { process } = task;
   const { pidfd } = task.descriptors;
-  const late = task.process.catches(SIGPIPE) && !task.process.blocks(SIGPIPE);
+  const handled = process.catches(SIGPIPE) && !process.blocks(SIGPIPE);
+  const comesAgain = handled && signals?.restarts(process, SIGPIPE) === true;
+  const late = handled && !comesAgain;
   if (!late) pidfdSignal(pidfd, SIGPIPE);
   const taken = listener.answer(idLow, idHigh, result);
   if (taken && late) pidfdSignal(pidfd, SIGPIPE);
-  return taken;
+  if (taken || !comesAgain) return taken;
+  task.owe(result);
+  return true;
 }

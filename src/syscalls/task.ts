@@ -397,10 +397,14 @@ export class Task implements CallContext {
   }
   /** @internal A signal took the call away after it had done something: only that result stays, for when the guest makes the call again. */
   keep(result: number): void {
+    this.owe(result);
+    this.finish();
+  }
+  /** The guest will make the same call again, and this is its result. */
+  owe(result: number): void {
     const { nr, ipLow, ipHigh, subject: file, subjectFd: fd, partsSurvive: survives } = this;
     if (this.#owed.length === MAX_OWED) this.#owed.shift();
     this.#owed.push({ nr, ipLow, ipHigh, registers: this.registers.slice(), file, fd, result, survives });
-    this.finish();
   }
   /** @internal The result of the call that begins, if it was done before; undefined if it is new. */
   takeOwed(nr: number, registers: Uint32Array): number | undefined {
