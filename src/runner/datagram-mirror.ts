@@ -8,6 +8,7 @@
  */
 import { POLLERR, POLLHUP, POLLRDHUP } from '../abi/poll.ts';
 import { EPOLLET, EPOLLIN, EPOLLOUT } from '../host/epoll.ffi.ts';
+import { eventsOf } from '../host/file.ffi.ts';
 import { close } from '../host/libc.ffi.ts';
 import {
   autobind,
@@ -18,6 +19,7 @@ import {
   receiveTo,
   SHUT_RD,
   SHUT_RDWR,
+  SHUT_WR,
   sendFrom,
   sendOctets,
   setReceiveTimeout,
@@ -76,6 +78,9 @@ export class DatagramMirror implements View {
   #weight = 0;
   #watchesOut = false;
   #errorShown = false;
+  /** There is an error that was not shown yet. */
+  #errorRose = false;
+  #sendingShut = false;
   #endings = 0;
   #queuedAgain = false;
   #receiveTimeoutUs = 0;
@@ -113,9 +118,22 @@ export class DatagramMirror implements View {
       shutdownUnix(copy, (ending & POLLHUP) === 0 ? SHUT_RD : SHUT_RDWR);
       this.#endings |= ending;
     }
+    if (copy !== NO_COPY) this.#showSent(copy);
     this.#push();
     if ((events & POLLERR) !== 0) this.#showError(copy);
     return true;
+  }
+  /** What a trapped call changed besides: no more is sent, the error was told. */
+  #showSent(copy: number): void {
+    if (this.#messages.sendEnded && !this.#sendingShut) {
+      this.#pull();
+      shutdownUnix(copy, SHUT_WR);
+      this.#sendingShut = true;
+    }
+    if (this.#errorShown && !this.#messages.hasError) {
+      takeError(copy);
+      this.#errorShown = false;
+    }
   }
   #applyOptions(copy: number): void {
     const { receiveTimeoutUs, sendTimeoutUs } = this.#file;
@@ -171,27 +189,35 @@ export class DatagramMirror implements View {
   }
 
   #showError(copy: number): void {
-    if (this.#errorShown || !this.#messages.hasError) return;
+    if (!this.#messages.hasError || (this.#errorShown && !this.#errorRose)) return;
     const guestEnd = copy === NO_COPY ? this.#borrow() : copy;
     if (guestEnd === NO_COPY) return;
+    this.#errorRose = false;
+    // The last one may have been told by a native call, and this is another.
+    if (!this.#errorShown || (eventsOf(guestEnd, 0) & POLLERR) === 0) this.#raiseError(guestEnd);
+    if (guestEnd !== copy) close(guestEnd);
+  }
+  #raiseError(guestEnd: number): void {
     this.#pull();
     autobind(guestEnd);
     if (sendOctets(guestEnd, 1) === 1 && disconnectUnix(this.#peer) === 0) {
       this.#errorShown = connectTo(this.#peer, guestEnd) === 0;
     }
-    if (guestEnd !== copy) close(guestEnd);
   }
 
   drain(copy: number): void {
     this.#pull();
     this.#reconcile();
     if (!this.#errorShown || copy === NO_COPY) return;
-    this.#errorShown = false;
-    // A native call was told already.
-    if (takeError(copy) === 0) this.#messages.takeErrno();
+    if ((eventsOf(copy, 0) & POLLERR) === 0) this.#errorTold();
   }
-  rose(): void {
-    // The end of the turn is soon enough.
+  /** A native call was told the error. */
+  #errorTold(): void {
+    this.#errorShown = false;
+    if (!this.#errorRose) this.#messages.takeErrno();
+  }
+  rose(events: number): void {
+    if ((events & POLLERR) !== 0) this.#errorRose = true;
   }
   resume(): void {
     this.#queuedAgain = false;
@@ -203,6 +229,8 @@ export class DatagramMirror implements View {
       if (this.#peer === NONE) return;
       const len = receiveTo(this.#peer, scratch.address, MESSAGE_OCTETS);
       if (len < 0) return;
+      // The kernel tells an error before it sends.
+      if (this.#errorShown) this.#errorTold();
       if (!this.#messages.send(len)) this.#world.counters.lostSends++;
     }
     if (this.#queuedAgain) return;

@@ -22,6 +22,7 @@ export interface MirroredMessages {
   /** More comes as soon as something was read. */
   readonly hasMore: boolean;
   readonly hasError: boolean;
+  readonly sendEnded: boolean;
   takeErrno(): number;
   /** Puts message `index` of those that wait into `peer`; its length, or a negative errno. */
   put(peer: number, index: number): number;
@@ -67,7 +68,10 @@ export class UdpMessages implements MirroredMessages {
     return false;
   }
   get hasError(): boolean {
-    return this.file.udp.error !== undefined;
+    return this.file.hasError;
+  }
+  get sendEnded(): boolean {
+    return this.file.udp.sendEnded;
   }
   takeErrno(): number {
     return this.file.takeErrno();
@@ -112,6 +116,10 @@ export class NetlinkMessages implements MirroredMessages {
   }
   get hasError(): boolean {
     return this.file.hasError;
+  }
+  /** shutdown(2) is refused. */
+  get sendEnded(): boolean {
+    return false;
   }
   takeErrno(): number {
     return this.file.takeErrno();

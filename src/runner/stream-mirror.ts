@@ -10,8 +10,9 @@
  * guest's shutdown of its sending side leaves one behind, the marker, that is never read. Until a connection is made G shows what TCP does: never connected (OUT, HUP),
  * or full (nothing). Octets before T's urgent mark are pushed first; the mark itself is for trapped calls.
  */
-import { POLLHUP, POLLIN, POLLOUT, POLLRDHUP } from '../abi/poll.ts';
+import { POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDHUP } from '../abi/poll.ts';
 import { EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP } from '../host/epoll.ffi.ts';
+import { eventsOf } from '../host/file.ffi.ts';
 import { arena, borrowAddress, close } from '../host/libc.ffi.ts';
 import {
   inputQueue,
@@ -86,6 +87,8 @@ export class StreamMirror implements View, Lender {
   #batch = SMALL_BATCH;
   /** The other end is shut in some way: a short read does not say that P is empty. */
   #endings = false;
+  /** G holds an error that T has too. */
+  #showsError = false;
   /** Nothing more is read from P. */
   #outEnded = false;
   /** G was closed with octets unread in it. */
@@ -177,7 +180,9 @@ export class StreamMirror implements View, Lender {
       shrink(copy);
       this.#mode = 'listening';
       this.#listener = new StreamDisplay(this.#world.rendezvous, NONE);
-      return this.#listener.show(events, edge, copy);
+      const shown = this.#listener.show(events, edge, copy);
+      this.#listener.endSending(copy);
+      return shown;
     }
     this.#peer = this.#world.rendezvous.meet(copy);
     if (this.#peer < 0) {
@@ -390,6 +395,11 @@ export class StreamMirror implements View, Lender {
 
   drain(copy: number, last: boolean): void {
     if (this.#mode === 'open') this.#pull(true, last);
+    // A native call was told the error already.
+    if (this.#showsError && copy !== NO_COPY && (eventsOf(copy, 0) & POLLERR) === 0) {
+      this.#showsError = false;
+      this.#file.takeErrno();
+    }
     if (this.#pushed === 0 || copy === NO_COPY) return;
     const unread = inputQueue(copy);
     if (unread >= 0) this.#consumed(this.#pushed - unread);
@@ -473,6 +483,7 @@ export class StreamMirror implements View, Lender {
       if (guestEnd !== NO_COPY) sendOctets(guestEnd, 1);
       if (guestEnd !== copy && guestEnd !== NO_COPY) close(guestEnd);
     }
+    this.#showsError = !finReceived && error !== undefined;
     this.#closePeer();
     this.#mode = 'dead';
     if (error === undefined && copy !== NO_COPY) takeError(copy);

@@ -146,7 +146,8 @@ export abstract class InetSocket extends Socket implements OptionTarget, NameCon
     const error: NetError | undefined = this.endpoint.takeError();
     return error === undefined ? 0 : errnoOf(error);
   }
-  protected get hasError(): boolean {
+  /** An error waits for the next call. */
+  get hasError(): boolean {
     return this.#storedErrno !== 0 || this.endpoint.error !== undefined;
   }
 

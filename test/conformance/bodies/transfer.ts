@@ -243,6 +243,26 @@ conformance('a UDP socket learns of a closed port at its next call', { group: ud
   a.error(one);
 });
 
+conformance('a UDP socket learns of a closed port each time', { group: udp }, (sys) => {
+  const a = kit(sys);
+  const { fd, port } = a.udpBound();
+  a.close(fd);
+  const one = a.udp();
+  a.connect(one, '127.0.0.1', port);
+  for (let round = 0; round < 3; round++) {
+    a.send(one, 'x');
+    a.poll(one);
+    a.recv(one, 10, c.MSG_DONTWAIT);
+    a.poll(one);
+  }
+  a.send(one, 'x');
+  a.task.call('shutdown', one, c.SHUT_WR);
+  a.poll(one);
+  a.error(one);
+  a.poll(one);
+  a.send(one, 'x');
+});
+
 conformance('an unconnected UDP socket does not learn of a closed port', { group: udp }, (sys) => {
   const a = kit(sys);
   const { fd, port } = a.udpBound();
