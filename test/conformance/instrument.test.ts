@@ -1,7 +1,9 @@
 /** The instrument itself: what it must notice, and what it must not. */
+import { readFileSync } from 'node:fs';
 import test from 'ava';
 import type { Body, System } from './body.ts';
-import { type Deviation, ListedComparison } from './deviations.ts';
+import { DEVIATIONS, type Deviation, EVERYWHERE, ListedComparison, REASONS } from './deviations.ts';
+import { conformanceMarkdown } from './docs.ts';
 import { EmulatorDriver } from './emulator/driver.ts';
 import { agentExecutable, HANDLER_ADDRESS, RESTORER_ADDRESS } from './host/agent.ts';
 import { kit } from './kit.ts';
@@ -32,7 +34,7 @@ test('compare finds the first line that is not the same, and a transcript that e
 
 const entry = (linux: readonly string[], ours: readonly string[], last?: true): Deviation => ({
   planes: ['direct'],
-  reason: 'eintr',
+  reason: 'interrupted',
   body: 'a body',
   linux,
   ours,
@@ -50,6 +52,14 @@ test('a listed difference is one of its body, its plane and its lines; what foll
   t.deepEqual(direct.unused(new Set(['a body'])), []);
   const strict = new ListedComparison('strict', listed);
   t.deepEqual(strict.compare('a body', ['b'], ['c', 'c']), { line: 0, linux: 'b', ours: 'c' });
+});
+
+test('docs/conformance.md says what deviations.ts lists', (t) => {
+  t.is(readFileSync('docs/conformance.md', 'utf8'), conformanceMarkdown(), 'npm run docs');
+});
+test('every reason has an entry', (t) => {
+  const used = new Set([...DEVIATIONS, ...EVERYWHERE].map(({ reason }) => reason));
+  t.deepEqual([...used].toSorted(), Object.keys(REASONS).toSorted());
 });
 
 test('POLLWRBAND beside POLLWRNORM is a difference everywhere, and nothing else in its line', (t) => {

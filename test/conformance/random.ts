@@ -7,6 +7,7 @@ import * as fc from 'fast-check';
 import type { Arg, Body, System, Task } from './body.ts';
 import { Kit } from './kit.ts';
 import * as c from './linux.ts';
+import { checksum } from './session.ts';
 
 interface Made {
   readonly fd: number;
@@ -20,6 +21,8 @@ interface Place extends Made {
   readonly flags: number;
   /** An epoll descriptor. */
   readonly ep: number;
+  /** The sequence's port number `x`. */
+  readonly port: (x: number) => number;
   /** Adds a descriptor for later operations. */
   readonly add: (fd: number, six: boolean) => void;
 }
@@ -31,6 +34,8 @@ interface Operation {
 }
 
 const FIRST_PORT = 7000;
+/** Sequences that share a network find no port of an earlier one in TIME-WAIT. */
+const PORT_SETS = 8000;
 const PORT_COUNT = 3;
 const FLAGS = [0, 0, c.MSG_PEEK, c.MSG_TRUNC, c.MSG_WAITALL, c.MSG_DONTWAIT];
 const OPTIONS = [c.SO_REUSEADDR, c.SO_KEEPALIVE];
@@ -47,15 +52,14 @@ const POLL_EVENTS = [c.POLLIN, c.POLLOUT, c.POLLRDHUP, 0];
 const loopback = (six: boolean): string => (six ? '::1' : '127.0.0.1');
 const wildcard = (six: boolean): string => (six ? '::' : '0.0.0.0');
 const host = (six: boolean, x: number): string => (x < PORT_COUNT ? loopback(six) : wildcard(six));
-const port = (x: number): number => FIRST_PORT + (x % PORT_COUNT);
 const family = (six: boolean): number => (six ? c.AF_INET6 : c.AF_INET);
 const of = (list: readonly number[], x: number): number => list[x % list.length] as number;
 
 const OPERATIONS = {
   tcp: { weight: 2, limit: 2, run: ({ a, add, flags }, x) => add(a.tcp(flags, family(x === 1)), x === 1) },
   udp: { weight: 1, limit: 2, run: ({ a, add, flags }, x) => add(a.udp(flags, family(x === 1)), x === 1) },
-  bind: { weight: 4, limit: 2 * PORT_COUNT, run: ({ a, fd, six }, x) => a.bind(fd, host(six, x), port(x)) },
-  connect: { weight: 5, limit: 2 * PORT_COUNT, run: ({ a, fd, six }, x) => a.connect(fd, host(six, x), port(x)) },
+  bind: { weight: 4, limit: 2 * PORT_COUNT, run: ({ a, fd, six, port }, x) => a.bind(fd, host(six, x), port(x)) },
+  connect: { weight: 5, limit: 2 * PORT_COUNT, run: ({ a, fd, six, port }, x) => a.connect(fd, host(six, x), port(x)) },
   listen: { weight: 3, limit: 4, run: ({ a, fd }, x) => a.listen(fd, x) },
   accept: {
     weight: 3,
@@ -80,7 +84,7 @@ const OPERATIONS = {
   sendTo: {
     weight: 3,
     limit: 40 * PORT_COUNT,
-    run: ({ a, fd, six }, x) => a.sendTo(fd, 'y'.repeat(x % 40), loopback(six), port(x)),
+    run: ({ a, fd, six, port }, x) => a.sendTo(fd, 'y'.repeat(x % 40), loopback(six), port(x)),
   },
   recv: {
     weight: 5,
@@ -176,6 +180,8 @@ class Starting implements Task {
 
 function run(sys: System, sequence: readonly Step[], flags: number, kits: readonly Kit[]): void {
   const first = kits[0] as Kit;
+  const firstPort = FIRST_PORT + PORT_COUNT * (checksum(Buffer.from(JSON.stringify(sequence))) % PORT_SETS);
+  const port = (x: number): number => firstPort + (x % PORT_COUNT);
   const ep = first.epoll();
   const made: Made[] = [{ fd: first.tcp(flags), six: false }];
   const add = (fd: number, six: boolean): void => {
@@ -185,7 +191,7 @@ function run(sys: System, sequence: readonly Step[], flags: number, kits: readon
     const operation: Operation = OPERATIONS[name];
     const order = kits.map((_, i) => kits[(who + i) % kits.length] as Kit);
     const a = order.find(({ task }) => !task.blocked);
-    if (a !== undefined) operation.run({ a, sys, flags, ep, add, ...(made[at % made.length] as Made) }, x);
+    if (a !== undefined) operation.run({ a, sys, flags, ep, port, add, ...(made[at % made.length] as Made) }, x);
     else sys.interrupt(sys.task((order[0] as Kit).task.name), x % 2 === 1);
   }
 }

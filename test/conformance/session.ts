@@ -63,12 +63,16 @@ class SessionTask implements Task {
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
 
-/** Octets as text: whole when short, else length, checksum (FNV-1a) and head. */
-export function showOctets(bytes: Uint8Array): string {
-  if (bytes.length <= SHOWN_OCTETS) return hex(bytes);
+/** FNV-1a. */
+export function checksum(bytes: Uint8Array): number {
   let sum = 0x811c9dc5;
   for (const octet of bytes) sum = Math.imul(sum ^ octet, 0x01000193);
-  return `${hex(bytes.subarray(0, 16))}.. ${bytes.length} octets, sum ${(sum >>> 0).toString(16)}`;
+  return sum >>> 0;
+}
+/** Octets as text: whole when short, else length, checksum and head. */
+export function showOctets(bytes: Uint8Array): string {
+  if (bytes.length <= SHOWN_OCTETS) return hex(bytes);
+  return `${hex(bytes.subarray(0, 16))}.. ${bytes.length} octets, sum ${checksum(bytes).toString(16)}`;
 }
 
 export class Session implements System {
