@@ -26,6 +26,8 @@ export interface RunSettings {
   readonly input?: string;
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
+  /** Time after which it is killed. */
+  readonly limitMs?: number;
   /** Also its group. */
   readonly uid?: number;
 }
@@ -38,8 +40,10 @@ export class Running {
   stdout = '';
   stderr = '';
   readonly #ended: Promise<unknown>;
+  readonly #limitMs: number;
 
   constructor(argv: readonly string[], settings: RunSettings = {}) {
+    this.#limitMs = settings.limitMs ?? LIMIT_MS;
     const env = { ...process.env, ...settings.env, SANDSOCK_TEST_MARK: this.mark };
     const sandboxed = [process.execPath, cli, 'run', ...(settings.options ?? []), '--', ...argv];
     const [program = '', ...args] = process.env['SANDSOCK_TEST_OUTSIDE'] === '1' ? argv : sandboxed;
@@ -57,7 +61,7 @@ export class Running {
   }
   /** Waits until the guest has written `text`. */
   async says(text: string): Promise<void> {
-    const end = performance.now() + LIMIT_MS;
+    const end = performance.now() + this.#limitMs;
     while (!this.stdout.includes(text)) {
       if (performance.now() > end || this.child.exitCode !== null) {
         throw new Error(`no ${JSON.stringify(text)} in ${JSON.stringify(this.stdout)}; stderr: ${this.stderr}`);
@@ -66,7 +70,7 @@ export class Running {
     }
   }
   async end(): Promise<Outcome> {
-    const limit = setTimeout(() => this.child.kill('SIGKILL'), LIMIT_MS);
+    const limit = setTimeout(() => this.child.kill('SIGKILL'), this.#limitMs);
     await this.#ended;
     clearTimeout(limit);
     return {
@@ -109,6 +113,10 @@ export type PlaneName = (typeof PLANES)[number];
 
 export const run = (argv: readonly string[], settings: RunSettings = {}): Promise<Outcome> =>
   new Running(argv, { input: '', options: ['--no-gateway'], ...settings }).end();
+
+/** A guest of test/runner/guest. */
+export const guestFile = (name: string): string =>
+  fileURLToPath(new URL(`../../../test/runner/guest/${name}`, import.meta.url));
 
 /** Without a gateway, on that plane. */
 export const on = (plane: PlaneName): RunSettings => ({ options: ['--no-gateway', '--plane', plane] });

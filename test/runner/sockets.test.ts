@@ -324,3 +324,20 @@ for flags in (0, socket.MSG_WAITALL, 0, socket.MSG_WAITALL):
     assert sum(map(len, pieces)) == len(data), sum(map(len, pieces)) - len(data)
     if all(len(p) % 4 == 0 for p in pieces): assert sorted(p[i:i + 4] for p in pieces for i in range(0, len(p), 4)) == [data[i:i + 4] for i in range(0, len(data), 4)]`,
 );
+
+program(
+  'after a fork both processes write to one end and read from the other, at once',
+  `
+c, s = pair(); p, q = pair(); COUNT = 3000; pid = os.fork(); me = b'P' if pid else b'C'
+def write():
+    for i in range(COUNT): os.write(c.fileno(), b'%c%06d.' % (me, i)) if i % 3 else c.sendmsg([b'%c%06d' % (me, i), b'.'])
+def read(into):
+    while d := s.recv(8 * 50) if len(into) % 3 else s.recvmsg(8 * 50)[0]: into.append(d)
+pieces = []; writer = threading.Thread(target=write); reader = threading.Thread(target=read, args=(pieces,)); writer.start(); reader.start(); writer.join()
+if pid == 0:
+    q.send(b'w'); reader.join(); q.sendall(b''.join(struct.pack('I', len(d)) + d for d in pieces)); os._exit(0)
+assert p.recv(1) == b'w'; c.shutdown(1); reader.join(); q.close(); f = p.makefile('rb')
+while n := f.read(4): pieces.append(f.read(struct.unpack('I', n)[0]))
+assert os.waitpid(pid, 0)[1] == 0 and sum(map(len, pieces)) == 2 * COUNT * 8, sum(map(len, pieces))
+if all(len(d) % 8 == 0 for d in pieces): assert sorted(d[i:i + 8] for d in pieces for i in range(0, len(d), 8)) == sorted(b'%c%06d.' % (w, i) for w in b'PC' for i in range(COUNT))`,
+);

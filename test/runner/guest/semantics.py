@@ -448,6 +448,40 @@ def disconnected_with_unread():
     say(name_of(lambda: a.recv(9)), name_of(lambda: a.recvmsg(9, 0, socket.MSG_DONTWAIT)[0]), mask(a))
 
 
+def option(s, number, level=socket.SOL_SOCKET):
+    return name_of(lambda: s.getsockopt(level, number, 12))
+
+
+@case
+def not_a_unix_socket():
+    SO_TYPE, SO_PEERCRED, SO_ACCEPTCONN, SO_PROTOCOL, SO_DOMAIN = 3, 17, 30, 38, 39
+    a, b = pair()
+    u = socket.socket(type=socket.SOCK_DGRAM)
+    u.bind((HOST, 0))
+    for s in (a, u):
+        say(*(option(s, n) for n in (SO_TYPE, SO_PEERCRED, SO_ACCEPTCONN, SO_PROTOCOL, SO_DOMAIN)))
+        say(s.getsockname()[0] == HOST, name_of(lambda: s.getpeername()[0] == HOST))
+        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, struct.pack('i', 0))]
+        say(name_of(lambda: s.sendmsg([b'r'], rights, 0, u.getsockname()) if s is u else s.sendmsg([b'r'], rights)))
+        say(name_of(lambda: s.recv(9, socket.MSG_ERRQUEUE | socket.MSG_DONTWAIT)), name_of(lambda: s.recv(9, socket.MSG_OOB | socket.MSG_DONTWAIT)))
+        say(name_of(lambda: s.sendto(b'x', 0x4000000, b.getsockname() if s is a else s.getsockname())))
+    for request in (0x8905, 0x8927, 0x8915, 0x8933):
+        for s in (a, u):
+            buffer = bytearray(struct.pack('16s24x', b'lo'))
+            say(hex(request), name_of(lambda: fcntl.ioctl(s, request, buffer, True)))
+
+
+@case
+def octets_sent_and_not_acknowledged():
+    a, b = pair()
+    a.send(b'x' * 1000)
+    b.recv(1000)
+    time.sleep(0.1)
+    n = array.array('i', [7])
+    fcntl.ioctl(a, 0x5411, n, True)
+    say(n[0])
+
+
 @case
 def low_water():
     a, b = pair()
