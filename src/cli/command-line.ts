@@ -73,6 +73,10 @@ function commandLine(): Command {
     .option('--link <tap:name|fd:n>', 'a tap, or a descriptor that carries frames, in place of the gateway; with --ip')
     .option('--ip <address/prefix>', "an address of the guest's on --link; repeatable", collect, [])
     .option('--gateway <address>', 'a router behind --link; repeatable, one of each family', collect, [])
+    .option(
+      '--inline-gateway',
+      "the gateway in sandsock's own process: faster, without a wall between it and the guest's memory",
+    )
     .option('--no-gateway', 'no way out: the guest has its own loopback only')
     .option('--no-sync-wake-up', 'do not ask the kernel to wake guest threads on this core')
     .addHelpText('after', RUN_EXAMPLES)

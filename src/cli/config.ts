@@ -68,6 +68,7 @@ const runSchema = z
     ip: z.array(interfaceAddress).max(16).default([]),
     /** False for none; else routers of `link`. */
     gateway: z.union([z.literal(false), z.array(ipAddress).max(8)]).default([]),
+    inlineGateway: z.boolean().default(false),
     syncWakeUp: z.boolean().default(true),
   })
   .refine(({ gateway, link, publish }) => publish.length === 0 || (gateway !== false && link === undefined), {
@@ -81,6 +82,10 @@ const runSchema = z
   .refine(({ link, hostPort }) => link === undefined || hostPort.length === 0, {
     error: 'needs the gateway, which --link leaves out',
     path: ['hostPort'],
+  })
+  .refine(({ link, gateway, inlineGateway }) => !inlineGateway || (link === undefined && gateway !== false), {
+    error: 'needs the gateway, which --no-gateway and --link leave out',
+    path: ['inlineGateway'],
   })
   .refine(({ link, ip }) => (link === undefined) === (ip.length === 0), {
     error: 'and --ip go together: the addresses of the guest on the link',

@@ -39,10 +39,11 @@ function gatewayOptions(config: RunConfig): NonNullable<SentryOptions['gateway']
   };
 }
 
-function linkOptions(config: RunConfig): Pick<SentryOptions, 'gateway' | 'device'> {
-  const { gateway, link, ip } = config;
+function linkOptions(config: RunConfig): Pick<SentryOptions, 'gateway' | 'gatewayPlace' | 'device'> {
+  const { gateway, link, ip, inlineGateway } = config;
   if (gateway === false) return {};
-  if (link === undefined) return { gateway: gatewayOptions(config) };
+  if (link === undefined)
+    return { gateway: gatewayOptions(config), gatewayPlace: inlineGateway ? 'inline' : 'process' };
   return { device: { device: link, addresses: ip, gateways: gateway } };
 }
 

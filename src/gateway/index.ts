@@ -11,6 +11,7 @@ export {
 export type { ControlChannel } from './flow-log.ts';
 export { Gateway, type GatewayOptions, type SteppedClock } from './gateway.ts';
 export type { Host, HostSockets, PeerName, Poller, Watched } from './host.ts';
+export { InlineGateway } from './inline.ts';
 export { closeListeners, openListeners, PublishError } from './listeners.ts';
 export type {
   Counters,

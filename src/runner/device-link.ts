@@ -10,8 +10,8 @@ import { fcntl, HostError } from '../host/libc.ffi.ts';
 import { attachedTo, interfaceMtu, openTap, prepareTap } from '../host/tap.ffi.ts';
 import { IpAddress } from '../netstack/address.ts';
 import type { PacketPool } from '../netstack/packet.ts';
+import type { DescriptorLink } from './descriptor-carrier.ts';
 import { RunError } from './errors.ts';
-import type { Backend } from './uplink.ts';
 
 export interface DeviceOptions {
   readonly device: { readonly tap: string } | { readonly fd: number };
@@ -38,7 +38,7 @@ function newMac(): Uint8Array {
 }
 
 /** @throws RunError */
-export function openDevice({ device, addresses, gateways }: DeviceOptions): Backend {
+export function openDevice({ device, addresses, gateways }: DeviceOptions): DescriptorLink {
   const opened = 'tap' in device ? openNamedTap(device.tap) : takeDescriptor(device.fd);
   return {
     ...opened,
@@ -47,11 +47,10 @@ export function openDevice({ device, addresses, gateways }: DeviceOptions): Back
       addresses: addresses.map(({ address, prefix }) => ({ address: IpAddress.of(address), prefix })),
       gateways: gateways.map((text) => IpAddress.of(text)),
     },
-    gateway: undefined,
   };
 }
 
-type Opened = Pick<Backend, 'linkFd' | 'io' | 'mtu'>;
+type Opened = Pick<DescriptorLink, 'linkFd' | 'io' | 'mtu'>;
 
 const tapIo = (fd: number) => (pool: PacketPool) => new TapFrameIo(fd, pool);
 

@@ -16,6 +16,7 @@ import { SeccompListener, seccompGap } from '../host/seccomp.ffi.ts';
 import { type Instant, TimerHeap } from '../lib/clock.ts';
 import type { LinkCounters } from '../netstack/link/link.ts';
 import type { CaptureSink } from '../netstack/link/pcapng.ts';
+import type { PacketPool } from '../netstack/packet.ts';
 import { Stack } from '../netstack/stack.ts';
 import { TcpLayer } from '../netstack/tcp/tcp-layer.ts';
 import { SocketFactory } from '../socket/factory.ts';
@@ -29,13 +30,16 @@ import {
   type Unsupported,
 } from '../syscalls/dispatch.ts';
 import { SOCKET_CALLS, systemCalls } from '../syscalls/table.ts';
+import type { Carrier } from './carrier.ts';
 import { findCommand } from './command.ts';
 import { type Death, Deaths } from './deaths.ts';
+import { DescriptorCarrier } from './descriptor-carrier.ts';
 import { type DeviceOptions, openDevice } from './device-link.ts';
 import { DirectPlane } from './direct-plane.ts';
 import { RunError } from './errors.ts';
 import { AUDIT_ARCH, buildFilter, LOOKING_CALLS } from './filter.ts';
 import { ForeignCalls } from './foreign-calls.ts';
+import { startGatewayProcess } from './gateway-process.ts';
 import type { GuestTask } from './guest-task.ts';
 import { HostFiles } from './host-files.ts';
 import { type Launched, launch } from './launch.ts';
@@ -48,7 +52,7 @@ import { type Route, SeccompPlatform } from './seccomp-platform.ts';
 import { SignalActions } from './signals.ts';
 import { StrictPlane } from './strict-plane.ts';
 import { UnixNames } from './unix-names.ts';
-import { type Backend, type Capture, startGateway, Uplink } from './uplink.ts';
+import { type Capture, Uplink } from './uplink.ts';
 
 export type PlaneName = 'direct' | 'strict';
 
@@ -57,6 +61,8 @@ export interface SentryOptions {
   readonly plane?: PlaneName;
   /** The host side of the link. Without it the guest has its loopback only. */
   readonly gateway?: GatewayConfig;
+  /** Where the gateway runs: in a process of its own unless said, or in this thread's loop, which is faster and has no wall between guest memory and host sockets. */
+  readonly gatewayPlace?: 'process' | 'inline';
   /** A link of the caller's in place of the gateway. */
   readonly device?: DeviceOptions;
   readonly cwd?: string;
@@ -207,8 +213,8 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
     // The gateway comes first: it is of no thread that has a filter.
     const clock = new TimerHeap(monotonic());
     const stack = new Stack({ clock, random: new HostRandom(), tcp: (world) => new TcpLayer(world) });
-    const backend = backendOf(options);
-    const uplink = backend === undefined ? undefined : new Uplink(backend, stack, captureOptions(options.capture));
+    const carrier = await carrierOf(options, stack.pool);
+    const uplink = carrier === undefined ? undefined : new Uplink(carrier, stack, captureOptions(options.capture));
     try {
       const launched = await launch({ filter, argv, env, cwd, stdio: options.stdio ?? [0, 1, 2] });
       return new Sentry({ launched, isolation, stack, uplink }, options);
@@ -309,9 +315,10 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
   #watchLink(uplink: Uplink | undefined, isDevice: boolean): void {
     if (uplink === undefined) return;
     uplink.attach(this.#loop);
-    uplink.onMessage = (message) => this.emit('gateway', message);
-    // Not at once: whoever started us listens when we are made.
-    process.nextTick(() => uplink.watchGateway((pid, exit, late) => this.#deaths.gateway(pid, exit, late)));
+    uplink.watchGateway(
+      (message) => this.emit('gateway', message),
+      (pid, exit, late) => this.#deaths.gateway(pid, exit, late),
+    );
     if (!isDevice) return;
     this.stack.onLinkClosed = (_interface, reason) => {
       if (!this.#ending) this.emit('warning', `the link is gone, the guest has only its loopback now: ${reason}`);
@@ -319,19 +326,23 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
   }
   begin(now: Instant): void {
     this.stack.step(now);
+    this.#uplink?.begin(now);
   }
   end(): boolean {
+    this.#uplink?.receive();
     this.#deadline = this.stack.step();
     const more = this.dispatcher.run();
     this.#plane.flush();
     this.#platform.resumeLooks();
     // What the calls sent, and what the guest wrote natively, leaves in this turn.
     this.#deadline = this.stack.step();
-    this.#uplink?.flush();
-    return more || this.#plane.hasWork || this.dispatcher.hasWork;
+    const brought = this.#uplink?.flush() === true;
+    return more || brought || this.#plane.hasWork || this.dispatcher.hasWork;
   }
   nextDeadline(): Instant | undefined {
-    return this.#deadline;
+    const link = this.#uplink?.nextDeadline();
+    if (link === undefined || this.#deadline === undefined) return link ?? this.#deadline;
+    return link < this.#deadline ? link : this.#deadline;
   }
 
   /** A bug of ours outside of any call. The guest ends with it, since nobody would answer its calls, and `exited` says why. */
@@ -413,9 +424,17 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
   }
 }
 
-function backendOf({ gateway, device }: SentryOptions): Backend | undefined {
-  if (device !== undefined) return openDevice(device);
-  return gateway === undefined ? undefined : startGateway(gateway);
+/** @throws RunError, ConfigError, GatewayStartError, HostError */
+async function carrierOf(
+  { gateway, gatewayPlace, device }: SentryOptions,
+  pool: PacketPool,
+): Promise<Carrier | undefined> {
+  if (device !== undefined) return new DescriptorCarrier(openDevice(device), pool);
+  if (gateway === undefined) return undefined;
+  if (gatewayPlace !== 'inline') return startGatewayProcess(gateway, pool);
+  // The whole gateway, which a sentry with a process for it has no use for.
+  const { InlineCarrier } = await import('./inline-gateway.ts');
+  return new InlineCarrier(gateway, pool);
 }
 
 /** @throws RunError */

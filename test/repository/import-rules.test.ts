@@ -60,6 +60,8 @@ function* layerCases(): Generator<Case> {
   yield { path: 'src/host/link-type.ts', source: forms('../netstack/link/link.ts')['type'] ?? '', rule: undefined };
   yield { path: 'src/host/link-type.ffi.ts', source: forms('../netstack/packet.ts')['type'] ?? '', rule: undefined };
   yield { path: 'src/runner/spawn-gateway.ts', source: using('../gateway/spawn.ts'), rule: undefined };
+  yield { path: 'src/runner/inline-gateway.ts', source: using('../gateway/inline.ts'), rule: undefined };
+  yield { path: 'src/gateway/inline.ts', source: using('../host/thing.ts'), rule: undefined };
   yield { path: 'src/gateway/main.ts', source: using('../host/thing.ts'), rule: undefined };
   yield { path: 'src/gateway/process.ts', source: using('node:os'), rule: undefined };
   yield { path: 'src/gateway/spawn.ts', source: using('node:child_process'), rule: undefined };

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import test from 'ava';
 import { spawnGateway } from '../../src/gateway/spawn.ts';
 import { close } from '../../src/host/libc.ffi.ts';
-import { awaitExit } from '../../src/runner/uplink.ts';
+import { awaitExit } from '../../src/runner/gateway-process.ts';
 
 test('a gateway that is stopped when its link closes is killed, so that the run ends', async (t) => {
   const gateway = spawnGateway({});
