@@ -4,8 +4,7 @@ import { join } from 'node:path';
 import type { Answer } from './client.ts';
 import { exchange } from './exchange.ts';
 import { eventually, output } from './program.ts';
-import type { Scene, Stage } from './section.ts';
-import type { Target } from './target.ts';
+import { bareStage, type Scene, type Stage, sceneOf } from './section.ts';
 import type { World } from './world.ts';
 
 const START_MS = 20_000;
@@ -68,25 +67,18 @@ export function nginxInside(world: World): Promise<Stage> {
   const root = join(world.directory, 'www');
   mkdirSync(root);
   for (const [name, octets] of Object.entries(files)) writeFileSync(join(root, name), content(octets));
-  return Promise.resolve({
-    async enter(target: Target) {
-      const port = await world.port();
-      const directory = join(world.directory, `nginx-${port}`);
-      mkdirSync(directory);
-      const file = join(directory, 'conf');
-      writeFileSync(file, configuration(root, directory, port));
-      const argv = ['nginx', '-e', 'stderr', '-c', file];
-      const placed = await target.place(argv, { inside: [{ port, protocol: 'tcp' }] });
-      try {
-        const url = `http://${placed.insideAddress}:${port}`;
-        for (const [name, octets] of Object.entries(files))
-          await eventually(() => fetched(placed.insideAddress, port, name, octets), START_MS);
-        return { roots: [placed.program.pid, ...placed.helpers], measure: measuring(url), end: () => placed.end() };
-      } catch (error) {
-        await placed.end();
-        throw error;
-      }
-    },
-    close: () => Promise.resolve(),
+  return bareStage(async (target) => {
+    const port = await world.port();
+    const directory = join(world.directory, `nginx-${port}`);
+    mkdirSync(directory);
+    const file = join(directory, 'conf');
+    writeFileSync(file, configuration(root, directory, port));
+    const argv = ['nginx', '-e', 'stderr', '-c', file];
+    const placed = await target.place(argv, { inside: [{ port, protocol: 'tcp' }] });
+    return sceneOf(placed, [], async () => {
+      for (const [name, octets] of Object.entries(files))
+        await eventually(() => fetched(placed.insideAddress, port, name, octets), START_MS);
+      return measuring(`http://${placed.insideAddress}:${port}`);
+    });
   });
 }

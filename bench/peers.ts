@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import type { RoleOf } from './cpu.ts';
 import { exchange } from './exchange.ts';
 import { eventually, Program } from './program.ts';
-import { missing, onCore, type Placed, type Placement, type Port, type Target } from './target.ts';
+import { missing, onCore, type Placed, type Placement, type Port, placed, type Target } from './target.ts';
 import type { World } from './world.ts';
 
 const LOOPBACK = '127.0.0.1';
@@ -62,13 +62,7 @@ const pasta = (world: World): Target => ({
     const options = ['--config-net', '--runas', '0', '-4', '-f', '-q', '-T', 'none', '-U', 'none'];
     const ports = ['-t', portsOf(inside, 'tcp'), '-u', portsOf(inside, 'udp')];
     const program = new Program(onCore(['pasta', ...options, ...ports, '--', ...argv], placement));
-    return Promise.resolve({
-      program,
-      outsideAddress: world.router,
-      insideAddress: LOOPBACK,
-      helpers: [],
-      end: () => program.end(),
-    });
+    return Promise.resolve(placed(program, world.router, LOOPBACK));
   },
 });
 
@@ -103,13 +97,7 @@ const slirp4netns = (world: World): Target => ({
       }
       const program = new Program(onCore(within(namespace, argv), placement));
       ends.push(() => program.end());
-      return {
-        program,
-        outsideAddress: '10.0.2.2',
-        insideAddress: LOOPBACK,
-        helpers: [slirp.pid],
-        end: () => endAll(ends),
-      };
+      return { ...placed(program, '10.0.2.2', LOOPBACK), helpers: [slirp.pid], end: () => endAll(ends) };
     } catch (error) {
       await endAll(ends);
       throw error;
@@ -168,13 +156,7 @@ const runsc = (world: World): Target => ({
       const hidden = ['unshare', '--mount', 'sh', '-c', HIDE_SYSCTLS, 'sh', 'runsc', ...options, veth.name];
       const program = new Program(onCore(hidden, placement));
       ends.push(() => program.end());
-      return {
-        program,
-        outsideAddress: veth.host,
-        insideAddress: veth.guest,
-        helpers: [],
-        end: () => endAll(ends),
-      };
+      return { ...placed(program, veth.host, veth.guest), end: () => endAll(ends) };
     } catch (error) {
       await endAll(ends);
       throw error;
@@ -190,13 +172,7 @@ const runscOnHost = (world: World): Target => ({
   lacking: missing('runsc') ?? world.tapFault,
   place(argv, placement: Placement) {
     const program = new Program(onCore(['runsc', '--rootless', '--network=host', 'do', ...argv], placement));
-    return Promise.resolve({
-      program,
-      outsideAddress: LOOPBACK,
-      insideAddress: LOOPBACK,
-      helpers: [],
-      end: () => program.end(),
-    });
+    return Promise.resolve(placed(program, LOOPBACK, LOOPBACK));
   },
 });
 

@@ -2,8 +2,7 @@
 import type { Answer } from './client.ts';
 import { exchange } from './exchange.ts';
 import { eventually, output, type Program } from './program.ts';
-import type { Scene, Stage } from './section.ts';
-import type { Target } from './target.ts';
+import { bareStage, type Scene, type Stage, sceneOf } from './section.ts';
 import type { World } from './world.ts';
 
 const START_MS = 20_000;
@@ -46,21 +45,13 @@ async function measuring(execute: Execute, address: string, port: number): Promi
 }
 
 export const serverInside = (world: World): Promise<Stage> =>
-  Promise.resolve({
-    async enter(target: Target) {
-      const port = await world.port();
-      const placed = await target.place(['sh', '-c', `exec ${server(port)}`], { inside: [{ port, protocol: 'tcp' }] });
-      try {
-        const address = placed.insideAddress;
-        await eventually(() => answers(address, port), START_MS);
-        const measure = await measuring((argv, limitMs) => output(argv, { limitMs }), address, port);
-        return { roots: [placed.program.pid, ...placed.helpers], measure, end: () => placed.end() };
-      } catch (error) {
-        await placed.end();
-        throw error;
-      }
-    },
-    close: () => Promise.resolve(),
+  bareStage(async (target) => {
+    const port = await world.port();
+    const placed = await target.place(['sh', '-c', `exec ${server(port)}`], { inside: [{ port, protocol: 'tcp' }] });
+    return sceneOf(placed, [], async () => {
+      await eventually(() => answers(placed.insideAddress, port), START_MS);
+      return await measuring((argv, limitMs) => output(argv, { limitMs }), placed.insideAddress, port);
+    });
   });
 
 const DONE = 'done';
@@ -76,23 +67,15 @@ async function upToDone(program: Program, limitMs: number): Promise<string> {
 }
 
 export const bothInside = (world: World): Promise<Stage> =>
-  Promise.resolve({
-    async enter(target: Target) {
-      const port = await world.port();
-      const placed = await target.place(['sh', '-c', commandLoop(port)], {});
-      const { program } = placed;
-      try {
-        await upToDone(program, START_MS);
-        const execute: Execute = (argv, limitMs) => {
-          program.send(argv.join(' '));
-          return upToDone(program, limitMs);
-        };
-        const measure = await measuring(execute, '127.0.0.1', port);
-        return { roots: [program.pid, ...placed.helpers], measure, end: () => placed.end() };
-      } catch (error) {
-        await placed.end();
-        throw error;
-      }
-    },
-    close: () => Promise.resolve(),
+  bareStage(async (target) => {
+    const port = await world.port();
+    const placed = await target.place(['sh', '-c', commandLoop(port)], {});
+    return sceneOf(placed, [], async () => {
+      await upToDone(placed.program, START_MS);
+      const execute: Execute = (argv, limitMs) => {
+        placed.program.send(argv.join(' '));
+        return upToDone(placed.program, limitMs);
+      };
+      return await measuring(execute, '127.0.0.1', port);
+    });
   });

@@ -79,6 +79,13 @@ export const sections: readonly Section[] = [
         words: ['udp', 'datagram-round-trip'],
         cpu: true,
       },
+      {
+        name: 'call',
+        title: 'a call on a socket (getsockopt SO_TYPE)',
+        unit: 'us',
+        words: ['tcp', 'socket-call'],
+        cpu: true,
+      },
     ],
   },
   {
@@ -143,6 +150,9 @@ export const sections: readonly Section[] = [
     name: 'start-up',
     title: 'Start-up and end',
     open: startUp,
-    rows: [{ name: 'true', title: 'the program true', unit: 'ms', words: ['true'], cpu: true }],
+    rows: [
+      { name: 'true', title: 'the program true', unit: 'ms', words: ['true'], cpu: true },
+      { name: 'node', title: 'node, with nothing to do', unit: 'ms', words: [process.execPath, '-e', ''], cpu: true },
+    ],
   },
 ];

@@ -3,7 +3,7 @@
  * say), and each target enters it with a scene of its own: its programs, running. A row is one measurement: words that the scene understands.
  */
 import type { Answer } from './client.ts';
-import type { Target } from './target.ts';
+import type { Placed, Target } from './target.ts';
 import type { World } from './world.ts';
 
 /** How a value is shown, and of how many operations CPU time is: an octet is too small a one. */
@@ -46,3 +46,21 @@ export interface Section {
   readonly lacking?: string | undefined;
   open(world: World): Promise<Stage>;
 }
+
+/** A scene in which `placed` runs, once `prepare` knows how to measure it; where that fails nothing goes on running. */
+export async function sceneOf(
+  placed: Placed,
+  others: readonly number[],
+  prepare: () => Promise<Scene['measure']>,
+): Promise<Scene> {
+  try {
+    const measure = await prepare();
+    return { roots: [placed.program.pid, ...placed.helpers, ...others], measure, end: () => placed.end() };
+  } catch (error) {
+    await placed.end();
+    throw error;
+  }
+}
+/** A stage of which targets share nothing. */
+export const bareStage = (enter: Stage['enter']): Promise<Stage> =>
+  Promise.resolve({ enter, close: () => Promise.resolve() });

@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import type { Answer, Order } from './client.ts';
 import { eventually, Program } from './program.ts';
-import type { Effort, Scene, Stage } from './section.ts';
+import { bareStage, type Effort, type Scene, type Stage, sceneOf } from './section.ts';
 import { onCore, type Placement, type Port, type Target } from './target.ts';
 import type { World } from './world.ts';
 
@@ -25,12 +25,16 @@ async function ports(world: World): Promise<{ readonly tcp: Port; readonly udp: 
   return { tcp: { port: await world.port(), protocol: 'tcp' }, udp: { port: await world.port(), protocol: 'udp' } };
 }
 
-async function ask(program: Program, order: Order): Promise<Answer> {
+async function ask(program: Program, order: Order, slackMs = SLACK_MS): Promise<Answer> {
   program.send(JSON.stringify(order));
-  const answer = JSON.parse(await program.line(order.ms + SLACK_MS)) as Answer | { readonly error: string };
+  const answer = JSON.parse(await program.line(order.ms + slackMs)) as Answer | { readonly error: string };
   if ('error' in answer) throw new Error(answer.error);
   if (!(answer.value > 0)) throw new Error(`${order.what} gave ${answer.value}`);
   return answer;
+}
+/** Waits until a client is there to measure. */
+async function started(program: Program): Promise<void> {
+  await ask(program, { what: 'other-call', address: '', port: 0, ms: 1, verify: false }, START_MS);
 }
 const measuring =
   (program: Program, address: string, { tcp, udp }: { readonly tcp: Port; readonly udp: Port }): Scene['measure'] =>
@@ -45,12 +49,10 @@ export async function clientInside(world: World, placement: Placement = {}): Pro
   return {
     async enter(target: Target) {
       const placed = await target.place(client, { ...placement, outside: [own.tcp, own.udp] });
-      const { program, helpers, outsideAddress } = placed;
-      return {
-        roots: [program.pid, server.pid, ...helpers],
-        measure: measuring(program, outsideAddress, own),
-        end: () => placed.end(),
-      };
+      return sceneOf(placed, [server.pid], async () => {
+        await started(placed.program);
+        return measuring(placed.program, placed.outsideAddress, own);
+      });
     },
     close: () => server.end(),
   };
@@ -59,21 +61,15 @@ export async function clientInside(world: World, placement: Placement = {}): Pro
 /** The server in the target, the client outside. */
 export async function serverInside(world: World, placement: Placement = {}): Promise<Stage> {
   const program = new Program(onCore(client, placement));
+  await started(program);
   return {
     async enter(target: Target) {
       const own = await ports(world);
       const placed = await target.place(servers(own.tcp, own.udp), { ...placement, inside: [own.tcp, own.udp] });
-      try {
+      return sceneOf(placed, [program.pid], async () => {
         await ready(placed.program);
-      } catch (error) {
-        await placed.end();
-        throw error;
-      }
-      return {
-        roots: [program.pid, placed.program.pid, ...placed.helpers],
-        measure: measuring(program, placed.insideAddress, own),
-        end: () => placed.end(),
-      };
+        return measuring(program, placed.insideAddress, own);
+      });
     },
     close: () => program.end(),
   };
@@ -81,18 +77,12 @@ export async function serverInside(world: World, placement: Placement = {}): Pro
 
 /** Both in the target, over its loopback. */
 export const bothInside = (world: World): Promise<Stage> =>
-  Promise.resolve({
-    async enter(target: Target) {
-      const own = await ports(world);
-      const placed = await target.place(servers(own.tcp, own.udp, client.join(' ')), {});
+  bareStage(async (target) => {
+    const own = await ports(world);
+    const placed = await target.place(servers(own.tcp, own.udp, client.join(' ')), {});
+    return sceneOf(placed, [], async () => {
       const measure = measuring(placed.program, '127.0.0.1', own);
-      try {
-        await eventually(() => measure(['tcp', 'round-trip'], { ms: 1, verify: false }), START_MS);
-      } catch (error) {
-        await placed.end();
-        throw error;
-      }
-      return { roots: [placed.program.pid, ...placed.helpers], measure, end: () => placed.end() };
-    },
-    close: () => Promise.resolve(),
+      await eventually(() => measure(['tcp', 'round-trip'], { ms: 1, verify: false }), START_MS);
+      return measure;
+    });
   });

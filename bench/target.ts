@@ -45,6 +45,11 @@ const cli = join(import.meta.dirname, '../src/cli/main.js');
 export const onCore = (argv: readonly string[], { oneCore = false }: Placement): readonly string[] =>
   oneCore ? ['taskset', '--cpu-list', firstCore(), ...argv] : argv;
 
+/** A placement of one program, without anything beside it. */
+export function placed(program: Program, outsideAddress: string, insideAddress: string): Placed {
+  return { program, outsideAddress, insideAddress, helpers: [], end: () => program.end() };
+}
+
 export const native: Target = {
   name: 'native',
   title: 'native',
@@ -52,14 +57,7 @@ export const native: Target = {
   roleOf: () => undefined,
   lacking: undefined,
   place(argv, placement) {
-    const program = new Program(onCore(argv, placement));
-    return Promise.resolve({
-      program,
-      outsideAddress: LOOPBACK,
-      insideAddress: LOOPBACK,
-      helpers: [],
-      end: () => program.end(),
-    });
+    return Promise.resolve(placed(new Program(onCore(argv, placement)), LOOPBACK, LOOPBACK));
   },
 };
 
@@ -86,13 +84,7 @@ const overGateway = (plane: PlaneName): Target => ({
     const program = new Program(
       onCore([process.execPath, cli, 'run', '--plane', plane, ...options, '--', ...argv], placement),
     );
-    return Promise.resolve({
-      program,
-      outsideAddress: '10.0.2.2',
-      insideAddress: LOOPBACK,
-      helpers: [],
-      end: () => program.end(),
-    });
+    return Promise.resolve(placed(program, '10.0.2.2', LOOPBACK));
   },
 });
 
@@ -110,10 +102,7 @@ const overTap = (plane: PlaneName, world: World): Target => ({
       onCore([process.execPath, cli, 'run', '--plane', plane, ...link, '--', ...argv], placement),
     );
     return Promise.resolve({
-      program,
-      outsideAddress: tap.host,
-      insideAddress: tap.guest,
-      helpers: [],
+      ...placed(program, tap.host, tap.guest),
       end: async () => {
         await program.end();
         world.removeLink(tap);

@@ -1,6 +1,6 @@
 /**
  * Demultiplexing by 4-tuple: open addressing with linear probing over Int32Arrays, so that a lookup touches two cache lines and makes no garbage
- * (measured 9-21 ns against 145-438 for a string key).
+ * (bench/parts.ts: 65 ns, most of it the keyed hash, against 205 for a string key).
  *
  * The hash is keyed, because a remote host chooses half of the tuple: without a key it could put all its flows into one chain.
  * Deletion shifts the following chain back instead of leaving tombstones, so a table that lives for months stays as fast as a fresh one.
