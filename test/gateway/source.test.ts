@@ -4,11 +4,11 @@ import * as fc from 'fast-check';
 import { Errno, type HostSockets, Sock } from '../../src/gateway/host.ts';
 import { RingPool } from '../../src/gateway/tcp/ring-pool.ts';
 import { QueueBudget, SocketSource } from '../../src/gateway/tcp/source.ts';
-import { PacketPool } from '../../src/netstack/packet.ts';
+import { HEADROOM, PacketPool, SMALL_OCTETS } from '../../src/netstack/packet.ts';
 import { RawTcp } from './raw-tcp.ts';
 import { pattern, tcpServer } from './servers.ts';
 import { withSource } from './sources.ts';
-import { ALL_OFFLOADS, at, CountingSockets, GATEWAY4, textOf, World } from './support.ts';
+import { ALL_OFFLOADS, at, CountingSockets, GATEWAY4, tcpTo, textOf, World } from './support.ts';
 
 const STREAM = pattern(1 << 21);
 const RING_LIMIT = 100_000;
@@ -156,6 +156,36 @@ test('large reads stay in the socket, small ones do not', (t) => {
   t.is(reader.socket.head, 65_300);
   reader.acknowledge(130_000);
   t.is(reader.socket.head, 195_300);
+});
+
+test('after short octets a small buffer does, and what it does not hold follows in a large one', async (t) => {
+  const server = await tcpServer();
+  const world = new World({ hostPorts: [server.port] });
+  t.teardown(() => (world.close(), server.close()));
+  const tcp = new RawTcp(world, at(GATEWAY4, server.port));
+  await tcp.connect();
+  await world.until('the connection', () => server.sockets.length === 1);
+  const sizes: (readonly [len: number, isSmall: boolean])[] = [];
+  for (const len of [200, 300, 5000, 400, 100]) {
+    world.skip();
+    server.sockets[0]?.write(pattern(len));
+    const wanted = tcp.received.length + len;
+    const from = world.link.frames.length;
+    await tcp.run('octets', () => tcp.received.length === wanted);
+    for (const frame of world.link.frames.slice(from)) {
+      const octets = tcpTo(tcp.local.port)(frame)?.payload.length ?? 0;
+      if (octets > 0) sizes.push([octets, frame.capacity < 2048]);
+    }
+  }
+  const small = SMALL_OCTETS - HEADROOM;
+  t.deepEqual(sizes, [
+    [200, false],
+    [300, true],
+    [small, true],
+    [5000 - small, false],
+    [400, false],
+    [100, true],
+  ]);
 });
 
 for (const source of ['peek', 'queue'] as const) {

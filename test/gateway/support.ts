@@ -36,6 +36,8 @@ export interface Frame {
   readonly bytes: Uint8Array;
   readonly gsoSize: number;
   readonly partial: boolean;
+  /** Payload that its buffer could have held. */
+  readonly capacity: number;
 }
 
 export class TestLink implements LinkEndpoint {
@@ -65,7 +67,8 @@ export class TestLink implements LinkEndpoint {
   }
   transmit(packet: Packet): boolean {
     const partial = packet.csum === Csum.Partial;
-    this.frames.push({ bytes: packet.bytes.slice(packet.at, packet.end), gsoSize: packet.gsoSize, partial });
+    const { gsoSize, payloadCapacity: capacity } = packet;
+    this.frames.push({ bytes: packet.bytes.slice(packet.at, packet.end), gsoSize, partial, capacity });
     packet.release();
     return true;
   }

@@ -9,7 +9,7 @@ import { putU16 } from '../../lib/bytes.ts';
 import { micros } from '../../lib/clock.ts';
 import { IpProtocol } from '../../netstack/ip/ip.ts';
 import { LinkCapability } from '../../netstack/link/link.ts';
-import { Gso, type Packet } from '../../netstack/packet.ts';
+import { Gso, HEADROOM, type Packet, SMALL_OCTETS } from '../../netstack/packet.ts';
 import * as wire from '../../netstack/wire/tcp.ts';
 import { Errno } from '../host.ts';
 import type { TcpContext } from './context.ts';
@@ -18,6 +18,7 @@ import { hostAnswered } from './waiting-acks.ts';
 
 /** Payload of one frame: 65,535 of IP less the largest headers used here. */
 const FRAME_PAYLOAD = 65_535 - 60;
+const SMALL_PAYLOAD = SMALL_OCTETS - HEADROOM;
 /** Frames a flow may send before the others have their turn. */
 const BURST = 16;
 /** Frames waiting in the link at which it counts as full: what is peeked beyond that is only peeked again. */
@@ -202,7 +203,9 @@ function waitForWindow(context: TcpContext, flow: TcpFlow): void {
 }
 
 /** One frame of data. False when there is nothing more to send now. */
-function sendSome(context: TcpContext, flow: TcpFlow, len: number): boolean {
+function sendSome(context: TcpContext, flow: TcpFlow, most: number): boolean {
+  // Frames wait for the link in what they were read to, and of large buffers there are few.
+  const len = flow.source?.isShort === true ? Math.min(most, SMALL_PAYLOAD) : most;
   const packet = context.frames.pool.alloc(len);
   if (packet === undefined || flow.source === undefined) {
     packet?.release();

@@ -23,6 +23,7 @@ export interface ServiceHost {
 export class ServiceSource implements HostSource {
   /** More may follow at once, told by nobody. */
   readonly drained = false;
+  readonly isShort = false;
   readonly #ring = new ByteRing();
   #position = 0;
   #ended = false;

@@ -20,6 +20,8 @@ export interface HostSource {
   read(packet: Packet, len: number): number;
   /** The last read took fewer octets than were asked of the socket: it is empty, unless an end, an error or an urgent mark stood behind them. */
   readonly drained: boolean;
+  /** The last read was short, and the next may well be: a small packet will do. */
+  readonly isShort: boolean;
   /** The guest has `len` more octets, counted from the first it did not have. */
   acknowledge(len: number): void;
   /** Reading begins again with the first octet that the guest does not have. */
@@ -31,6 +33,9 @@ export interface HostSource {
 const DISCARD_TRIES = 4;
 /** A read of this size makes a flow one that peeks: copying it costs more than discarding it. */
 const BULK = 1 << 14;
+
+/** Up to this many octets a read counts as short: about half of what a small packet holds. */
+const SHORT = 1 << 10;
 
 /** Octets of all rings together. */
 export class QueueBudget {
@@ -53,6 +58,7 @@ export interface QueueParts {
 
 export class SocketSource implements HostSource {
   drained = false;
+  isShort = false;
   readonly #sockets: HostSockets;
   readonly #fd: number;
   readonly #slab: number;
@@ -116,6 +122,7 @@ export class SocketSource implements HostSource {
   #noteSize(n: number, len: number): void {
     this.drained = n < len;
     this.#bulk = n >= BULK;
+    this.isShort = n <= SHORT;
   }
 
   acknowledge(len: number): void {
