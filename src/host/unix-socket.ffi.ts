@@ -159,6 +159,12 @@ function setTimeout(fd: number, option: number, micros: number): number {
   return result(setsockopt(fd, SOL_SOCKET, option, memory.address + 16, 16));
 }
 export const setReceiveTimeout = (fd: number, micros: number): number => setTimeout(fd, SO_RCVTIMEO, micros);
+/** SO_SNDTIMEO in microseconds, 0 for none. */
+export function sendTimeoutOf(fd: number): number {
+  words[8] = 16;
+  const got = getsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, memory.address + 16, memory.address + 32);
+  return got === 0 ? (words[4] as number) * 1e6 + (words[6] as number) : 0;
+}
 export const setSendTimeout = (fd: number, micros: number): number => setTimeout(fd, SO_SNDTIMEO, micros);
 
 export const SHUT_RD = 0;

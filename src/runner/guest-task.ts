@@ -18,6 +18,8 @@ const EINVAL = 22;
 const NONE = -1;
 /** The overflow id of user_namespaces(7). */
 const NOBODY = 65_534;
+const CAP_SETGID = 6;
+const CAP_SETUID = 7;
 const CAP_NET_ADMIN = 12;
 const CAP_NET_RAW = 13;
 
@@ -105,6 +107,12 @@ export class ProcCredentials implements Credentials {
   /** The network is the guest's own, so every port of it is (net.ipv4.ip_unprivileged_port_start=0, as container engines set it). */
   get netBindService(): boolean {
     return true;
+  }
+  get setUid(): boolean {
+    return this.#capable(CAP_SETUID);
+  }
+  get setGid(): boolean {
+    return this.#capable(CAP_SETGID);
   }
   get netRaw(): boolean {
     return this.#capable(CAP_NET_RAW);

@@ -18,10 +18,12 @@ import type { GuestTask } from './guest-task.ts';
 
 /** `struct user_msghdr`, `struct iovec`, `struct cmsghdr`; the largest name that the kernel copies in (struct sockaddr_storage). */
 export const MSGHDR_OCTETS = 56;
+/** With msg_len and its padding behind it. */
+export const MMSGHDR_OCTETS = 64;
 const IOVEC_OCTETS = 16;
 const CMSGHDR_OCTETS = 16;
 export const STORAGE_OCTETS = 128;
-const UIO_MAXIOV = 1024;
+export const UIO_MAXIOV = 1024;
 /** Linux's own limit is net.core.optmem_max. */
 const MAX_CONTROL = 20_480;
 const MAX_DATAGRAM = 4 * 1024 * 1024;
@@ -29,6 +31,8 @@ const PIECE = 256 * 1024;
 /** MAX_RW_COUNT of include/linux/fs.h: no call moves more. */
 const MAX_TRANSFER = 0x7fff_f000;
 
+/** (uid_t)-1: nobody's. */
+const NO_ID = 0xffff_ffff;
 const SOL_SOCKET = 1;
 const SCM_RIGHTS = 1;
 const SCM_CREDENTIALS = 2;
@@ -121,7 +125,10 @@ function takeDescriptors(task: GuestTask, payload: DataView, descriptors: number
 function takeCredentials({ process }: GuestTask, payload: DataView, control: Control): number {
   if (payload.byteLength !== 12) return -Errno.EINVAL;
   const [pid, uid, gid] = [payload.getInt32(0, true), payload.getUint32(4, true), payload.getUint32(8, true)];
-  if (pid !== process.innerPid || !process.uids.includes(uid) || !process.gids.includes(gid)) return -Errno.EPERM;
+  if (pid !== process.innerPid) return -Errno.EPERM;
+  if (!process.uids.includes(uid) && !process.setUid) return -Errno.EPERM;
+  if (!process.gids.includes(gid) && !process.setGid) return -Errno.EPERM;
+  if (uid === NO_ID || gid === NO_ID) return -Errno.EINVAL;
   control.credentials = { pid: process.pid, uid, gid };
   return 0;
 }

@@ -32,14 +32,14 @@ import {
   openNameItself,
   sendToName,
 } from '../host/unix-name.ffi.ts';
-import { socketDomain, socketType } from '../host/unix-socket.ffi.ts';
-import { type Alarm, type Clock, millis } from '../lib/clock.ts';
+import { sendTimeoutOf, socketDomain, socketType } from '../host/unix-socket.ffi.ts';
+import { type Alarm, type Clock, type Instant, micros, millis } from '../lib/clock.ts';
 import type { GuestMemory } from '../socket/guest-memory.ts';
 import type { Judgement } from './foreign-calls.ts';
 import type { GuestTask } from './guest-task.ts';
 import type { SignalActions } from './signals.ts';
 import { answerWithSigpipe } from './sigpipe.ts';
-import { MSGHDR_OCTETS, Outgoing, readHeader, STORAGE_OCTETS } from './unix-messages.ts';
+import { MMSGHDR_OCTETS, MSGHDR_OCTETS, Outgoing, readHeader, STORAGE_OCTETS, UIO_MAXIOV } from './unix-messages.ts';
 
 const F_GETFL = 3;
 const F_SETFL = 4;
@@ -73,6 +73,8 @@ interface Held {
   readonly sending: Sending | undefined;
   /** The call with its registers. */
   readonly call: string;
+  /** SO_SNDTIMEO: when it has waited long enough. */
+  until: Instant | undefined;
 }
 /** Of a message. */
 interface Sending {
@@ -159,9 +161,46 @@ export class UnixNames {
     return this.#sendMessage('sendmsg', listener, task, listener.args[4] as number);
   }
   sendmmsg(listener: SeccompListener, task: GuestTask): Judgement {
-    if (listener.args[4] === 0) return 'resume';
-    // One at a time, as the call may do when it would have to wait; the program sends the rest.
-    return this.#sendMessage('sendmmsg', listener, task, listener.args[6] as number);
+    const messages = Math.min(listener.args[4] as number, UIO_MAXIOV);
+    if (messages === 0) return 'resume';
+    const [at, flags] = [pointer(listener, 1), listener.args[6] as number];
+    let sent = this.#sendMessage('sendmmsg', listener, task, flags);
+    // It may be short where it would have to wait: the program sends the rest.
+    while (typeof sent === 'number' && sent > 0 && sent < messages) {
+      if (!this.#sendNext(listener, task, at + sent * MMSGHDR_OCTETS, flags)) break;
+      sent++;
+    }
+    return sent;
+  }
+  /** A further message of sendmmsg(2), if it leaves at once. */
+  #sendNext(listener: SeccompListener, task: GuestTask, at: number, flags: number): boolean {
+    const judgement = this.#onCopy('sendmmsg', listener, task, (copy) => {
+      const going = this.#outgoing(task, copy, at, flags);
+      if (typeof going === 'number') return going;
+      const result = going.message.attempt();
+      const sent = result === -Errno.EAGAIN && going.message.sent > 0 ? going.message.sent : result;
+      going.message.close();
+      if (going.target >= 0) close(going.target);
+      return sent < 0 ? sent : noteSent(task, at, sent);
+    });
+    return typeof judgement === 'number' && judgement >= 0;
+  }
+  /** The message at `at`, ready to leave. */
+  #outgoing(
+    task: GuestTask,
+    copy: number,
+    at: number,
+    flags: number,
+  ): { readonly message: Outgoing; readonly target: number; readonly isStream: boolean } | number {
+    const header = readHeader(task.foreignMemory, at);
+    if (typeof header === 'number') return header;
+    const isStream = socketType(copy) === SOCK_STREAM;
+    const message = Outgoing.of(task, header, { copy, flags, isStream, mayImpersonate: this.#options.isRoot });
+    if (typeof message === 'number') return message;
+    const target = this.#address(task, copy, message);
+    if (target >= -1) return { message, target, isStream };
+    message.close();
+    return target;
   }
 
   /** Runs `work` on a copy of the descriptor, which must be a unix socket; closes the copy unless the call is held. */
@@ -184,14 +223,15 @@ export class UnixNames {
     return -Errno.EPERM;
   }
 
-  /** A new descriptor (O_PATH) of the bound socket that `path` leads to, or -ENOENT. */
+  /** A new descriptor (O_PATH) of the bound socket that `path` leads to; -ECONNREFUSED for what is no socket, -ENOENT for one of the host's. */
   #known(task: GuestTask, path: Uint8Array): number {
     const found = this.#asGuest(task, () => openForGuest(task, path));
     if (found < 0) return found;
     const identity = identityOf(found);
     if (identity !== undefined && this.#bound.has(identity)) return found;
+    const isOther = !isSocket(found);
     close(found);
-    return -Errno.ENOENT;
+    return isOther ? -Errno.ECONNREFUSED : -Errno.ENOENT;
   }
   /** The listener's side is told who connects. */
   #connecting(task: GuestTask, copy: number, name: Uint8Array): () => number {
@@ -236,21 +276,10 @@ export class UnixNames {
     if (before !== undefined) return before;
     const at = pointer(listener, 1);
     return this.#onCopy(call, listener, task, (copy) => {
-      const header = readHeader(task.foreignMemory, at);
-      if (typeof header === 'number') return header;
-      const isStream = socketType(copy) === SOCK_STREAM;
-      const message = Outgoing.of(task, header, { copy, flags, isStream, mayImpersonate: this.#options.isRoot });
-      if (typeof message === 'number') return message;
-      const target = this.#address(task, copy, message);
-      if (target < -1) {
-        message.close();
-        return target;
-      }
-      const answer = (sent: number): number => {
-        if (call === 'sendmsg' || sent < 0) return sent;
-        const length = new Uint8Array(Uint32Array.of(sent).buffer);
-        return task.foreignMemory.write(at + MSGHDR_OCTETS, length, 0, 4) === 4 ? 1 : -Errno.EFAULT;
-      };
+      const going = this.#outgoing(task, copy, at, flags);
+      if (typeof going === 'number') return going;
+      const { message, target, isStream } = going;
+      const answer = (sent: number): number => (call === 'sendmsg' || sent < 0 ? sent : noteSent(task, at, sent));
       const raises = isStream && (flags & MSG_NOSIGNAL) === 0;
       return this.#attempt(copy, flags, () => message.attempt(), target, { message, task, answer, raises });
     });
@@ -290,7 +319,7 @@ export class UnixNames {
   #attempt(copy: number, flags: number, attempt: () => number, target = -1, sending?: Sending): Judgement {
     const { listener, clock } = this.#options;
     const { idLow, idHigh } = listener;
-    const held: Held = { idLow, idHigh, copy, attempt, target, sending, call: callOf(listener) };
+    const held: Held = { idLow, idHigh, copy, attempt, target, sending, call: callOf(listener), until: undefined };
     const result = attempt();
     const waits = (fcntl(copy, F_GETFL, 0) & O_NONBLOCK) === 0 && (flags & MSG_DONTWAIT) === 0;
     if (result !== -Errno.EAGAIN || !waits) {
@@ -298,6 +327,8 @@ export class UnixNames {
       return this.#conclude(held, result);
     }
     if (sending !== undefined) sending.message.stillWaits = () => listener.isValid(idLow, idHigh);
+    const timeoutUs = sendTimeoutOf(copy);
+    if (timeoutUs > 0) held.until = clock.in(micros(timeoutUs));
     this.#held.push(held);
     this.#alarm.set(clock.in(RETRY));
     return 'held';
@@ -316,7 +347,8 @@ export class UnixNames {
     const { listener, clock } = this.#options;
     for (const held of this.#held.splice(0)) {
       const result = held.attempt();
-      if (result === -Errno.EAGAIN) {
+      const isLate = held.until !== undefined && held.until <= clock.now();
+      if (result === -Errno.EAGAIN && !isLate) {
         this.#held.push(held);
         continue;
       }
@@ -357,6 +389,12 @@ export class UnixNames {
     for (const file of this.#bound.values()) close(file);
     this.#bound.clear();
   }
+}
+
+/** msg_len of a `struct mmsghdr` at `at`. 1, or -EFAULT. */
+function noteSent(task: GuestTask, at: number, sent: number): number {
+  const length = new Uint8Array(Uint32Array.of(sent).buffer);
+  return task.foreignMemory.write(at + MSGHDR_OCTETS, length, 0, 4) === 4 ? 1 : -Errno.EFAULT;
 }
 
 const pointer = ({ args }: SeccompListener, index: number): number =>
