@@ -35,6 +35,10 @@ export const REASONS = {
     'What is wrong with a message that was sent natively is told to nobody: it is looked at when the call has returned.',
   patient:
     'SPLICE_F_NONBLOCK holds for an AF_UNIX socket, and on TCP only for the pipe; with a non-blocking socket both are the same.',
+  nameless:
+    'AF_UNIX: SO_PEERCRED of a connection has the process id 0 for who connected, since the supervisor does it for him, with his user and group.',
+  polled:
+    'AF_UNIX: a send or connect by name that waits is tried again each 5 ms by the supervisor, so a native one that waits at the same receiver may come first.',
 } as const;
 export type Reason = keyof typeof REASONS;
 
@@ -301,6 +305,35 @@ export const DEVIATIONS: readonly Deviation[] = [
     reason: 'unconnected',
     linux: ['a: write(3, out, 1) = -32 EPIPE', '  SIGPIPE 1', 'a: read(3, in, 10) = -107 ENOTCONN'],
     ours: ['a: write(3, out, 1) = -107 ENOTCONN', 'a: read(3, in, 10) = -22 EINVAL'],
+  },
+  {
+    planes: BOTH,
+    body: 'unix: a stream connection',
+    reason: 'nameless',
+    linux: ['  ucred~2 pid pid#1 uid 0 gid 0'],
+    ours: ['  ucred~2 pid 0 uid 0 gid 0'],
+  },
+  {
+    planes: BOTH,
+    body: 'unix: a seqpacket connection',
+    reason: 'nameless',
+    linux: ['  ucred~2 pid pid#1 uid 0 gid 0'],
+    ours: ['  ucred~2 pid 0 uid 0 gid 0'],
+  },
+  {
+    planes: BOTH,
+    body: 'unix: credentials of the processes that listened and connected',
+    reason: 'nameless',
+    linux: ['  ucred~2 pid pid#2 uid 0 gid 0'],
+    ours: ['  ucred~2 pid 0 uid 0 gid 0'],
+  },
+  {
+    planes: BOTH,
+    body: 'unix: datagram senders wait at the receiver, first come first served',
+    reason: 'polled',
+    linux: ['b: sendto(4, out~12, 6, 0, un~14, 9) = 6'],
+    ours: ['d: sendto(5, out~13, 6, 0, 0, 0) = 6'],
+    last: true,
   },
 ];
 

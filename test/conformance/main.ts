@@ -63,16 +63,11 @@ const chosen =
   options.random === undefined
     ? bodies.filter(
         ({ group, name }) =>
-          isGroupChosen(group) && name.includes(options.body ?? '') && (named === undefined || named.includes(name)),
+          (options.group === undefined || group === options.group) &&
+          name.includes(options.body ?? '') &&
+          (named === undefined || named.includes(name)),
       )
     : randomBodies(Number(options.random), Number(options.seed));
-/** In a sandbox AF_UNIX is the kernel's own, compared only when it is asked for. */
-function isGroupChosen(group: string): boolean {
-  if (options.group !== undefined) return group === options.group;
-  const { driver, inPlace, capabilities } = options;
-  const isInSandbox = driver !== 'emulator' || inPlace === true || capabilities !== undefined;
-  return !isInSandbox || group !== 'unix';
-}
 /** A third of them one task's, a third three tasks', a third messages. */
 function randomBodies(count: number, seed: number): Body[] {
   const numRuns = Math.ceil(count / 3);

@@ -92,7 +92,7 @@ const POLL_US = 200;
 const OBSERVATIONS = 3;
 /** Calls that a supervisor answers before it has surely shown all that came of those before them: it takes them up in order, one in a turn. */
 const TURNS_SERVED = 3;
-/** A wait that ends at once ends with the next tick of the kernel's clock where the wait is its own: 10 ms at most. */
+/** In place: a wait that ends at once ends with the kernel's next tick, and what a supervisor of ours asks for again and again it asks for each 5 ms. */
 const LEAST_WAIT_US = 12_000;
 const SOCK_STREAM = 1;
 const IPPROTO_UDP = 17;
@@ -333,7 +333,7 @@ export class HostDriver implements Driver {
     let equal = 0;
     const began = monotonic();
     const end = began + PATIENCE_US;
-    const leastUs = this.#lagging ? LEAST_WAIT_US : 0;
+    const leastUs = this.#inPlace ? LEAST_WAIT_US : 0;
     for (;;) {
       if (this.#lagging) this.#awaitSupervisor();
       const busy = this.#tasks.filter((task) => !task.idle);
