@@ -61,7 +61,8 @@ for host in '10.0.2.2', 'fd00::2':
       [],
       inline('--plane', plane, '--host-port', `${port}`, `--json=${summary}`, '--pcap', capture),
     );
-    t.deepEqual({ status, stderr }, { status: 0, stderr: '' });
+    server.close();
+    t.is(status, 0, stderr);
     const lines = stdout.trim().split('\n');
     t.is(lines.length, 2);
     t.is(lines[1], `${received} ${digest(sent)}`);
@@ -72,7 +73,6 @@ for host in '10.0.2.2', 'fd00::2':
     t.true(report.frames.fromGuest > 2 && report.frames.toGuest > 2);
     t.true(statSync(capture).size > MEGABYTES << 22);
     rmSync(directory, { recursive: true });
-    server.close();
   });
 
   guest(`published ports lead into the guest, and a taken one is told before it starts (${plane})`, async (t) => {
