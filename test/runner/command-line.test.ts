@@ -1,4 +1,4 @@
-/** What a person sees who gets something wrong, or whose host lacks something: one line of ours that says what, and 125. */
+/** What a person sees who gets something wrong, or whose host lacks something: one line of ours that says what, and 125. No guest runs that uses a socket: the plane is the default. */
 import { spawnSync } from 'node:child_process';
 import test from 'ava';
 import { needingInTurn } from '../support/needs.ts';

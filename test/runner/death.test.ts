@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import test from 'ava';
 import { needingInTurn } from '../support/needs.ts';
-import { namespaces, python, python3, Running, sandbox } from './sandbox.ts';
+import { namespaces, on, onPlanes, python, python3, Running, sandbox } from './sandbox.ts';
 
 const isolated = needingInTurn(sandbox, namespaces);
 
@@ -27,8 +27,9 @@ const kill = (pids: readonly number[]): void => {
   for (const pid of pids) process.kill(pid, 'SIGKILL');
 };
 
-needingInTurn(sandbox, python3)('a receiver that was killed while it waited takes no datagram with it', async (t) => {
-  const { status, stdout, stderr } = await python(`
+onPlanes(sandbox, python3)('a receiver that was killed while it waited takes no datagram with it', async (t, plane) => {
+  const { status, stdout, stderr } = await python(
+    `
 import os, signal, socket, struct, time
 u = socket.socket(type=socket.SOCK_DGRAM); u.bind(('127.0.0.1', 0)); u.setsockopt(socket.SOL_SOCKET, 20, struct.pack('ll', 5, 0))
 for i in range(10):
@@ -37,7 +38,10 @@ for i in range(10):
     time.sleep(0.02); os.kill(child, signal.SIGKILL); os.waitpid(child, 0)
     u.sendto(b'%d' % i, u.getsockname()); assert u.recv(9) == b'%d' % i
 print('ok')
-`);
+`,
+    [],
+    on(plane),
+  );
   t.deepEqual({ status, stdout, stderr }, { status: 0, stdout: 'ok\n', stderr: '' });
 });
 

@@ -1,3 +1,4 @@
+/** How runs begin and end, on the default plane: nothing here uses a socket, which is all that planes differ in. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

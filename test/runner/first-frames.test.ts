@@ -5,10 +5,9 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { needingInTurn } from '../support/needs.ts';
-import { python, python3, sandbox } from './sandbox.ts';
+import { onPlanes, type PlaneName, python, python3, sandbox } from './sandbox.ts';
 
-const guest = needingInTurn(sandbox, python3);
+const guest = onPlanes(sandbox, python3);
 
 interface Report {
   readonly frames: { readonly dropped: number };
@@ -17,7 +16,7 @@ interface Report {
 }
 
 /** Runs a guest that sends `count` datagrams of `size` octets and ends. Returns how many arrived, and the summary. */
-async function send(count: number, size: number): Promise<{ arrived: number; report: Report }> {
+async function send(plane: PlaneName, count: number, size: number): Promise<{ arrived: number; report: Report }> {
   const server: Socket = createSocket({ type: 'udp4', recvBufferSize: 8 << 20 });
   const directory = mkdtempSync(join(tmpdir(), 'sandsock-test-'));
   const file = join(directory, 'summary.json');
@@ -33,7 +32,7 @@ s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 for _ in range(${count}): s.sendto(os.urandom(${size}), ('10.0.2.2', ${port}))
 `,
       [],
-      { options: ['--host-port', `${port}`, `--json=${file}`] },
+      { options: ['--plane', plane, '--host-port', `${port}`, `--json=${file}`] },
     );
     const isWhole = (): boolean => arrived >= count;
     for (let waited = 0; waited < 2000 && !isWhole(); waited += 20) await delay(20);
@@ -44,8 +43,8 @@ for _ in range(${count}): s.sendto(os.urandom(${size}), ('10.0.2.2', ${port}))
   }
 }
 
-guest('a burst of datagrams before the gateway runs arrives whole, though the guest ends at once', async (t) => {
-  const { arrived, report } = await send(300, 100);
+guest('a burst of datagrams before the gateway runs arrives whole, though the guest ends at once', async (t, plane) => {
+  const { arrived, report } = await send(plane, 300, 100);
   t.is(arrived, 300);
   t.is(report.frames.dropped, 0);
   t.deepEqual({ ...report.stackDrops }, {

@@ -1,8 +1,7 @@
 /** The supervisor short of descriptors: guests are refused, and it goes on. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { needingInTurn } from '../support/needs.ts';
-import { cli, python, python3, sandbox } from './sandbox.ts';
+import { cli, on, onPlanes, python, python3, sandbox } from './sandbox.ts';
 
 const GREEDY = `
 import errno, os, socket
@@ -22,9 +21,9 @@ assert u.getsockname()[0] == '127.0.0.1'; u.sendto(b'still', u.getsockname()); a
 os.write(free, b'123'); [os.wait() for _ in range(3)]; l = socket.socket(); l.bind(('127.0.0.1', 0)); l.listen(1); c = socket.create_connection(l.getsockname()); a, _ = l.accept(); c.send(b'x'); assert a.recv(9) == b'x'
 print('ok')`;
 
-needingInTurn(sandbox, python3)('more sockets than the supervisor has descriptors for are ENFILE', async (t) => {
+onPlanes(sandbox, python3)('more sockets than the supervisor has descriptors for are ENFILE', async (t, plane) => {
   const text = 'ulimit -n 300; exec "$@"';
-  const argv = [process.execPath, cli, 'run', '--no-gateway', '--', 'python3', '-c', GREEDY];
+  const argv = [process.execPath, cli, 'run', '--plane', plane, '--no-gateway', '--', 'python3', '-c', GREEDY];
   const child = spawn('sh', ['-c', text, 'sh', ...argv], { stdio: ['ignore', 'pipe', 'pipe'], timeout: 30_000 });
   let said = '';
   for (const stream of [child.stdout, child.stderr]) {
@@ -46,10 +45,10 @@ for round in range(2):
     assert os.waitpid(child, 0)[1] == 0, round
 print('ok')`;
 
-needingInTurn(sandbox, python3)(
+onPlanes(sandbox, python3)(
   'more sockets closed at once than the kernel has events for are all closed',
-  async (t) => {
-    const { status, stdout, stderr } = await python(MANY);
+  async (t, plane) => {
+    const { status, stdout, stderr } = await python(MANY, [], on(plane));
     t.deepEqual({ status, stdout, stderr }, { status: 0, stdout: 'ok\n', stderr: '' });
   },
 );

@@ -10,7 +10,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { command, type Need } from '../support/needs.ts';
+import type { ExecutionContext } from 'ava';
+import { command, type Need, needingInTurn } from '../support/needs.ts';
 
 export const cli = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
 const LIMIT_MS = 30_000;
@@ -113,6 +114,13 @@ export type PlaneName = (typeof PLANES)[number];
 
 export const run = (argv: readonly string[], settings: RunSettings = {}): Promise<Outcome> =>
   new Running(argv, { input: '', options: ['--no-gateway'], ...settings }).end();
+
+/** As `needingInTurn`, once for each plane, which the title names. */
+export const onPlanes =
+  (...needs: readonly Need[]) =>
+  (title: string, body: (t: ExecutionContext, plane: PlaneName) => Promise<void>): void => {
+    for (const plane of PLANES) needingInTurn(...needs)(`${title} (${plane})`, (t) => body(t, plane));
+  };
 
 /** A guest of test/runner/guest. */
 export const guestFile = (name: string): string =>

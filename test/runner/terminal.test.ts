@@ -1,4 +1,4 @@
-/** On a terminal: Python's pty gives one, with the sandbox in its foreground. */
+/** On a terminal: Python's pty gives one, with the sandbox in its foreground. No guest uses a socket: the plane is the default. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import test from 'ava';

@@ -5,12 +5,13 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { command, needingInTurn } from '../support/needs.ts';
-import { python, python3, Running, sandbox } from './sandbox.ts';
+import { on, onPlanes, python, python3, Running, sandbox } from './sandbox.ts';
 
-const guest = needingInTurn(sandbox, python3);
+const guest = onPlanes(sandbox, python3);
 
-guest('descriptors, long streams, partial sends and SIGPIPE are as on Linux', async (t) => {
-  const { status, stdout, stderr } = await python(`
+guest('descriptors, long streams, partial sends and SIGPIPE are as on Linux', async (t, plane) => {
+  const { status, stdout, stderr } = await python(
+    `
 import array, errno, os, signal, socket, struct, threading
 def fails(code, f, *a):
     try: f(*a)
@@ -46,7 +47,10 @@ try:
 except BlockingIOError: pass
 assert have == n, (have, n)
 print('ok')
-`);
+`,
+    [],
+    on(plane),
+  );
   t.deepEqual({ status, stdout, stderr }, { status: 0, stdout: 'ok\n', stderr: '' });
 });
 
@@ -127,8 +131,9 @@ needingInTurn(
   }
 });
 
-guest('the listener sees the user who connects, and the socket file’s mode holds for him', async (t) => {
-  const { status, stdout, stderr } = await python(`
+guest('the listener sees the user who connects, and the socket file’s mode holds for him', async (t, plane) => {
+  const { status, stdout, stderr } = await python(
+    `
 import os, socket, struct, tempfile
 directory = tempfile.mkdtemp(); path = directory + '/s'
 l = socket.socket(socket.AF_UNIX); l.bind(path); l.listen()
@@ -149,6 +154,9 @@ if os.getuid() == 0:
     c = socket.socket(socket.AF_UNIX); c.connect(path); assert peer() == (0, 0)
 os.remove(path); os.rmdir(directory)
 print('ok')
-`);
+`,
+    [],
+    on(plane),
+  );
   t.deepEqual({ status, stdout, stderr }, { status: 0, stdout: 'ok\n', stderr: '' });
 });

@@ -5,11 +5,11 @@ import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
-import { needingInTurn, root } from '../support/needs.ts';
-import { namespaces, python, python3, run, sandbox } from './sandbox.ts';
+import { root } from '../support/needs.ts';
+import { namespaces, on, onPlanes, type PlaneName, python, python3, run, sandbox } from './sandbox.ts';
 
-const guest = needingInTurn(sandbox, python3);
-const isolated = needingInTurn(sandbox, namespaces, python3);
+const guest = onPlanes(sandbox, python3);
+const isolated = onPlanes(sandbox, namespaces, python3);
 
 const PRELUDE = `
 import ctypes, errno, fcntl, os, socket, struct, sys, threading, time
@@ -21,14 +21,20 @@ def fails(code, f, *a):
     except OSError as e: assert e.errno == code, (e, errno.errorcode[code])
     else: assert 0, 'no error'
 `;
-async function passes(t: { deepEqual(a: unknown, b: unknown): void }, text: string, ...args: string[]): Promise<void> {
-  const { status, stdout, stderr } = await python(`${PRELUDE}${text}\nprint('ok')\n`, args);
+async function passes(
+  t: { deepEqual(a: unknown, b: unknown): void },
+  plane: PlaneName,
+  text: string,
+  ...args: string[]
+): Promise<void> {
+  const { status, stdout, stderr } = await python(`${PRELUDE}${text}\nprint('ok')\n`, args, on(plane));
   t.deepEqual({ status, stdout, stderr }, { status: 0, stdout: 'ok\n', stderr: '' });
 }
 
-guest('other families are EAFNOSUPPORT, pairs are unix only, io_uring does not exist', async (t) => {
+guest('other families are EAFNOSUPPORT, pairs are unix only, io_uring does not exist', async (t, plane) => {
   await passes(
     t,
+    plane,
     `
 for family in (15, 17, 30, 38, 40, 44): fails(errno.EAFNOSUPPORT, socket.socket, family, 1)
 assert call(53, 40, 1, 0, 0) == -errno.EAFNOSUPPORT and call(53, 2, 1, 0, 0) == -errno.EOPNOTSUPP
@@ -37,9 +43,10 @@ assert call(323, 0) == -errno.ENOSYS; fails(errno.EPERM, fcntl.ioctl, 0, 0xaa00,
   );
 });
 
-guest('no other namespace and no mount, for root either', async (t) => {
+guest('no other namespace and no mount, for root either', async (t, plane) => {
   await passes(
     t,
+    plane,
     `
 for flag in (0x20000, 0x04000000, 0x08000000, 0x10000000, 0x20000000, 0x40000000): assert call(272, flag) == -errno.EPERM, hex(flag)
 assert call(272, 0x400) == 0
@@ -49,23 +56,24 @@ assert call(165, b'none', b'/tmp', b'tmpfs', 0, 0) == -errno.EPERM and call(430,
   );
 });
 
-needingInTurn(
+onPlanes(
   sandbox,
   python3,
   root,
-)('root in the guest has no more capabilities than in a container', async (t) => {
-  const { stdout } = await run(['grep', '-E', '^Cap(Eff|Bnd)', '/proc/self/status']);
+)('root in the guest has no more capabilities than in a container', async (t, plane) => {
+  const { stdout } = await run(['grep', '-E', '^Cap(Eff|Bnd)', '/proc/self/status'], on(plane));
   t.regex(stdout, /CapEff:\s+00000000a80425fb\nCapBnd:\s+00000000a80425fb\n/);
 });
 
-needingInTurn(
+onPlanes(
   sandbox,
   namespaces,
   python3,
   root,
-)('root in the guest cannot change the kernel: /proc/sys, /sys and their like are read-only', async (t) => {
+)('root in the guest cannot change the kernel: /proc/sys, /sys and their like are read-only', async (t, plane) => {
   await passes(
     t,
+    plane,
     `
 for name in ('/proc/sys/kernel/core_pattern', '/proc/sysrq-trigger', '/sys/kernel/uevent_helper', '/sys/fs/cgroup/release_agent'):
     if os.path.exists(name): fails(errno.EROFS, os.open, name, os.O_WRONLY)
@@ -77,9 +85,10 @@ open('/proc/self/oom_score_adj', 'w').write('1000'); assert call(165, b'none', b
   );
 });
 
-guest('/dev/net/tun makes no interface', async (t) => {
+guest('/dev/net/tun makes no interface', async (t, plane) => {
   await passes(
     t,
+    plane,
     `
 try: fd = os.open('/dev/net/tun', os.O_RDWR)
 except OSError: fd = os.open('/dev/null', os.O_RDWR)
@@ -87,9 +96,10 @@ fails(errno.EPERM, fcntl.ioctl, fd, 0x400454ca, b'\\0' * 40)`,
   );
 });
 
-isolated('the guest’s own namespace holds no network socket while it uses ours', async (t) => {
+isolated('the guest’s own namespace holds no network socket while it uses ours', async (t, plane) => {
   await passes(
     t,
+    plane,
     `
 l = socket.socket(); l.bind(('127.0.0.1', 0)); l.listen(1); c = socket.create_connection(l.getsockname()); s, _ = l.accept()
 u = socket.socket(type=socket.SOCK_DGRAM); u.bind(('127.0.0.1', 0)); v = socket.socket(socket.AF_INET6); v.bind(('::1', 0)); v.listen(1)
@@ -109,12 +119,13 @@ async function listening(name: string): Promise<Server> {
   return server;
 }
 
-guest('unix sockets of the host do not exist, by path, by link, by a name put in their place', async (t) => {
+guest('unix sockets of the host do not exist, by path, by link, by a name put in their place', async (t, plane) => {
   const directory = mkdtempSync(join(tmpdir(), 'sandsock-test-'));
   const server = await listening(join(directory, 'host'));
   try {
     await passes(
       t,
+      plane,
       `
 d = sys.argv[1]; os.chdir(d)
 for name in (d + '/host', 'host', './host', '../' + os.path.basename(d) + '/host'): fails(errno.ENOENT, socket.socket(socket.AF_UNIX).connect, name)
@@ -136,11 +147,12 @@ fails(errno.EADDRINUSE, socket.socket(socket.AF_UNIX).bind, 'away')`,
 
 guest(
   'unix sockets of the guest work: names as bound, modes by umask, datagrams, full queues, descriptors',
-  async (t) => {
+  async (t, plane) => {
     const directory = mkdtempSync(join(tmpdir(), 'sandsock-test-'));
     try {
       await passes(
         t,
+        plane,
         `
 d = sys.argv[1]; os.chdir(d); os.umask(0o077)
 l = socket.socket(socket.AF_UNIX); l.bind(d + '/l'); l.listen(0); assert l.getsockname() == d + '/l' and os.stat('l').st_mode & 0o777 == 0o700, oct(os.stat('l').st_mode)
