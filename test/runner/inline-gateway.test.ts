@@ -127,7 +127,7 @@ except ConnectionRefusedError: print('refused')
 print(sorted(os.listdir('/proc/self/fd'), key=int)[:6])
 `,
       [],
-      inline('--host-port', `${port}`),
+      inline('--plane', 'strict', '--host-port', `${port}`),
     );
     t.deepEqual({ status, stderr }, { status: 0, stderr: '' });
     t.deepEqual(stdout.trim().split('\n'), ['refused', 'refused', "['0', '1', '2', '3', '4']"]);
