@@ -6,8 +6,10 @@ import { ListedComparison } from './deviations.ts';
 import type { Driver } from './driver.ts';
 import { EmulatorDriver } from './emulator/driver.ts';
 import { HostDriver, HostUnavailable } from './host/driver.ts';
-import { alone, steps, together } from './random.ts';
+import { inetFamily } from './random.ts';
 import { messageSteps, messages } from './random-messages.ts';
+import { alone, stepsOf, together } from './random-sequences.ts';
+import { unixFamily } from './random-unix.ts';
 import { differences, summary, tables, verdict } from './report.ts';
 import { compare, type Outcome, runBody } from './runner.ts';
 import { runSandboxed } from './sandboxed.ts';
@@ -58,6 +60,7 @@ const program = new Command('conformance')
   .parse();
 const options = program.opts<Options>();
 
+const isInSandbox = options.driver !== 'emulator' || options.inPlace === true || options.capabilities !== undefined;
 const named = options.names === undefined ? undefined : (JSON.parse(options.names) as string[]);
 const chosen =
   options.random === undefined
@@ -68,14 +71,21 @@ const chosen =
           (named === undefined || named.includes(name)),
       )
     : randomBodies(Number(options.random), Number(options.seed));
-/** A third of them one task's, a third three tasks', a third messages. */
+/** Of each sort as many: one task's and three tasks' calls, on sockets of the internet and, where they are ours, of AF_UNIX; and messages. */
 function randomBodies(count: number, seed: number): Body[] {
-  const numRuns = Math.ceil(count / 3);
-  return [
-    ...fc.sample(steps, { numRuns, seed }).map(alone),
-    ...fc.sample(steps, { numRuns, seed: seed + 1 }).map(together),
-    ...fc.sample(messageSteps, { numRuns, seed }).map(messages),
+  const inet = stepsOf(inetFamily.operations);
+  const unix = stepsOf(unixFamily.operations);
+  const numRuns = Math.ceil(count / (isInSandbox ? 3 : 5));
+  const overUnix = [
+    ...fc.sample(unix, { numRuns, seed }).map(alone(unixFamily)),
+    ...fc.sample(unix, { numRuns, seed: seed + 1 }).map(together(unixFamily)),
   ];
+  return [
+    ...fc.sample(inet, { numRuns, seed }).map(alone(inetFamily)),
+    ...fc.sample(inet, { numRuns, seed: seed + 1 }).map(together(inetFamily)),
+    ...(isInSandbox ? [] : overUnix),
+    ...fc.sample(messageSteps, { numRuns, seed }).map(messages),
+  ].filter(({ name }) => name.includes(options.body ?? ''));
 }
 const tell = (text: string): void => void process.stderr.write(`${text}\n`);
 const print = (text: string): void => void process.stdout.write(`${text}\n`);

@@ -29,7 +29,7 @@ import {
   POLLWRBAND,
   POLLWRNORM,
 } from '../../abi/poll.ts';
-import { AF_UNIX, SOCK_DGRAM, SOMAXCONN } from '../../abi/socket.ts';
+import { AF_UNIX, SO_SNDBUF, SO_SNDBUFFORCE, SOCK_DGRAM, SOMAXCONN } from '../../abi/socket.ts';
 import type { Instant } from '../../lib/clock.ts';
 import type { Netstack } from '../../netstack/endpoint.ts';
 import type { Committable } from '../committable.ts';
@@ -310,7 +310,10 @@ export abstract class UnixSocket extends Socket implements UnixOptionTarget, Car
   }
   /** unix_write_space, called while one octet of the parcel is still counted (sock_wfree). */
   roomChanged(): void {
-    if (!this.isDead && this.isWritableWith(this.charged + 1)) this.waiters.wake(WRITABLE);
+    if (!this.isDead) this.#tellRoom(this.charged + 1);
+  }
+  #tellRoom(charged: number): void {
+    if (this.isWritableWith(charged)) this.waiters.wake(WRITABLE);
   }
 
   // Readiness
@@ -370,7 +373,10 @@ export abstract class UnixSocket extends Socket implements UnixOptionTarget, Car
     // All of them are read where they count.
   }
   override setOption(level: number, option: number, value: Uint8Array, credentials: Credentials): number {
-    return setUnixOption(this, level, option, value, credentials);
+    const error = setUnixOption(this, level, option, value, credentials);
+    // Set larger or not, who waits for room may try.
+    if (error === 0 && (option === SO_SNDBUF || option === SO_SNDBUFFORCE)) this.#tellRoom(this.charged);
+    return error;
   }
   override getOption(level: number, option: number, out: Uint8Array): number {
     return getUnixOption(this, level, option, out);

@@ -141,7 +141,7 @@ function writeOffset(ctx: CallContext, move: FileToSocket, result: number): numb
 /** What was moved is the result; an error only if nothing was. */
 function ended(ctx: CallContext, result: number, socket: Socket | undefined): number {
   if (ctx.progress > 0 || result >= 0) return ctx.progress;
-  if (result === -Errno.EPIPE && socket !== undefined) ctx.raiseSigpipe();
+  if (result === -Errno.EPIPE && socket?.type === SOCK_STREAM) ctx.raiseSigpipe();
   return result;
 }
 

@@ -227,22 +227,6 @@ for (const type of TYPES) {
   });
 }
 
-conformance('unix: RLIMIT_NOFILE bounds the descriptors that are received', { group }, (sys) => {
-  const a = unixKit(sys);
-  const [one, other] = a.two();
-  a.passFds(one, 'abc', one, other, one);
-  sys.quietly(() => {
-    while (a.task.call('dup', one) >= 0);
-  });
-  a.close(500);
-  a.get(other);
-  a.close(500);
-  a.passFds(one, 'd', one);
-  a.get(other);
-  a.passFds(one, 'e', one);
-  a.get(other);
-});
-
 conformance('unix: descriptors end a read of a stream, plain octets before them do not', { group }, (sys) => {
   const a = unixKit(sys);
   const [one, other] = a.two();

@@ -391,3 +391,44 @@ for (const type of CONNECTED) {
     a.task.call('sendmsg', other, a.msghdr({ iov: [[a.octets('x', 'out'), 1]] }), 0);
   });
 }
+
+conformance('unix: sendfile and splice with a stream', { group }, (sys) => {
+  const a = unixKit(sys);
+  const [one, other] = a.two();
+  const file = a.task.call('memfd_create', a.octets('file\0', 'filename'), 0);
+  a.task.call('write', file, a.octets('contents', 'content'), 8);
+  a.task.call('lseek', file, 0, 0);
+  a.task.call('sendfile', one, file, 0, 5);
+  a.take(other);
+  const pipe = sys.alloc(8, 'pipe');
+  a.task.call('pipe', pipe);
+  const [reader, writer] = [sys.get(c.i32, pipe), sys.get(c.i32, pipe + 4)];
+  a.task.call('write', writer, a.octets('through a pipe', 'out'), 14);
+  a.task.call('splice', reader, 0, one, 0, 10, 0);
+  a.take(other, 4);
+  a.task.call('splice', other, 0, writer, 0, 100, 0);
+  a.task.call('read', reader, sys.alloc(50, 'in'), 50);
+  a.passFds(one, 'with', one);
+  a.task.call('splice', other, 0, writer, 0, 100, 0);
+  a.task.call('read', reader, sys.alloc(50, 'in'), 50);
+  a.setInt(other, c.SOL_SOCKET, c.SO_PASSCRED, 1);
+  a.task.call('write', writer, a.octets('x', 'out'), 1);
+  a.task.call('splice', reader, 0, one, 0, 10, 0);
+  a.get(other);
+});
+
+conformance('unix: splice with datagrams', { group }, (sys) => {
+  const a = unixKit(sys);
+  const [one, other] = a.two(c.SOCK_DGRAM);
+  const pipe = sys.alloc(8, 'pipe');
+  a.task.call('pipe', pipe);
+  const [reader, writer] = [sys.get(c.i32, pipe), sys.get(c.i32, pipe + 4)];
+  a.send(one, 'first');
+  a.send(one, 'second');
+  a.task.call('splice', other, 0, writer, 0, 100, 0);
+  a.task.call('splice', reader, 0, one, 0, 3, 0);
+  a.take(other);
+  a.take(other);
+  a.task.call('shutdown', one, c.SHUT_WR);
+  a.task.call('splice', reader, 0, one, 0, 3, 0);
+});
