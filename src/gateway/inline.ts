@@ -1,6 +1,6 @@
 /**
  * The gateway in its caller's loop, on this machine. Its end of the link is the other end of a pair in memory, and both live in one slab, so that a frame is handed over and
- * never copied; and between guest and host there is one process less to be woken (docs/decisions/0014).
+ * never copied; and between guest and host there is one process less to be woken (docs/decisions/0017).
  *
  * A round of the caller's: `begin`, `dispatch` if `fd` is readable, `receive` (what the host's events brought goes to the guest), the caller's own work, and `pass` (what the guest
  * sent goes to hosts).
