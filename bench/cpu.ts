@@ -13,20 +13,17 @@ export interface ProcessTimes {
   readonly own: number;
   /** Of children that ended and were waited for, with theirs, ticks. */
   readonly reaped: number;
+  /** When it began: with the id it names a process for ever. */
+  readonly start: number;
 }
 
 /** @param text of /proc/PID/stat; the name in parentheses may hold anything, parentheses and spaces too */
 export function parseStat(text: string): ProcessTimes | undefined {
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-  const [parent, utime, stime, cutime, cstime] = [1, 11, 12, 13, 14].map((index) => Number(fields[index])) as [
-    number,
-    number,
-    number,
-    number,
-    number,
-  ];
-  const times = { parent, own: utime + stime, reaped: cutime + cstime };
-  return Number.isNaN(parent + times.own + times.reaped) ? undefined : times;
+  const numbers = [1, 11, 12, 13, 14, 19].map((index) => Number(fields[index]));
+  const [parent = 0, utime = 0, stime = 0, cutime = 0, cstime = 0, start = 0] = numbers;
+  const times = { parent, own: utime + stime, reaped: cutime + cstime, start };
+  return numbers.some(Number.isNaN) ? undefined : times;
 }
 
 const readProc = (pid: number | 'self', file: string): string | undefined => {
@@ -55,7 +52,25 @@ export function treeOf(roots: readonly number[], parents: ReadonlyMap<number, { 
   for (const pid of tree) tree.push(...(children.get(pid) ?? []));
   return [...new Set(tree)];
 }
-export const descendants = (roots: readonly number[]): number[] => treeOf(roots, processes());
+export interface Process {
+  readonly pid: number;
+  readonly start: number;
+}
+export function descendants(roots: readonly number[]): Process[] {
+  const all = processes();
+  return treeOf(roots, all).map((pid) => ({ pid, start: all.get(pid)?.start ?? 0 }));
+}
+/** SIGKILL for those that live still. */
+export function killAll(which: readonly Process[]): void {
+  for (const { pid, start } of which) {
+    if (parseStat(readProc(pid, 'stat') ?? '')?.start !== start) continue;
+    try {
+      process.kill(pid, 'SIGKILL');
+    } catch {
+      // it has ended meanwhile
+    }
+  }
+}
 
 /** Seconds since the processes began. */
 export interface CpuTime {

@@ -10,7 +10,7 @@ import type { World } from './world.ts';
 const START_MS = 20_000;
 const SLACK_MS = 10_000;
 /** Before, wrk may not have its handler for SIGINT yet, nor an answer on any connection. */
-const LEAST_MS = 300;
+const LEAST_MS = 150;
 const MOST_MS = 6_000;
 /** Ended by us, when the time is over: wrk itself takes whole seconds only. */
 const LONG = '100s';

@@ -3,22 +3,14 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
-import { descendants } from './cpu.ts';
+import { descendants, killAll } from './cpu.ts';
 
 const STDERR_KEPT = 2000;
 const GRACE_MS = 3000;
 const INTERRUPT_AGAIN_MS = 100;
 
 /** Kills `pid` and all that descends from it, by their ids. */
-export function killTree(pid: number): void {
-  for (const one of descendants([pid])) {
-    try {
-      process.kill(one, 'SIGKILL');
-    } catch {
-      // it has ended meanwhile
-    }
-  }
-}
+export const killTree = (pid: number): void => killAll(descendants([pid]));
 
 /** A program that runs until it is ended: a server, or one that answers a line with a line. */
 export class Program {
@@ -69,19 +61,21 @@ export class Program {
     await within(this.#exited, limitMs, () => this.#fault(`did not end within ${limitMs / 1000} s`));
     if (this.#child.exitCode !== 0) throw this.#fault(`ended with ${this.#child.signalCode ?? this.#child.exitCode}`);
   }
-  /** Asks it to end, and kills it and its children when it does not. */
+  /** Asks it to end, and kills what is left of it and of its children. */
   async end(): Promise<void> {
     if (this.#ended) return;
     this.#ended = true;
+    // Asked for now: children of one that has ended are nobody's.
+    const tree = descendants([this.pid]);
     this.#child.stdin?.end();
     this.#child.kill('SIGTERM');
-    if (await this.#gone()) return;
-    killTree(this.pid);
+    if (this.#child.exitCode === null && this.#child.signalCode === null)
+      await Promise.race([once(this.#child, 'exit'), delay(GRACE_MS, undefined, { ref: false })]);
+    killAll(tree);
+    const closed = this.#exited.then(() => true);
     // Something that left the tree may hold a pipe open for ever.
-    if (!(await this.#gone())) for (const stream of this.#child.stdio) stream?.destroy();
-  }
-  #gone(): Promise<boolean> {
-    return Promise.race([this.#exited.then(() => true), delay(GRACE_MS, false, { ref: false })]);
+    if (!(await Promise.race([closed, delay(GRACE_MS, false, { ref: false })])))
+      for (const stream of this.#child.stdio) stream?.destroy();
   }
   #fault(what: string): Error {
     const said = this.#stderr.trim();

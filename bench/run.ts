@@ -117,36 +117,49 @@ function resultOf(section: Section, row: Row, contestants: readonly Contestant[]
   return { section, row, cells };
 }
 
+async function measureRow(
+  row: Row,
+  section: Section,
+  contestants: readonly Contestant[],
+  setting: Setting,
+): Promise<RowResult> {
+  const { plan, watcher } = setting;
+  for (const contestant of contestants) {
+    watcher.sampling(nameOf(section, row), contestant.target.title, 0);
+    await contestant.begin(row, plan);
+  }
+  for (let round = 1; round <= plan.rounds; round++)
+    for (const contestant of contestants) {
+      watcher.sampling(nameOf(section, row), contestant.target.title, round);
+      await contestant.round(row, plan);
+    }
+  const result = resultOf(section, row, contestants);
+  watcher.measured(result);
+  return result;
+}
+
 /** Measures the rows of a section. */
 async function runSection(
   section: Section,
   rows: readonly Row[],
   targets: readonly Target[],
-  { world, plan, watcher }: Setting,
+  setting: Setting,
 ): Promise<RowResult[]> {
-  if (section.lacking !== undefined) {
-    const cell = { why: section.lacking, failed: false };
-    return rows.map((row) => ({ section, row, cells: new Map(targets.map((target) => [target, cell])) }));
+  const { world, watcher } = setting;
+  const without = (why: string, failed: boolean): RowResult[] =>
+    rows.map((row) => ({ section, row, cells: new Map(targets.map((target) => [target, { why, failed }])) }));
+  if (section.lacking !== undefined) return without(section.lacking, false);
+  let stage: Stage;
+  try {
+    stage = await section.open(world);
+  } catch (error) {
+    return without(messageOf(error), true);
   }
-  const stage = await section.open(world);
   const contestants = targets.map((target) => new Contestant(target, stage, watcher));
   const results: RowResult[] = [];
   try {
     await Promise.all(contestants.map((contestant) => contestant.enter()));
-    for (const row of rows) {
-      for (const contestant of contestants) {
-        watcher.sampling(nameOf(section, row), contestant.target.title, 0);
-        await contestant.begin(row, plan);
-      }
-      for (let round = 1; round <= plan.rounds; round++)
-        for (const contestant of contestants) {
-          watcher.sampling(nameOf(section, row), contestant.target.title, round);
-          await contestant.round(row, plan);
-        }
-      const result = resultOf(section, row, contestants);
-      results.push(result);
-      watcher.measured(result);
-    }
+    for (const row of rows) results.push(await measureRow(row, section, contestants, setting));
   } finally {
     await Promise.all(contestants.map((contestant) => contestant.end()));
     await stage.close();

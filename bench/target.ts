@@ -68,23 +68,34 @@ const roleOf: RoleOf = (commandLine) => {
   return commandLine.includes('/src/gateway/main.js') ? 'gateway' : undefined;
 };
 
+const sandsock = (
+  plane: PlaneName,
+  options: readonly string[],
+  argv: readonly string[],
+  placement: Placement,
+): Program =>
+  new Program(onCore([process.execPath, cli, 'run', '--plane', plane, ...options, '--', ...argv], placement));
+
+interface GatewayChoice {
+  readonly plane: PlaneName;
+  /** In the supervisor's own loop. */
+  readonly inline?: true;
+}
 /** Over sandsock's own gateway: ports of the host's loopback, opened and published one by one. */
-const overGateway = (plane: PlaneName): Target => ({
-  name: plane,
-  title: `${plane}, gateway`,
+const overGateway = ({ plane, inline }: GatewayChoice): Target => ({
+  name: inline === true ? `${plane}-inline` : plane,
+  title: inline === true ? `${plane}, inline gateway` : `${plane}, gateway`,
   own: true,
   roleOf,
   lacking: undefined,
   place(argv, placement) {
     const published = (placement.inside ?? []).map(({ port, protocol }) => `${LOOPBACK}:${port}:${port}/${protocol}`);
     const options = [
+      ...(inline === true ? ['--inline-gateway'] : []),
       ...(placement.outside ?? []).flatMap(({ port }) => ['--host-port', String(port)]),
       ...published.flatMap((port) => ['--publish', port]),
     ];
-    const program = new Program(
-      onCore([process.execPath, cli, 'run', '--plane', plane, ...options, '--', ...argv], placement),
-    );
-    return Promise.resolve(placed(program, '10.0.2.2', LOOPBACK));
+    return Promise.resolve(placed(sandsock(plane, options, argv, placement), '10.0.2.2', LOOPBACK));
   },
 });
 
@@ -98,9 +109,7 @@ const overTap = (plane: PlaneName, world: World): Target => ({
   place(argv, placement) {
     const tap = world.addTap();
     const link = ['--link', `tap:${tap.name}`, '--ip', `${tap.guest}/${tap.prefix}`, '--gateway', tap.host];
-    const program = new Program(
-      onCore([process.execPath, cli, 'run', '--plane', plane, ...link, '--', ...argv], placement),
-    );
+    const program = sandsock(plane, link, argv, placement);
     return Promise.resolve({
       ...placed(program, tap.host, tap.guest),
       end: async () => {
@@ -112,8 +121,9 @@ const overTap = (plane: PlaneName, world: World): Target => ({
 });
 
 export const sandsockTargets = (world: World): Target[] => [
-  overGateway('direct'),
-  overGateway('strict'),
+  overGateway({ plane: 'direct' }),
+  overGateway({ plane: 'strict' }),
+  overGateway({ plane: 'direct', inline: true }),
   overTap('direct', world),
   overTap('strict', world),
 ];

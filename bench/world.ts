@@ -9,10 +9,13 @@ import { delimiter, join } from 'node:path';
 
 const UNSHARE = ['unshare', '--net', '--pid', '--fork', '--kill-child', '--mount-proc'];
 
+/** The first process of the namespace is a shell, because whose parents ended are its children, and Node leaves them there as zombies. */
+const INIT = ['sh', '-c', '"$@"; exit $?', 'sh'];
+
 /** The command that enters namespaces of its own and dies with this process; undefined where the host permits none. */
 export function namespaceCommand(): readonly [string, ...string[]] | undefined {
   const inside = process.getuid?.() === 0 ? UNSHARE : [...UNSHARE, '--user', '--map-root-user'];
-  const command: readonly [string, ...string[]] = ['setpriv', '--pdeathsig', 'KILL', ...inside];
+  const command: readonly [string, ...string[]] = ['setpriv', '--pdeathsig', 'KILL', ...inside, ...INIT];
   const [file, ...args] = [...command, 'ip', 'link', 'set', 'lo', 'up'];
   return spawnSync(file, args, { stdio: 'ignore', timeout: 10_000 }).status === 0 ? command : undefined;
 }

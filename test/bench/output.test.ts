@@ -7,7 +7,7 @@ import { figure, withBlock } from '../../bench/report.ts';
 
 test('/proc/PID/stat is read behind a name that holds anything', (t) => {
   const rest = 'S 7 1 1 0 -1 4194304 100 0 0 0 11 22 33 44 20 0 1 0 5 0 0';
-  t.deepEqual(parseStat(`12 (a) R 9 (b)) ${rest}`), { parent: 7, own: 33, reaped: 77 });
+  t.deepEqual(parseStat(`12 (a) R 9 (b)) ${rest}`), { parent: 7, own: 33, reaped: 77, start: 5 });
   t.is(parseStat(''), undefined);
 });
 
