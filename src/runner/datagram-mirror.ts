@@ -32,7 +32,7 @@ import {
 } from '../host/unix-socket.ffi.ts';
 import type { Socket } from '../socket/socket.ts';
 import { SHOWN, type View } from './display.ts';
-import type { MirrorWorld } from './mirror-world.ts';
+import type { Borrow, MirrorWorld } from './mirror-world.ts';
 import { MESSAGE_OCTETS, type MirroredMessages, scratch } from './mirrored-messages.ts';
 import { NO_COPY } from './plane.ts';
 
@@ -70,7 +70,7 @@ export class DatagramMirror implements View {
   readonly #world: MirrorWorld;
   readonly #file: Socket;
   readonly #messages: MirroredMessages;
-  readonly #borrow: () => number;
+  readonly #borrow: Borrow;
   readonly #weights: Weights;
   #peer = NONE;
   /** Weights of the datagrams in G, which are the first of those that wait. */
@@ -86,7 +86,7 @@ export class DatagramMirror implements View {
   #receiveTimeoutUs = 0;
   #sendTimeoutUs = 0;
 
-  constructor(world: MirrorWorld, messages: MirroredMessages, borrow: () => number) {
+  constructor(world: MirrorWorld, messages: MirroredMessages, borrow: Borrow) {
     this.#world = world;
     this.#messages = messages;
     this.#file = messages.file;
@@ -190,7 +190,7 @@ export class DatagramMirror implements View {
 
   #showError(copy: number): void {
     if (!this.#messages.hasError || (this.#errorShown && !this.#errorRose)) return;
-    const guestEnd = copy === NO_COPY ? this.#borrow() : copy;
+    const guestEnd = copy === NO_COPY ? this.#borrow(true) : copy;
     if (guestEnd === NO_COPY) return;
     this.#errorRose = false;
     // The last one may have been told by a native call, and this is another.

@@ -9,14 +9,15 @@ import { InetDatagramSocket } from '../socket/inet-dgram.ts';
 import { InetStreamSocket } from '../socket/inet-stream.ts';
 import { NetlinkSocket } from '../socket/netlink/route-socket.ts';
 import { DatagramMirror } from './datagram-mirror.ts';
-import type { MirrorWorld, PlaneCounters, Resumable } from './mirror-world.ts';
+import { holderOf } from './holders.ts';
+import type { Borrow, MirrorWorld, PlaneCounters, Resumable } from './mirror-world.ts';
 import { type MirroredMessages, NetlinkMessages, UdpMessages } from './mirrored-messages.ts';
 import { NO_COPY, type PeerWatches, type Placeholder } from './plane.ts';
 import { StreamMirror } from './stream-mirror.ts';
 import { type StrictPlaceholder, StrictPlane } from './strict-plane.ts';
 
-/** A copy of the guest's end by the descriptor that was used last, which the caller closes; NO_COPY if it leads elsewhere now. */
-function borrow({ tid, fd, inode }: Placeholder): number {
+/** A copy of the guest's end by the descriptor that was used last; NO_COPY if it leads elsewhere now. */
+function copyOf({ tid, fd, inode }: Placeholder): number {
   if (fd < 0) return NO_COPY;
   const pidfd = pidfdOpen(tid);
   if (pidfd < 0) return NO_COPY;
@@ -34,9 +35,27 @@ function messagesOf(file: OpenFile): MirroredMessages | undefined {
 }
 
 export class DirectPlane extends StrictPlane {
+  /** Of the processes of the sandbox. */
+  readonly #head: number;
   #world: MirrorWorld | undefined = undefined;
   readonly #counters: PlaneCounters = { lostSends: 0 };
   #again: Resumable[] = [];
+
+  /** @param head process id of the head of the launch chain */
+  constructor(head: number) {
+    super();
+    this.#head = head;
+  }
+  /** A copy of the guest's end, which the caller closes; or NO_COPY. With `anyone` all processes of the sandbox are asked, if it must be. */
+  #borrow(placeholder: StrictPlaceholder, anyone: boolean): number {
+    const copy = copyOf(placeholder);
+    if (copy !== NO_COPY || !anyone) return copy;
+    const holder = holderOf(this.#head, placeholder.inode, placeholder.fd);
+    if (holder === undefined) return NO_COPY;
+    placeholder.tid = holder.pid;
+    placeholder.fd = holder.fd;
+    return copyOf(placeholder);
+  }
 
   override attach(watches: PeerWatches): void {
     this.#world = {
@@ -50,7 +69,7 @@ export class DirectPlane extends StrictPlane {
   protected override makeEnd(placeholder: StrictPlaceholder): number {
     const { file } = placeholder;
     const world = this.#world;
-    const fromUser = (): number => borrow(placeholder);
+    const fromUser: Borrow = (anyone) => this.#borrow(placeholder, anyone);
     if (world !== undefined && file instanceof InetStreamSocket) {
       const mirror = new StreamMirror(world, file, fromUser);
       placeholder.display = mirror;

@@ -17,6 +17,8 @@ export type GuestExit = { readonly code: number | null; readonly signal: NodeJS.
 export interface Launched {
   /** The listener of the filter; calls wait on it from now on and the guest stands still until they are answered. */
   readonly listenerFd: number;
+  /** Process id of the head of the launch chain, above every process of the guest. */
+  readonly pid: number;
   /** Resolves when the head of the launch chain has ended; rejects when it could not be started. */
   readonly ended: Promise<GuestExit>;
   /** Ends the head of the chain, and with it all of the guest where there is a PID namespace. */
@@ -96,6 +98,9 @@ class Launcher {
     else this.#failure = failure(message);
   }
 
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
   /** Our own copy of the listener, as soon as there is one. @throws RunError */
   async takeListener(): Promise<number> {
     const pidfd = this.#child.pid === undefined ? -1 : pidfdOpen(this.#child.pid);
@@ -127,5 +132,5 @@ export async function launch(what: Launch): Promise<Launched> {
     argv: [program, ...rest],
     env: Object.entries(what.env).map(([name, value]) => `${name}=${value}`),
   });
-  return { listenerFd: await launcher.takeListener(), ended: launcher.ended, end: launcher.end };
+  return { listenerFd: await launcher.takeListener(), pid: launcher.pid, ended: launcher.ended, end: launcher.end };
 }

@@ -8,6 +8,9 @@ export interface Resumable {
   resume(): void;
 }
 
+/** A copy of the guest's end, which the caller closes, or NO_COPY. With `anyone` it is looked for in all processes of the sandbox, which takes long: for what ends a connection. */
+export type Borrow = (anyone: boolean) => number;
+
 /** Of what the kernel did for the guest, and no call of ours could tell it. */
 export interface PlaneCounters {
   /** Messages that guests sent natively and that could not leave: no destination, too long, no route. */

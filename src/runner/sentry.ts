@@ -231,7 +231,7 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
     this.#launched = launched;
     this.isolation = isolation;
     this.plane = planeOf(options);
-    this.#plane = this.plane === 'direct' ? new DirectPlane() : new StrictPlane();
+    this.#plane = this.plane === 'direct' ? new DirectPlane(launched.pid) : new StrictPlane();
     this.#listener = new SeccompListener(launched.listenerFd);
     const gap = this.#listener.probe();
     if (gap !== undefined) throw new RunError('E_UNSUPPORTED_KERNEL', gap.what, gap.remedy);

@@ -37,13 +37,14 @@ import type { ByteRing } from '../lib/byte-ring.ts';
 import type { TcpEndpoint } from '../netstack/endpoint.ts';
 import type { InetStreamSocket, Lender } from '../socket/inet-stream.ts';
 import { SHOWN, StreamDisplay, shrink, type View } from './display.ts';
-import type { MirrorWorld } from './mirror-world.ts';
+import type { Borrow, MirrorWorld } from './mirror-world.ts';
 import { NO_COPY } from './plane.ts';
 
 type Mode = 'fresh' | 'connecting' | 'listening' | 'open' | 'dead';
 
 const O_NONBLOCK = 0o4000;
 const NONE = -1;
+const EAGAIN = 11;
 const EPIPE = 32;
 const ECONNRESET = 104;
 /** Octets moved at once once a stream flows; below half of the buffer, or it stops and goes. */
@@ -67,7 +68,7 @@ export class StreamMirror implements View, Lender {
   readonly #file: InetStreamSocket;
   readonly #tcp: TcpEndpoint;
   /** A copy of G from who used it last, which the caller closes; or NO_COPY. */
-  readonly #borrow: () => number;
+  readonly #borrow: Borrow;
   #mode: Mode = 'fresh';
   #peer = NONE;
   #listener: StreamDisplay | undefined = undefined;
@@ -102,7 +103,7 @@ export class StreamMirror implements View, Lender {
   #sendTimeoutUs = 0;
   #sendBuffer = 0;
 
-  constructor(world: MirrorWorld, file: InetStreamSocket, borrow: () => number) {
+  constructor(world: MirrorWorld, file: InetStreamSocket, borrow: Borrow) {
     this.#world = world;
     this.#file = file;
     this.#tcp = file.tcp;
@@ -205,7 +206,7 @@ export class StreamMirror implements View, Lender {
       this.#die(copy);
       return (events & (POLLIN | POLLRDHUP)) !== 0;
     }
-    const guestEnd = copy === NO_COPY ? this.#borrow() : copy;
+    const guestEnd = copy === NO_COPY ? this.#borrow(false) : copy;
     this.#open(guestEnd);
     // The buffer grew before the room for it: one edge of OUT, as TCP's.
     while (this.#fill > 0) {
@@ -279,7 +280,7 @@ export class StreamMirror implements View, Lender {
   recall(octets: number): void {
     this.#leaving = 0;
     if (this.#pushed === 0) return;
-    const guestEnd = this.#borrow();
+    const guestEnd = this.#borrow(false);
     if (guestEnd === NO_COPY) return;
     let unread = this.#settle(0, inputQueue(guestEnd));
     while (this.#recalled < octets && unread > 0) {
@@ -478,8 +479,9 @@ export class StreamMirror implements View, Lender {
   #die(copy: number): void {
     if (this.#peer === NONE) return;
     const { finReceived, error } = this.#tcp;
-    if (!finReceived && inputQueue(this.#peer) === 0) {
-      const guestEnd = copy === NO_COPY ? this.#borrow() : copy;
+    // At the end of P nobody has G any more.
+    if (!finReceived && inputQueue(this.#peer) === 0 && takeOctets(this.#peer, 1) === -EAGAIN) {
+      const guestEnd = copy === NO_COPY ? this.#borrow(true) : copy;
       if (guestEnd !== NO_COPY) sendOctets(guestEnd, 1);
       if (guestEnd !== copy && guestEnd !== NO_COPY) close(guestEnd);
     }

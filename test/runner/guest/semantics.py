@@ -246,6 +246,47 @@ def reset_error_by_option():
     say(a.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == errno.ECONNRESET, mask(a), name_of(lambda: a.recv(1)))
 
 
+def in_child(s, others, fd):
+    ready, done = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        for other in others:
+            other.close()
+        if fd != s.fileno():
+            os.dup2(s.fileno(), fd)
+            os.close(s.detach())
+        mine = socket.socket(fileno=fd)
+        os.write(done, b'x')
+        say(wait_for(mine, select.POLLERR), name_of(lambda: os.read(fd, 9)))
+        sys.stdout.flush()
+        os._exit(0)
+    s.close()
+    os.read(ready, 1)
+    return pid
+
+
+@case
+def reset_of_what_a_child_has():
+    for fd in (None, 0):
+        a, b = pair()
+        sys.stdout.flush()
+        pid = in_child(a, [b], a.fileno() if fd is None else fd)
+        time.sleep(0.05)
+        reset(b)
+        os.waitpid(pid, 0)
+
+
+@case
+def reset_after_the_end_of_the_thread():
+    ends = []
+    thread = threading.Thread(target=lambda: ends.extend(pair()))
+    thread.start()
+    thread.join()
+    a, b = ends
+    reset(b)
+    say(wait_for(a, select.POLLERR), name_of(lambda: a.recv(9)))
+
+
 @case
 def reset_after_own_shutdown():
     a, b = pair()
