@@ -18,6 +18,10 @@ export const IPPROTO_MPTCP = 262;
 /** First number that socket(2) refuses with EINVAL (include/uapi/linux/in.h: IPPROTO_MPTCP + 1). */
 export const IPPROTO_MAX = 263;
 
+// Types of the messages that a ping socket may send (linux/icmp.h, linux/icmpv6.h).
+export const ICMP_ECHO = 8;
+export const ICMPV6_ECHO_REQUEST = 128;
+
 // Options of level SOL_IP.
 export const IP_TOS = 1;
 export const IP_TTL = 2;

@@ -371,6 +371,8 @@ export interface Netstack {
   path(remote: IpAddress, source: IpAddress | undefined, interfaceIndex: number): PathInfo | NetError;
   createTcp(family: Family): TcpEndpoint;
   createUdp(family: Family): UdpEndpoint;
+  /** For echo requests and the replies to them: ports are ids, and what is sent and received begins with the ICMP header. */
+  createPing(family: Family): UdpEndpoint;
   isLocal(address: IpAddress): boolean;
   /** Path MTU of a connected endpoint's route (IP_MTU); undefined without route. */
   pathMtu(remote: IpAddress): number | undefined;

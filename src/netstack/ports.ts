@@ -56,14 +56,37 @@ interface Bucket<U extends PortUser> {
   explicitCount: number;
 }
 
+/** Whether `mine` may not hold `address` beside `theirs`, which has the same port. */
+export type ConflictRule<U extends PortUser> = (
+  mine: PortBinding<U>,
+  address: IpAddress,
+  theirs: PortBinding<U>,
+) => boolean;
+
+/** TCP's and UDP's. */
+function transportConflict<U extends PortUser>(
+  { user: { settings: mine } }: PortBinding<U>,
+  address: IpAddress,
+  other: PortBinding<U>,
+): boolean {
+  const theirs = other.user.settings;
+  const apart = mine.boundInterface !== 0 && theirs.boundInterface !== 0;
+  if (apart && mine.boundInterface !== theirs.boundInterface) return false;
+  if (mine.reuseAddress && theirs.reuseAddress && !other.user.isListening) return false;
+  if (mine.reusePort && theirs.reusePort) return false;
+  return overlap(address, mine.v6Only, other.address, theirs.v6Only);
+}
+
 export class PortTable<U extends PortUser> {
   readonly #buckets = new Map<number, Bucket<U>>();
   readonly #random: Random;
+  readonly #conflict: ConflictRule<U>;
   readonly #hash: HalfSipHash13;
   readonly #increments = new Uint16Array(PERTURBATIONS);
 
-  constructor(random: Random) {
+  constructor(random: Random, conflict: ConflictRule<U> = transportConflict) {
     this.#random = random;
+    this.#conflict = conflict;
     this.#hash = HalfSipHash13.random(random);
     for (let i = 0; i < PERTURBATIONS; i++) this.#increments[i] = random.u32();
   }
@@ -78,16 +101,8 @@ export class PortTable<U extends PortUser> {
 
   /** True if `binding` may not hold `address` and `port` beside those that do. It does not conflict with itself. */
   conflicts(binding: PortBinding<U>, address: IpAddress, port: number): boolean {
-    const mine = binding.user.settings;
     for (let other = this.#buckets.get(port)?.first; other !== undefined; other = other.next) {
-      if (other === binding) continue;
-      const theirs = other.user.settings;
-      if (mine.boundInterface !== theirs.boundInterface && mine.boundInterface !== 0 && theirs.boundInterface !== 0) {
-        continue;
-      }
-      if (mine.reuseAddress && theirs.reuseAddress && !other.user.isListening) continue;
-      if (mine.reusePort && theirs.reusePort) continue;
-      if (overlap(address, mine.v6Only, other.address, theirs.v6Only)) return true;
+      if (other !== binding && this.#conflict(binding, address, other)) return true;
     }
     return false;
   }

@@ -7,6 +7,7 @@ import type { Instant, TimerHeap } from '../lib/clock.ts';
 import type { Random } from '../lib/random.ts';
 import { type Family, IpAddress } from './address.ts';
 import type { Netstack, PathInfo, TcpEndpoint, UdpEndpoint } from './endpoint.ts';
+import { PingLayer } from './icmp/ping-layer.ts';
 import type { IpEnvironment, NetInterface } from './ip/interface.ts';
 import { type IpLayer, IpProtocol, type LinkService, type TransportProtocol } from './ip/ip.ts';
 import { InternetLayer } from './ip/ip-layer.ts';
@@ -70,6 +71,7 @@ export class Stack implements Netstack {
   /** The link of an interface is gone; the interface is down and its routes are removed. */
   onLinkClosed: ((iface: NetInterface, reason: string) => void) | undefined = undefined;
   readonly #udp: UdpLayer;
+  readonly #ping: PingLayer;
   readonly #tcp: TcpTransport;
   #lastSocketId = 0;
 
@@ -89,6 +91,8 @@ export class Stack implements Netstack {
     const env: TransportEnvironment = { clock, random, pool, stats, ip: this.ip, nextSocketId: () => this.#nextId() };
     this.#udp = new UdpLayer(env);
     this.ip.register(IpProtocol.Udp, this.#udp);
+    this.#ping = new PingLayer(env);
+    this.ip.icmp.echoUser = this.#ping;
     this.#tcp = options.tcp?.(env) ?? new TcpLayer(env);
     this.ip.register(IpProtocol.Tcp, this.#tcp);
   }
@@ -124,6 +128,9 @@ export class Stack implements Netstack {
   }
   createUdp(family: Family): UdpEndpoint {
     return this.#udp.createEndpoint(family);
+  }
+  createPing(family: Family): UdpEndpoint {
+    return this.#ping.createEndpoint(family);
   }
   isLocal(address: IpAddress): boolean {
     return this.ip.isLocal(address);

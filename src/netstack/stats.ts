@@ -78,6 +78,7 @@ const icmpCounters = () => ({
   OutDestUnreachs: 0,
   OutTimeExcds: 0,
   OutParmProbs: 0,
+  OutEchos: 0,
   OutEchoReps: 0,
 });
 const udpCounters = () => ({
@@ -91,4 +92,5 @@ const udpCounters = () => ({
 });
 
 export type IpCounters = ReturnType<typeof ipCounters>;
+export type IcmpCounters = ReturnType<typeof icmpCounters>;
 export type UdpCounters = ReturnType<typeof udpCounters>;

@@ -87,8 +87,8 @@ export class UdpMessages implements MirroredMessages {
   }
   /** Straight into a packet where nothing but the peer's address is asked for. */
   send(len: number): boolean {
-    const { udp, isCorked } = this.file;
-    if (isCorked) return sendMessage(this.file, len);
+    const { udp, isPlain } = this.file;
+    if (!isPlain) return sendMessage(this.file, len);
     const packet = udp.isConnected ? udp.prepare(undefined, 0, len, undefined) : 'destination-required';
     if (typeof packet === 'string') return false;
     copyOctets(packet.bytes, packet.at, scratch.bytes, 0, len);

@@ -211,13 +211,13 @@ export const wantsControl = (options: OptionState): boolean =>
   options.receiveTrafficClass ||
   options.receiveOriginalDestination6;
 
-/** Control messages of a received datagram. `realtimeUs` is its arrival in CLOCK_REALTIME. */
+/** Control messages of a received datagram. `realtimeUs` is its arrival in CLOCK_REALTIME; without `stack` IP_PKTINFO names no address to answer from. */
 export function writeControl(
   message: Message,
   datagram: Datagram,
   options: OptionState,
   domain: number,
-  stack: Netstack,
+  stack: Netstack | undefined,
   realtimeUs: number,
 ): void {
   begin(message);
@@ -246,10 +246,11 @@ export function putTimestamp(to: CmsgWriter, options: OptionState, realtimeUs: n
     to.put(SOL_SOCKET, SO_TIMESTAMPNS, scratch, 0, timespec.size);
   }
 }
-function putIp(datagram: Datagram, options: OptionState, stack: Netstack): void {
+function putIp(datagram: Datagram, options: OptionState, stack: Netstack | undefined): void {
   if (options.packetInfo) {
     i32.put(scratch, inPktinfo.offset.ifindex, datagram.interfaceIndex);
-    specificDestination(datagram, stack).write4(scratch, inPktinfo.offset.specDst);
+    const answerFrom = stack === undefined ? IpAddress.ANY4 : specificDestination(datagram, stack);
+    answerFrom.write4(scratch, inPktinfo.offset.specDst);
     datagram.destination.write4(scratch, inPktinfo.offset.addr);
     writer.put(SOL_IP, IP_PKTINFO, scratch, 0, inPktinfo.size);
   }

@@ -38,6 +38,7 @@ import { InetStreamSocket } from './inet-stream.ts';
 import { NetlinkPorts } from './netlink/ports.ts';
 import { NetlinkSocket, type NetlinkWorld } from './netlink/route-socket.ts';
 import { RouteNetlink } from './netlink/rtnetlink.ts';
+import { PingSocket } from './ping.ts';
 import type { Socket } from './socket.ts';
 import { connectPair } from './unix/connect.ts';
 import { InFlight } from './unix/in-flight.ts';
@@ -130,8 +131,9 @@ export class SocketFactory {
         if (protocol !== IPPROTO_IP && protocol !== IPPROTO_TCP) return -Errno.EPROTONOSUPPORT;
         return new InetStreamSocket(this.#world, domain, this.#world.stack.createTcp(family), statusFlags);
       case SOCK_DGRAM:
-        // Ping sockets: net.ipv4.ping_group_range admits no group by default.
-        if (protocol === (family === 4 ? IPPROTO_ICMP : IPPROTO_ICMPV6)) return -Errno.EACCES;
+        if (protocol === (family === 4 ? IPPROTO_ICMP : IPPROTO_ICMPV6)) {
+          return new PingSocket(this.#world, domain, this.#world.stack.createPing(family), statusFlags, protocol);
+        }
         if (protocol !== IPPROTO_IP && protocol !== IPPROTO_UDP) return -Errno.EPROTONOSUPPORT;
         return new InetDatagramSocket(this.#world, domain, this.#world.stack.createUdp(family), statusFlags);
       case SOCK_RAW:
@@ -199,8 +201,5 @@ function notProvidedInet(domain: number, type: number, protocol: number): string
   if (type === SOCK_RAW) return `${name} SOCK_RAW`;
   if (type === SOCK_STREAM && protocol === IPPROTO_MPTCP) return `${name} SOCK_STREAM IPPROTO_MPTCP`;
   if (type === SOCK_DGRAM && protocol === IPPROTO_UDPLITE) return `${name} SOCK_DGRAM IPPROTO_UDPLITE`;
-  if (type === SOCK_DGRAM && protocol === (domain === AF_INET ? IPPROTO_ICMP : IPPROTO_ICMPV6)) {
-    return `${name} SOCK_DGRAM ${domain === AF_INET ? 'IPPROTO_ICMP' : 'IPPROTO_ICMPV6'}`;
-  }
   return undefined;
 }

@@ -69,8 +69,14 @@ export class InetDatagramSocket extends InetSocket {
   readonly #cork = new DatagramCork();
   #closesCork = false;
 
-  constructor(world: SocketWorld, domain: number, endpoint: UdpEndpoint, statusFlags: number) {
-    super(world, domain, SOCK_DGRAM, IPPROTO_UDP, statusFlags, new OptionState());
+  constructor(
+    world: SocketWorld,
+    domain: number,
+    endpoint: UdpEndpoint,
+    statusFlags: number,
+    protocol: number = IPPROTO_UDP,
+  ) {
+    super(world, domain, SOCK_DGRAM, protocol, statusFlags, new OptionState());
     this.udp = this.endpoint = endpoint;
     endpoint.observer = this;
   }
@@ -133,14 +139,42 @@ export class InetDatagramSocket extends InetSocket {
 
   // Datagrams out
 
-  /** What is sent next is part of a datagram, not one. */
-  get isCorked(): boolean {
-    return this.options.cork || this.#cork.isOpen;
+  /** What is sent next with neither name nor flags is a datagram as it is. */
+  get isPlain(): boolean {
+    return !this.options.cork && !this.#cork.isOpen;
+  }
+  /** What comes before the name is looked at: 0 or a negative errno. IPv6 looks only once the message turns out to leave by IPv4. */
+  protected refusesEarly(message: Message): number {
+    return this.domain === AF_INET ? earlyRefusal(message, message.iov.remaining) : 0;
+  }
+  /** Reads the name that a message is sent to, into `peerName`. */
+  protected decodeDestination(message: Message): number {
+    return decodeDestination(message.name, message.nameLength, this, this.peerName);
+  }
+  /** A port belongs to the name. */
+  protected get needsPort(): boolean {
+    return true;
+  }
+  /** A message may be part of a datagram. */
+  protected get takesParts(): boolean {
+    return true;
+  }
+  /** MSG_PROBE: only asks whether it could be sent. */
+  protected isProbe(flags: number): boolean {
+    return (flags & MSG_PROBE) !== 0;
+  }
+  /** IP_PKTINFO names the address to answer from (ipi_spec_dst). */
+  protected get tellsAnswerFrom(): boolean {
+    return true;
+  }
+  /** MSG_TRUNC asks a receive for the length of what it cut. */
+  protected get tellsLength(): boolean {
+    return true;
   }
   override send(message: Message, callId: number): number {
     this.units = 0;
     const len = message.iov.remaining;
-    const isPart = (message.flags & MSG_MORE) !== 0 || this.options.cork;
+    const isPart = this.takesParts && ((message.flags & MSG_MORE) !== 0 || this.options.cork);
     const corked = isPart || (this.#cork.isOpen && !this.#closesCork);
     const result = corked ? this.#sendCorked(message, isPart) : this.#sendWhole(message);
     if (result === PROBED) return len;
@@ -155,8 +189,7 @@ export class InetDatagramSocket extends InetSocket {
     if (chosen !== 0) return chosen;
     const packet = this.#route(len);
     if (typeof packet === 'number') return packet;
-    // Only asks whether it could be sent.
-    if ((message.flags & MSG_PROBE) !== 0) {
+    if (this.isProbe(message.flags)) {
       packet.release();
       return PROBED;
     }
@@ -222,8 +255,7 @@ export class InetDatagramSocket extends InetSocket {
     const { endpoint, peerName: to } = this;
     const len = message.iov.remaining;
     if (!this.#autobind()) return -Errno.EAGAIN;
-    // IPv4 looks at length and flags before the name, IPv6 only once the message turns out to leave by IPv4.
-    const early = this.domain === AF_INET ? earlyRefusal(message, len) : 0;
+    const early = this.refusesEarly(message);
     if (early !== 0) return early;
     const error = this.#readName(message);
     if (error !== 0) return error;
@@ -231,7 +263,7 @@ export class InetDatagramSocket extends InetSocket {
     const toV4 = destination.isV4;
     const refusal = toV4 ? earlyRefusal(message, len) : 0;
     if (refusal !== 0) return refusal;
-    if (this.#hasName && to.port === 0) return -Errno.EINVAL;
+    if (this.#hasName && to.port === 0 && this.needsPort) return -Errno.EINVAL;
     if ((message.flags & MSG_DONTROUTE) !== 0 && !isOnLink(this.stack, destination)) return -Errno.ENETUNREACH;
     this.#choices.clear();
     if (message.controlLength === 0) return 0;
@@ -241,7 +273,7 @@ export class InetDatagramSocket extends InetSocket {
   #readName(message: Message): number {
     this.#hasName = message.nameLength >= 0;
     if (this.#hasName) {
-      const error = decodeDestination(message.name, message.nameLength, this, this.peerName);
+      const error = this.decodeDestination(message);
       if (error < 0) return error;
       this.#hasName = error !== NO_NAME;
     }
@@ -301,7 +333,8 @@ export class InetDatagramSocket extends InetSocket {
     );
     if (wantsControl(this.options)) {
       const realtimeUs = this.world.realtime(instant(datagram.time));
-      writeControl(message, datagram, this.options, this.domain, this.stack, realtimeUs);
+      const stack = this.tellsAnswerFrom ? this.stack : undefined;
+      writeControl(message, datagram, this.options, this.domain, stack, realtimeUs);
     }
     if ((message.flags & MSG_PEEK) === 0) {
       this.#staged = 'receive';
@@ -322,7 +355,7 @@ export class InetDatagramSocket extends InetSocket {
       return -Errno.EFAULT;
     }
     if (fits < len) message.outFlags |= MSG_TRUNC;
-    return (message.flags & MSG_TRUNC) === 0 ? fits : len;
+    return (message.flags & MSG_TRUNC) === 0 || !this.tellsLength ? fits : len;
   }
   /** MSG_ERRQUEUE (ip_recv_error): never waits. */
   #receiveError(message: Message): number {

@@ -84,7 +84,8 @@ export abstract class InetSocket extends Socket implements OptionTarget, NameCon
   /** The checks that come before the port is looked at; IPv4 looks at the address first, IPv6 last (__inet_bind, __inet6_bind). */
   #bindRefusal(credentials: Credentials): number {
     const { port } = this.peerName;
-    const privileged = port !== 0 && port < FIRST_UNPRIVILEGED_PORT && !credentials.netBindService;
+    const privileged =
+      this.hasPrivilegedPorts && port !== 0 && port < FIRST_UNPRIVILEGED_PORT && !credentials.netBindService;
     const used = this.endpoint.isBound || this.isInUse;
     if (privileged || used) {
       if (this.domain === AF_INET && !this.#isBindable4()) return -Errno.EADDRNOTAVAIL;
@@ -104,6 +105,10 @@ export abstract class InetSocket extends Socket implements OptionTarget, NameCon
     if (address.isUnspecified || address.isMulticast || address.isLimitedBroadcast) return true;
     if (this.endpoint.settings.freeBind) return true;
     return this.stack.isLocal(address);
+  }
+  /** Ports below 1024 are not everybody's. */
+  protected get hasPrivilegedPorts(): boolean {
+    return true;
   }
   /** True in a state in which bind(2) is refused even without a bound port. */
   protected abstract readonly isInUse: boolean;

@@ -64,6 +64,10 @@ const units = (epollEvent: Declared, numbers: Readonly<Record<string, number>>):
     constants: abi.Errno,
   },
   {
+    headers: ['linux/icmp.h', 'linux/icmpv6.h'],
+    constants: pick(abi, /^ICMP(V6)?_/),
+  },
+  {
     headers: ['asm/unistd.h'],
     constants: Object.fromEntries(Object.entries(numbers).map(([name, nr]) => [`__NR_${name}`, nr])),
   },

@@ -137,6 +137,29 @@ export const DEVIATIONS: readonly Deviation[] = [
     linux: ['a: sendto(4, out, 1, 0, 0, 0) = -89 EDESTADDRREQ'],
     ours: ['a: sendto(4, out, 1, 0, 0, 0) = 1'],
   },
+  ...['ICMP', 'ICMPv6'].flatMap((family): Deviation[] => [
+    {
+      planes: DIRECT,
+      body: `${family}: nothing but echo requests is sent`,
+      reason: 'destination',
+      linux: ['a: sendto(3, out~11, 13, 0, 0, 0) = -89 EDESTADDRREQ'],
+      ours: ['a: sendto(3, out~11, 13, 0, 0, 0) = 13'],
+    },
+    {
+      planes: DIRECT,
+      body: `${family}: nothing but echo requests is sent`,
+      reason: 'empty',
+      linux: ['a: sendto(3, out~12, 13, 0, 0, 0) = -22 EINVAL'],
+      ours: ['a: sendto(3, out~12, 13, 0, 0, 0) = 13'],
+    },
+    {
+      planes: DIRECT,
+      body: `${family}: connected, and apart again`,
+      reason: 'destination',
+      linux: ['a: sendto(3, out~3, 13, 0, 0, 0) = -89 EDESTADDRREQ'],
+      ours: ['a: sendto(3, out~3, 13, 0, 0, 0) = 13'],
+    },
+  ]),
   {
     planes: DIRECT,
     body: 'the names of later parts are ignored, bad ones too',

@@ -15,6 +15,7 @@ import './bodies/multicast.ts';
 import './bodies/netlink.ts';
 import './bodies/option-sweep.ts';
 import './bodies/options.ts';
+import './bodies/ping.ts';
 import './bodies/poll.ts';
 import './bodies/socket.ts';
 import './bodies/splice.ts';

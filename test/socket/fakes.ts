@@ -476,6 +476,9 @@ export class FakeStack implements Netstack {
     this.udps.push(endpoint);
     return endpoint;
   }
+  createPing(family: Family): FakeUdp {
+    return this.createUdp(family);
+  }
   isLocal(candidate: IpAddress): boolean {
     if (candidate.isLoopback) return true;
     return this.interfaces.some((i) => i.addresses.some((a) => a.address.equals(candidate)));

@@ -44,7 +44,15 @@ export interface IcmpOutput {
   interfaceAt(index: number): NetInterface | undefined;
 }
 
+/** Who waits for answers to echo requests of ours. */
+export interface EchoUser {
+  /** An echo reply, `packet.at` on its ICMP header. True if the packet was taken over. */
+  receiveReply(packet: Packet): boolean;
+  icmpError(quoted: Packet, error: IcmpError): void;
+}
+
 export class IcmpProtocol implements TransportProtocol {
+  echoUser: EchoUser | undefined = undefined;
   readonly #env: IpEnvironment;
   readonly #ip: IcmpOutput;
   readonly #transports: readonly (TransportProtocol | undefined)[];
@@ -59,14 +67,16 @@ export class IcmpProtocol implements TransportProtocol {
 
   /** ICMP and ICMPv6 alike. */
   receive(packet: Packet): void {
-    if (packet.ethertype === EtherType.Ipv4) this.#receive4(packet);
-    else this.#receive6(packet);
-    packet.release();
+    const taken = packet.ethertype === EtherType.Ipv4 ? this.#receive4(packet) : this.#receive6(packet);
+    if (!taken) packet.release();
   }
-  /** Nobody waits for errors about our ICMP messages. */
-  icmpError(): void {}
+  /** About an ICMP message of ours. */
+  icmpError(quoted: Packet, error: IcmpError): void {
+    this.echoUser?.icmpError(quoted, error);
+  }
 
-  #receive4(packet: Packet): void {
+  /** True if the packet was taken over. */
+  #receive4(packet: Packet): boolean {
     const { Icmp: counters } = this.#env.stats;
     const { bytes, at } = packet;
     counters.InMsgs++;
@@ -82,7 +92,7 @@ export class IcmpProtocol implements TransportProtocol {
           break;
         case icmpv4.Type.EchoReply:
           counters.InEchoReps++;
-          break;
+          return this.echoUser?.receiveReply(packet) === true;
         case icmpv4.Type.Redirect:
           counters.InRedirects++;
           break;
@@ -90,9 +100,10 @@ export class IcmpProtocol implements TransportProtocol {
           this.#error4(packet);
       }
     }
+    return false;
   }
 
-  #receive6(packet: Packet): void {
+  #receive6(packet: Packet): boolean {
     const { Icmp6: counters } = this.#env.stats;
     const { bytes, at } = packet;
     counters.InMsgs++;
@@ -105,12 +116,15 @@ export class IcmpProtocol implements TransportProtocol {
       if (type === icmpv6.Type.Echo) {
         counters.InEchos++;
         this.#echo(packet, icmpv6.Type.EchoReply);
-      } else if (type === icmpv6.Type.EchoReply) counters.InEchoReps++;
-      else if (type === icmpv6.Type.Redirect) counters.InRedirects++;
+      } else if (type === icmpv6.Type.EchoReply) {
+        counters.InEchoReps++;
+        return this.echoUser?.receiveReply(packet) === true;
+      } else if (type === icmpv6.Type.Redirect) counters.InRedirects++;
       else if (type >= icmpv6.Type.RouterSolicitation && type < icmpv6.Type.Redirect) {
         this.#ip.interfaceAt(packet.interfaceIndex)?.ndp?.receive(packet);
       } else if (icmpv6.isError(type)) this.#error6(packet);
     }
+    return false;
   }
 
   /** Returns the request's octets under the reply's type. */

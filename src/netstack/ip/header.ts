@@ -72,3 +72,16 @@ export function noteAddresses(packet: Packet, source: IpAddress, destination: Ip
 
 export const sourceOf = (p: Packet): IpAddress => new IpAddress(p.src0, p.src1, p.src2, p.src3);
 export const destinationOf = (p: Packet): IpAddress => new IpAddress(p.dst0, p.dst1, p.dst2, p.dst3);
+
+/** A packet that an error quotes went out; who looks for its socket thinks of one that comes in. */
+export function swapAddresses(p: Packet): void {
+  const { src0, src1, src2, src3 } = p;
+  p.src0 = p.dst0;
+  p.src1 = p.dst1;
+  p.src2 = p.dst2;
+  p.src3 = p.dst3;
+  p.dst0 = src0;
+  p.dst1 = src1;
+  p.dst2 = src2;
+  p.dst3 = src3;
+}

@@ -6,7 +6,7 @@
 import type { Clock } from '../../lib/clock.ts';
 import type { Family, IpAddress } from '../address.ts';
 import type { UdpEndpoint } from '../endpoint.ts';
-import { destinationOf } from '../ip/header.ts';
+import { destinationOf, swapAddresses } from '../ip/header.ts';
 import { type IcmpError, type IpLayer, IpProtocol, type TransportProtocol } from '../ip/ip.ts';
 import type { Packet, PacketPool } from '../packet.ts';
 import { PortTable } from '../ports.ts';
@@ -15,23 +15,14 @@ import type { UdpCounters } from '../stats.ts';
 import { checksumIsValid } from '../transport-checksum.ts';
 import { EtherType } from '../wire/ethernet.ts';
 import * as udp from '../wire/udp.ts';
+import type { DatagramContext, DatagramSocket } from './datagram-socket.ts';
 import { UdpSocket } from './udp-endpoint.ts';
 
-/** What its sockets need of the layer. */
-export interface UdpContext {
+export class UdpLayer implements TransportProtocol, DatagramContext {
   readonly ip: IpLayer;
   readonly pool: PacketPool;
   readonly clock: Clock;
-  readonly ports: PortTable<UdpSocket>;
-  counters(isV4: boolean): UdpCounters;
-  nextSocketId(): number;
-}
-
-export class UdpLayer implements TransportProtocol, UdpContext {
-  readonly ip: IpLayer;
-  readonly pool: PacketPool;
-  readonly clock: Clock;
-  readonly ports: PortTable<UdpSocket>;
+  readonly ports: PortTable<DatagramSocket>;
   readonly counters: (isV4: boolean) => UdpCounters;
   readonly nextSocketId: () => number;
   readonly #hashKey: number;
@@ -40,7 +31,7 @@ export class UdpLayer implements TransportProtocol, UdpContext {
     this.ip = env.ip;
     this.pool = env.pool;
     this.clock = env.clock;
-    this.ports = new PortTable<UdpSocket>(env.random);
+    this.ports = new PortTable<DatagramSocket>(env.random);
     this.counters = (isV4) => (isV4 ? env.stats.Udp : env.stats.Udp6);
     this.nextSocketId = () => env.nextSocketId();
     this.#hashKey = env.random.u32();
@@ -84,8 +75,8 @@ export class UdpLayer implements TransportProtocol, UdpContext {
     socket.deliver(packet, sourcePort);
   }
 
-  #lookup(packet: Packet, port: number, remotePort: number): UdpSocket | undefined {
-    let best: UdpSocket | undefined;
+  #lookup(packet: Packet, port: number, remotePort: number): DatagramSocket | undefined {
+    let best: DatagramSocket | undefined;
     let bestScore = 0;
     for (let b = this.ports.first(port); b !== undefined; b = b.next) {
       const score = b.user.score(packet, remotePort);
@@ -97,9 +88,9 @@ export class UdpLayer implements TransportProtocol, UdpContext {
     return best?.settings.reusePort === true ? this.#balance(packet, port, remotePort, bestScore) : best;
   }
   /** One of the sockets of a SO_REUSEPORT group, always the same for a flow. */
-  #balance(packet: Packet, port: number, remotePort: number, score: number): UdpSocket | undefined {
+  #balance(packet: Packet, port: number, remotePort: number, score: number): DatagramSocket | undefined {
     let count = 0;
-    const fits = (s: UdpSocket): boolean => s.settings.reusePort && s.score(packet, remotePort) === score;
+    const fits = (s: DatagramSocket): boolean => s.settings.reusePort && s.score(packet, remotePort) === score;
     for (let b = this.ports.first(port); b !== undefined; b = b.next) if (fits(b.user)) count++;
     let h = this.#hashKey ^ packet.src3 ^ Math.imul(packet.src2 ^ packet.src1 ^ packet.src0, 0x85eb_ca6b);
     h = Math.imul(h ^ (h >>> 16) ^ remotePort, 0x9e37_79b1);
@@ -109,7 +100,7 @@ export class UdpLayer implements TransportProtocol, UdpContext {
   }
 
   #deliverToAll(packet: Packet, port: number, sourcePort: number): void {
-    let last: UdpSocket | undefined;
+    let last: DatagramSocket | undefined;
     packet.pull(udp.HEADER_LEN);
     for (let b = this.ports.first(port); b !== undefined; b = b.next) {
       if (b.user.score(packet, sourcePort) === 0 || !b.user.takesGroup(packet)) continue;
@@ -140,17 +131,4 @@ export class UdpLayer implements TransportProtocol, UdpContext {
     }
     return false;
   }
-}
-
-/** A quoted packet went out; the lookup thinks of one that comes in. */
-function swapAddresses(p: Packet): void {
-  const { src0, src1, src2, src3 } = p;
-  p.src0 = p.dst0;
-  p.src1 = p.dst1;
-  p.src2 = p.dst2;
-  p.src3 = p.dst3;
-  p.dst0 = src0;
-  p.dst1 = src1;
-  p.dst2 = src2;
-  p.dst3 = src3;
 }

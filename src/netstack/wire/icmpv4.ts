@@ -4,6 +4,8 @@ import type { Malformed } from './malformed.ts';
 
 export const HEADER_LEN = 8;
 export const CHECKSUM = 2;
+/** Of an echo and its reply; ICMPv6 has it there as well. */
+export const IDENTIFIER = 4;
 export const Type = {
   EchoReply: 0,
   Unreachable: 3,
@@ -40,7 +42,7 @@ export const type = (b: Uint8Array, at: number): number => b[at] as number;
 export const code = (b: Uint8Array, at: number): number => b[at + 1] as number;
 /** Of FragmentationNeeded; 0 from routers older than RFC 1191. */
 export const nextHopMtu = (b: Uint8Array, at: number): number => u16(b, at + 6);
-export const identifier = (b: Uint8Array, at: number): number => u16(b, at + 4);
+export const identifier = (b: Uint8Array, at: number): number => u16(b, at + IDENTIFIER);
 /** Error messages quote a packet and must not be answered by another error. */
 export const isError = (t: number): boolean =>
   t === Type.Unreachable ||

@@ -3,17 +3,8 @@
  * option it does not know, so that nothing is ever accepted and forgotten; the caller counts it.
  */
 import { Errno } from '../../abi/errno.ts';
-import {
-  AF_INET,
-  AF_INET6,
-  SOCK_DGRAM,
-  SOCK_STREAM,
-  SOL_IP,
-  SOL_IPV6,
-  SOL_SOCKET,
-  SOL_TCP,
-  SOL_UDP,
-} from '../../abi/socket.ts';
+import { IPPROTO_UDP } from '../../abi/in.ts';
+import { AF_INET, AF_INET6, SOCK_STREAM, SOL_IP, SOL_IPV6, SOL_SOCKET, SOL_TCP, SOL_UDP } from '../../abi/socket.ts';
 import type { Credentials } from '../credentials.ts';
 import { IP_LEVEL } from './ip-level.ts';
 import { IPV6_LEVEL } from './ipv6-level.ts';
@@ -46,7 +37,7 @@ function hasLevel(socket: OptionTarget, level: number): boolean {
     case SOL_TCP:
       return socket.type === SOCK_STREAM;
     case SOL_UDP:
-      return socket.type === SOCK_DGRAM;
+      return socket.protocol === IPPROTO_UDP;
     default:
       return false;
   }

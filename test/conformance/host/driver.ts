@@ -235,17 +235,23 @@ export class HostDriver implements Driver {
       );
     }
     const [uid, gid] = [process.getuid?.() ?? 0, process.getgid?.() ?? 0];
-    this.#writeFile('/proc/self/setgroups', 'deny');
-    this.#writeFile('/proc/self/uid_map', `${uid} ${uid} 1`);
-    this.#writeFile('/proc/self/gid_map', `${gid} ${gid} 1`);
+    this.#writeFile(z, '/proc/self/setgroups', 'deny');
+    this.#writeFile(z, '/proc/self/uid_map', `${uid} ${uid} 1`);
+    this.#writeFile(z, '/proc/self/gid_map', `${gid} ${gid} 1`);
   }
-  #writeFile(path: string, text: string): void {
-    const z = this.#zygote;
+  #writeFile(task: AgentTask, path: string, text: string): void {
     this.memory.set(Buffer.from(`${path}\0`), 0);
     this.memory.set(Buffer.from(text), PAGE);
-    const fd = z.must(Setup.open, `open of ${path}`, DATA_BASE, 1, 0);
-    z.must(Setup.write, `write of ${path}`, fd, DATA_BASE + PAGE, text.length);
-    z.must(Setup.close, 'close', fd);
+    const fd = task.must(Setup.open, `open of ${path}`, DATA_BASE, 1, 0);
+    task.must(Setup.write, `write of ${path}`, fd, DATA_BASE + PAGE, text.length);
+    task.must(Setup.close, 'close', fd);
+    this.memory.fill(0, 0, path.length);
+    this.memory.fill(0, PAGE, PAGE + text.length);
+  }
+  /** A fresh namespace lets nobody make ping sockets (icmp(7), ping_group_range). */
+  #allowPing(task: AgentTask): void {
+    const gid = process.getgid?.() ?? 0;
+    this.#writeFile(task, '/proc/sys/net/ipv4/ping_group_range', `${gid} ${gid}`);
   }
   /** Installs the agent's handler. Uses the octets behind the heap's end, which no body is given. */
   #action(task: AgentTask, signal: number, flags: number): void {
@@ -267,6 +273,7 @@ export class HostDriver implements Driver {
     if (!this.#inPlace) {
       first.must(Setup.unshare, 'unshare(CLONE_NEWNET)', CLONE_NEWNET);
       this.#raiseLoopback(first);
+      this.#allowPing(first);
     }
     if (this.#capabilities !== undefined) this.#limit(first, this.#capabilities);
     if (body.interrupts === true) this.#action(first, SIGUSR1, 0);

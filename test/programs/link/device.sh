@@ -1,5 +1,5 @@
 #!/bin/bash
-# needs: curl openssl /usr/bin/python3 ip unshare
+# needs: curl openssl /usr/bin/python3 ip unshare ping
 # Links of the operator's own: a tap in a network namespace of this script, both ways over IPv4 and IPv6; and a pair of sandboxes joined by a socket pair.
 . "$(dirname "$0")/lib.sh"
 [ -n "$RUN" ] || { echo "without a sandbox there is no link"; exit 0; }
@@ -16,10 +16,11 @@ ip addr add 203.0.113.1/32 dev lo   # behind the router, as seen by the guest
 run=($RUN --link tap:tap9 --ip 10.0.5.2/24 --ip fd00:5::2/64 --gateway 10.0.5.1 --)
 "${serve[@]}" 8000 2>/dev/null & pids+=($!)
 up http://127.0.0.1:8000/
-for host in 10.0.5.1 '[fd00:5::1]' 203.0.113.1; do
-  "${run[@]}" curl -sSf -o "$W/o" "http://$host:8000/f"; eq "$(sum < "$W/o")" "$want"
-done
-rc=0; "${run[@]}" curl -s "http://10.0.5.1:9/" || rc=$?; eq $rc 7
+"${run[@]}" sh -c '
+for host in 10.0.5.1 "[fd00:5::1]" 203.0.113.1; do curl -sSf "http://$host:8000/f" | sha256sum; done
+for host in 10.0.5.1 fd00:5::1; do ping -c 2 -i 0.2 -W 5 -s 4000 $host; done
+curl -s http://10.0.5.1:9/; echo $?' > "$W/o"
+eq "$(grep -c "^$want" "$W/o")" 3; eq "$(grep -c '2 received' "$W/o")" 2; eq "$(tail -n 1 "$W/o")" 7
 "${run[@]}" "${serve[@]}" 8001 2>/dev/null & pids+=($!)
 up http://10.0.5.2:8001/
 for host in 10.0.5.2 '[fd00:5::2]'; do curl -sSf -o "$W/o" "http://$host:8001/f"; eq "$(sum < "$W/o")" "$want"; done

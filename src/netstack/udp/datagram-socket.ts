@@ -1,0 +1,439 @@
+/**
+ * A socket of datagrams below the system calls, whose protocol (UDP: udp-endpoint.ts, echo: ping-endpoint.ts) adds headers, checksums and rules of its own
+ * (RFC 1122 4.1; udp(7), ip(7), ipv6(7)). One class for both families: IPv4 is held IPv4-mapped, and an IPv6 endpoint without `v6Only` speaks both. Order of
+ * refusals is Linux's udp_sendmsg: destination, size, route, broadcast permission, pending error, shutdown.
+ *
+ * Nothing waits on the way out: what the link's bounded queue does not take is lost and counted, so an endpoint is always writable. Linux reports such a
+ * loss (ENOBUFS) only to sockets with IP_RECVERR, and holds a sender back by SO_SNDBUF, which has nothing to hold here.
+ * Left out: corking (MSG_MORE), UDP_SEGMENT and UDP_GRO; the socket layer refuses their options.
+ */
+
+import type { Clock } from '../../lib/clock.ts';
+import { type Family, IpAddress } from '../address.ts';
+import {
+  type Datagram,
+  type DatagramError,
+  type SendChoices,
+  Shutdown,
+  type UdpEndpoint,
+  type UdpSettings,
+} from '../endpoint.ts';
+import type { IcmpError, IpLayer, OutputOptions, Route } from '../ip/ip.ts';
+import type { NetError } from '../net-error.ts';
+import { type Packet, type PacketPool, SMALL_OCTETS } from '../packet.ts';
+import { PortBinding, type PortTable } from '../ports.ts';
+import { type Observer, Readiness } from '../readiness.ts';
+import { EtherType } from '../wire/ethernet.ts';
+import * as ipv4 from '../wire/ipv4.ts';
+import * as ipv6 from '../wire/ipv6.ts';
+import { Memberships } from './memberships.ts';
+import { ReceiveQueue } from './receive-queue.ts';
+
+const { In, Out, Err, Hup, RdNorm, WrNorm, RdHup } = Readiness;
+/** What is quoted of a payload in the error queue. */
+const QUOTED_PAYLOAD = 512;
+
+/** What the sockets of one protocol need of it. */
+export interface DatagramContext {
+  readonly ip: IpLayer;
+  readonly pool: PacketPool;
+  readonly clock: Clock;
+  readonly ports: PortTable<DatagramSocket>;
+  counters(isV4: boolean): DatagramCounters;
+  nextSocketId(): number;
+}
+export interface DatagramCounters {
+  InDatagrams: number;
+  InErrors: number;
+  RcvbufErrors: number;
+  OutDatagrams: number;
+  SndbufErrors: number;
+}
+
+const defaultSettings = (): UdpSettings => ({
+  ttl: 0,
+  tos: 0,
+  v6Only: false,
+  reuseAddress: false,
+  reusePort: false,
+  boundInterface: 0,
+  freeBind: false,
+  bindAddressNoPort: false,
+  broadcast: false,
+  receiveBuffer: 212_992,
+  sendBuffer: 212_992,
+  // ip_no_pmtu_disc 0: IP_PMTUDISC_WANT.
+  dontFragment: true,
+  neverFragment: false,
+  receiveErrors: false,
+  receiveErrors6: false,
+  noChecksum: false,
+  multicastTtl: 1,
+  multicastLoop: true,
+  multicastInterface: 0,
+  multicastSource: undefined,
+  multicastAll: true,
+  multicastAll6: true,
+});
+
+export abstract class DatagramSocket implements UdpEndpoint {
+  readonly id: number;
+  readonly family: Family;
+  readonly settings = defaultSettings();
+  readonly isListening = false;
+  observer: Observer | undefined = undefined;
+  localAddress: IpAddress;
+  remoteAddress: IpAddress;
+  remotePort = 0;
+  isConnected = false;
+  /** @internal */
+  readonly binding: PortBinding<DatagramSocket> = new PortBinding<DatagramSocket>(this);
+
+  protected readonly context: DatagramContext;
+  readonly #queue = new ReceiveQueue();
+  readonly #groups: Memberships;
+  #error: NetError | undefined = undefined;
+  #shut = 0;
+  #closed = false;
+  /** Linux's SOCK_BINDADDR_LOCK and SOCK_BINDPORT_LOCK: what bind() named outlives disconnect. */
+  #addressLocked = false;
+  #portLocked = false;
+  /** The route last used, good for the same destination while its generation lasts. */
+  #route: Route | undefined = undefined;
+  #routeSource: IpAddress | undefined = undefined;
+  #routeAsked: IpAddress | undefined = undefined;
+  #routeInterface = 0;
+  #routePort = 0;
+  readonly #output = { ttl: 0, tos: 0, dontFragment: false, multicastLoop: true };
+
+  constructor(context: DatagramContext, family: Family) {
+    this.context = context;
+    this.family = family;
+    this.id = context.nextSocketId();
+    this.#groups = new Memberships(context.ip);
+    this.settings.multicastAll = family === 4;
+    this.localAddress = this.remoteAddress = this.#any;
+  }
+  /** Number of the protocol in IP headers. */
+  protected abstract protocolOf(isV4: boolean): number;
+  /** Octets of the protocol's header in front of what the user sends and gets. */
+  protected abstract readonly headerLen: number;
+  /** Octets that the user may send at once. */
+  protected abstract longest(isV4: boolean): number;
+  /** Whether a destination has a port. */
+  protected abstract readonly needsPort: boolean;
+  /** Writes the header in front of `packet.at`. */
+  protected abstract emitHeader(packet: Packet, port: number, len: number): void;
+  /** Completes the message, on whose header `packet.at` stands. */
+  protected abstract seal(packet: Packet, route: Route): void;
+  /**
+   * @internal How well this socket fits a datagram, 0 not at all.
+   */
+  abstract score(packet: Packet, remotePort: number): number;
+
+  get #any(): IpAddress {
+    return this.family === 4 ? IpAddress.ANY4 : IpAddress.ANY6;
+  }
+
+  get localPort(): number {
+    return this.binding.port;
+  }
+  get isBound(): boolean {
+    return this.binding.port !== 0;
+  }
+  get queued(): number {
+    return this.#queue.count;
+  }
+  get error(): NetError | undefined {
+    return this.#error;
+  }
+  get receiveEnded(): boolean {
+    return (this.#shut & Shutdown.Read) !== 0;
+  }
+  get sendEnded(): boolean {
+    return (this.#shut & Shutdown.Write) !== 0;
+  }
+
+  /** Linux's datagram_poll. */
+  readiness(): number {
+    let mask = Out | WrNorm;
+    if (this.#error !== undefined || this.#queue.firstError !== undefined) mask |= Err;
+    if (this.receiveEnded) mask |= RdHup | In | RdNorm;
+    if (this.#shut === Shutdown.Both) mask |= Hup;
+    if (this.#queue.count > 0) mask |= In | RdNorm;
+    return mask;
+  }
+  takeError(): NetError | undefined {
+    const error = this.#error;
+    this.#error = undefined;
+    return error;
+  }
+  optionsChanged(): void {
+    this.#route = undefined;
+  }
+
+  bind(address: IpAddress, port: number): NetError | undefined {
+    if (this.isBound) return 'invalid';
+    const refusal = this.#refusesFamily(address, 'invalid');
+    if (refusal !== undefined) return refusal;
+    const { bindAddressNoPort } = this.settings;
+    if (!this.isBindable(address)) return 'address-not-available';
+    const failure = bindAddressNoPort && port === 0 ? undefined : this.context.ports.bind(this.binding, address, port);
+    if (failure !== undefined) return failure;
+    this.localAddress = address;
+    this.#addressLocked = !address.isUnspecified;
+    this.#portLocked = port !== 0;
+    return undefined;
+  }
+  protected isBindable(address: IpAddress): boolean {
+    return this.settings.freeBind || this.context.ip.isBindable(address);
+  }
+  /** An IPv4 endpoint takes no IPv6 address, one with `v6Only` no IPv4 one. */
+  #refusesFamily(address: IpAddress, whenV6Only: NetError): NetError | undefined {
+    if (this.family === 4) return address.isV4 ? undefined : 'address-family';
+    return address.isV4 && this.settings.v6Only ? whenV6Only : undefined;
+  }
+  /** Linux answers EAGAIN when no port is left for an implicit bind. */
+  autobind(): NetError | undefined {
+    if (this.isBound) return undefined;
+    return this.context.ports.bind(this.binding, this.localAddress, 0) === undefined ? undefined : 'would-block';
+  }
+
+  connect(address: IpAddress, port: number): NetError | undefined {
+    const refusal = this.#refusesFamily(address, 'network-unreachable') ?? this.autobind();
+    if (refusal !== undefined) return refusal;
+    const { settings } = this;
+    const iface = this.#interfaceFor(address, 0);
+    const source = this.#sourceFor(address);
+    if (typeof source === 'string') return source;
+    const route = this.context.ip.route(address, source, iface, this.protocolOf(address.isV4), port);
+    if (typeof route === 'string') return route;
+    if (route.isBroadcast && !settings.broadcast) return 'permission';
+    // As Linux: an address once chosen stays over a further connect() until disconnect().
+    if (this.localAddress.isUnspecified) this.localAddress = this.binding.address = route.local;
+    this.remoteAddress = route.remote;
+    this.remotePort = port;
+    this.isConnected = true;
+    return undefined;
+  }
+  disconnect(): void {
+    this.isConnected = false;
+    this.remoteAddress = this.#any;
+    this.remotePort = 0;
+    if (!this.#addressLocked) this.localAddress = this.binding.address = this.#any;
+    if (!this.#portLocked) this.context.ports.release(this.binding);
+  }
+
+  /**
+   * The address to send to `remote` from, if bind() or connect() fixed one; a group bound to is none (RFC 1112 6.1), and an IPv6 address that connect() chose is
+   * none for IPv4. From an IPv4 address there is no way to an IPv6 one (Linux: EAFNOSUPPORT).
+   */
+  #sourceFor(remote: IpAddress): IpAddress | NetError | undefined {
+    const { localAddress } = this;
+    if (localAddress.isUnspecified || localAddress.isMulticast || this.context.ip.isBroadcast(localAddress)) {
+      return remote.isMulticast && remote.isV4 ? this.settings.multicastSource : undefined;
+    }
+    if (localAddress.isV4 === remote.isV4) return localAddress;
+    return remote.isV4 ? undefined : 'address-family';
+  }
+  #interfaceFor(remote: IpAddress, chosen: number): number {
+    const { boundInterface, multicastInterface } = this.settings;
+    return chosen || boundInterface || (remote.isMulticast ? multicastInterface : 0);
+  }
+
+  prepare(to: IpAddress | undefined, port: number, len: number, choices: SendChoices | undefined): Packet | NetError {
+    const remote = to ?? (this.isConnected ? this.remoteAddress : undefined);
+    if (remote === undefined) return 'destination-required';
+    const remotePort = to === undefined ? this.remotePort : port;
+    if (remotePort === 0 && this.needsPort) return 'invalid';
+    const refusal = this.#refusesFamily(remote, 'network-unreachable') ?? this.autobind();
+    if (refusal !== undefined) return refusal;
+    if (len > this.longest(remote.isV4)) return 'message-size';
+    const route = this.#routeTo(remote, remotePort, choices);
+    if (typeof route === 'string') return route;
+    return this.#refusesRoute(route, len) ?? this.#allocate(route, remotePort, len, choices);
+  }
+
+  #routeTo(remote: IpAddress, port: number, choices: SendChoices | undefined): Route | NetError {
+    const { ip } = this.context;
+    const source = choices?.source ?? this.#sourceFor(remote);
+    if (typeof source === 'string') return source;
+    const iface = this.#interfaceFor(remote, choices?.interfaceIndex ?? 0);
+    const cached = this.#route;
+    if (
+      cached !== undefined &&
+      cached.generation === ip.generation &&
+      this.#routeAsked?.equals(remote) === true &&
+      this.#routeSource === source &&
+      this.#routeInterface === iface &&
+      // Only a service behind a link depends on the port, and on who is bound here meanwhile.
+      !remote.isLoopback &&
+      this.#routePort === port
+    ) {
+      return cached;
+    }
+    const route = ip.route(remote, source, iface, this.protocolOf(remote.isV4), port);
+    if (typeof route === 'string') return route;
+    this.#route = route;
+    this.#routeAsked = remote;
+    this.#routeSource = source;
+    this.#routeInterface = iface;
+    this.#routePort = port;
+    return route;
+  }
+  #refusesRoute(route: Route, len: number): NetError | undefined {
+    const { settings } = this;
+    if (route.isBroadcast && !settings.broadcast) return 'permission';
+    if (settings.neverFragment && this.#size(route, len) > route.mtu) return 'message-size';
+    const pending = this.takeError();
+    if (pending !== undefined) return pending;
+    return this.sendEnded ? 'broken-pipe' : undefined;
+  }
+  #size(route: Route, len: number): number {
+    return len + this.headerLen + (route.remote.isV4 ? ipv4.HEADER_LEN : ipv6.HEADER_LEN);
+  }
+  #allocate(route: Route, port: number, len: number, choices: SendChoices | undefined): Packet | NetError {
+    const packet = this.context.pool.alloc(len);
+    if (packet === undefined) {
+      this.context.counters(route.remote.isV4).SndbufErrors++;
+      return 'no-buffers';
+    }
+    packet.end = packet.at + len;
+    const { settings } = this;
+    // Several may be prepared before the first leaves (sendmmsg), so each carries what was decided: its header stands in the headroom already.
+    this.emitHeader(packet, port, len);
+    packet.ttl = choices?.ttl ?? (route.remote.isMulticast ? settings.multicastTtl : settings.ttl);
+    packet.tos = choices?.tos ?? settings.tos;
+    packet.route = route;
+    packet.socketId = this.id;
+    return packet;
+  }
+
+  transmit(packet: Packet, callId: number): void {
+    const route = packet.route as Route | undefined;
+    if (route === undefined || packet.socketId !== this.id || this.#closed) {
+      packet.release();
+      return;
+    }
+    packet.route = undefined;
+    const { settings } = this;
+    const isV4 = route.remote.isV4;
+    const counters = this.context.counters(isV4);
+    const fits = this.#size(route, packet.length) <= route.mtu;
+    const output = this.#output;
+    output.ttl = packet.ttl;
+    output.tos = packet.tos;
+    output.dontFragment = fits && (settings.dontFragment || settings.neverFragment);
+    output.multicastLoop = settings.multicastLoop;
+    packet.push(this.headerLen);
+    packet.callId = callId;
+    packet.time = this.context.clock.now();
+    this.seal(packet, route);
+    counters.OutDatagrams++;
+    if (this.context.ip.output(packet, route, this.protocolOf(isV4), output satisfies OutputOptions) === 'no-buffers') {
+      counters.SndbufErrors++;
+    }
+  }
+
+  peek(index: number): Datagram | undefined {
+    return this.#queue.at(index);
+  }
+  consume(count: number): void {
+    this.#queue.consume(count);
+  }
+  peekError(): DatagramError | undefined {
+    return this.#queue.firstError;
+  }
+  /** Linux's sock_dequeue_err_skb: the pending error follows the head of the queue. */
+  consumeError(): void {
+    this.#queue.dropError();
+    this.#error = this.#queue.firstError?.error;
+  }
+
+  shutdown(how: number): NetError | undefined {
+    this.#shut |= how;
+    this.observer?.endpointChanged(this.readiness());
+    return this.isConnected ? undefined : 'not-connected';
+  }
+  join(group: IpAddress, interfaceIndex: number, interfaceAddress: IpAddress | undefined): NetError | undefined {
+    return this.#groups.join(group, interfaceIndex, interfaceAddress);
+  }
+  leave(group: IpAddress, interfaceIndex: number, interfaceAddress: IpAddress | undefined): NetError | undefined {
+    return this.#groups.leave(group, interfaceIndex, interfaceAddress);
+  }
+  /** @internal Whether a datagram sent to a group or to everyone is for this socket, as far as memberships say. */
+  takesGroup(packet: Packet): boolean {
+    return this.#groups.takes(packet, this.settings.multicastAll, this.settings.multicastAll6);
+  }
+
+  close(): void {
+    this.#groups.clear();
+    this.#closed = true;
+    this.observer = undefined;
+    this.#queue.clear();
+    if (this.isBound) this.context.ports.release(this.binding);
+  }
+
+  /** Whether a datagram to these addresses is for this socket, as far as its own address says. */
+  protected isForUs(packet: Packet): boolean {
+    const { localAddress: l } = this;
+    if (!l.isUnspecified) {
+      return l.w3 === packet.dst3 && l.w2 === packet.dst2 && l.w1 === packet.dst1 && l.w0 === packet.dst0;
+    }
+    if (packet.ethertype === EtherType.Ipv4) return l.isV4 || !this.settings.v6Only;
+    return !l.isV4;
+  }
+
+  /** @internal `packet.at` .. `end` is the payload. Owns the packet. */
+  deliver(packet: Packet, sourcePort: number): void {
+    const counters = this.context.counters(packet.ethertype === EtherType.Ipv4);
+    const { pool } = this.context;
+    // What lies unread here must not starve the rest of the stack of buffers.
+    const starving = pool.isLow && this.#queue.count > 0;
+    const kept = starving || !this.#queue.hasRoom(this.settings.receiveBuffer) ? undefined : this.#small(packet);
+    if (kept === undefined) {
+      counters.InErrors++;
+      counters.RcvbufErrors++;
+      packet.release();
+      return;
+    }
+    counters.InDatagrams++;
+    this.#queue.push(kept, sourcePort, this.localPort);
+    this.observer?.endpointChanged(In | RdNorm);
+  }
+  /** A short datagram does not keep a buffer of 64 KiB. */
+  #small(packet: Packet): Packet {
+    if (packet.limit - packet.base <= SMALL_OCTETS || packet.length > SMALL_OCTETS / 2) return packet;
+    const copy = packet.copyTo(packet.pool);
+    if (copy === undefined) return packet;
+    packet.release();
+    return copy;
+  }
+
+  /** @internal An ICMP error that quotes a datagram of ours; `quoted.l4` on its header. Linux's __udp4_lib_err and ping_err. */
+  icmpError(quoted: Packet, destination: IpAddress, destinationPort: number, error: IcmpError): void {
+    const { settings } = this;
+    const tooBig = error.kind === 'message-size';
+    if (tooBig) {
+      this.context.ip.lowerPathMtu(destination, error.mtu);
+      // IP_PMTUDISC_DONT: the next one will simply be fragmented.
+      if (!settings.dontFragment && !settings.neverFragment) return;
+    }
+    if (destination.isV4 ? settings.receiveErrors : settings.receiveErrors6) {
+      const payload = quoted.l4 + this.headerLen;
+      const end = Math.min(quoted.end, payload + QUOTED_PAYLOAD);
+      this.#queue.pushError({
+        error: error.kind,
+        type: error.type,
+        code: error.code,
+        info: tooBig ? error.mtu : 0,
+        offender: error.offender,
+        destination,
+        destinationPort,
+        payload: quoted.bytes.slice(payload, Math.max(payload, end)),
+      });
+    } else if (!error.isHard || !this.isConnected) return;
+    this.#error = error.kind;
+    this.observer?.endpointChanged(Err);
+  }
+}

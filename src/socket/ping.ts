@@ -1,0 +1,76 @@
+/**
+ * Ping sockets (icmp(7), net/ipv4/ping.c, net/ipv6/ping.c): datagram sockets of IPPROTO_ICMP and IPPROTO_ICMPV6, for echo requests and the replies to them.
+ *
+ * Anybody may make one, as where net.ipv4.ping_group_range is `0 2147483647`, which most distributions set; what leaves the sandbox this way is the gateway's
+ * to judge. Extended echo requests (RFC 8335) are refused with EINVAL, as by kernels before 5.13.
+ */
+import { Errno } from '../abi/errno.ts';
+import { ICMP_ECHO, ICMPV6_ECHO_REQUEST } from '../abi/in.ts';
+import { sockaddrIn, sockaddrIn6 } from '../abi/sockaddr.ts';
+import { AF_INET, AF_INET6, MSG_OOB, MSG_PROBE } from '../abi/socket.ts';
+import { InetDatagramSocket } from './inet-dgram.ts';
+import { familyOf } from './inet-name.ts';
+import type { Message } from './message.ts';
+
+/** sizeof(struct icmphdr), and of what icmp6hdr has in its place. */
+const HEADER_OCTETS = 8;
+const LENGTH_MAX = 0xffff;
+
+const header = new Uint8Array(HEADER_OCTETS);
+
+export class PingSocket extends InetDatagramSocket {
+  override get isPlain(): boolean {
+    return false;
+  }
+  protected override get hasPrivilegedPorts(): boolean {
+    return false;
+  }
+  protected override get needsPort(): boolean {
+    return false;
+  }
+  protected override get takesParts(): boolean {
+    return false;
+  }
+  protected override get tellsLength(): boolean {
+    return false;
+  }
+  /** ping_rcv does without ipv4_pktinfo_prepare. */
+  protected override get tellsAnswerFrom(): boolean {
+    return false;
+  }
+  /** ping_v6_sendmsg does not know the flag. */
+  protected override isProbe(flags: number): boolean {
+    return this.domain === AF_INET && (flags & MSG_PROBE) !== 0;
+  }
+
+  /** ping_common_sendmsg. */
+  protected override refusesEarly({ iov, flags }: Message): number {
+    if (iov.remaining > LENGTH_MAX) return -Errno.EMSGSIZE;
+    if (iov.remaining < HEADER_OCTETS) return -Errno.EINVAL;
+    if ((flags & MSG_OOB) !== 0) return -Errno.EOPNOTSUPP;
+    const { position } = iov;
+    const copied = iov.copyIn(header, 0, HEADER_OCTETS);
+    iov.seek(position);
+    if (copied < HEADER_OCTETS) return -Errno.EFAULT;
+    const echo = this.domain === AF_INET ? ICMP_ECHO : ICMPV6_ECHO_REQUEST;
+    return header[0] === echo && header[1] === 0 ? 0 : -Errno.EINVAL;
+  }
+  /** Stricter than UDP: the family's own name in full, and no IPv4-mapped address. */
+  protected override decodeDestination(message: Message): number {
+    const { name, nameLength } = message;
+    const isV4 = this.domain === AF_INET;
+    if (nameLength < (isV4 ? sockaddrIn : sockaddrIn6).size) return -Errno.EINVAL;
+    if (familyOf(name, nameLength) !== (isV4 ? AF_INET : AF_INET6)) return -Errno.EAFNOSUPPORT;
+    const refused = super.decodeDestination(message);
+    return !isV4 && this.peerName.address.isV4 ? -Errno.EINVAL : refused;
+  }
+
+  override receive(message: Message, taken: number): number {
+    if ((message.flags & MSG_OOB) === 0) return super.receive(message, taken);
+    this.units = 0;
+    return -Errno.EOPNOTSUPP;
+  }
+  override ioctl(): number {
+    return -Errno.ENOTTY;
+  }
+}
