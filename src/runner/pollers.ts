@@ -65,13 +65,18 @@ export function pollersOf(tid: number, fd: number, inode: number): Poller[] {
 export function rewatch(descriptors: GuestDescriptors, poller: Poller, fd: number, guestEnd: number): void {
   const epoll = descriptors.copyOf(poller.fd);
   if (epoll < 0) return;
+  if (guestEnd === fd) epollCtlAdd(epoll, fd, poller.events, poller.low, poller.high);
+  else watchAs(fd, guestEnd, epoll, poller);
+  close(epoll);
+}
+function watchAs(fd: number, guestEnd: number, epoll: number, { events, low, high }: Poller): void {
   const inUse = fcntl(fd, F_GETFD, 0) >= 0;
   // Ours moves aside; what we registered of it stays, since its file lives on.
   const aside = inUse ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
+  if (inUse && aside < 0) return;
   const copy = epoll === fd ? aside : epoll;
-  if (duplicateOnto(guestEnd, fd) === fd) epollCtlAdd(copy, fd, poller.events, poller.low, poller.high);
+  if (duplicateOnto(guestEnd, fd) === fd) epollCtlAdd(copy, fd, events, low, high);
   if (inUse) duplicateOnto(aside, fd);
   else close(fd);
   if (aside >= 0) close(aside);
-  close(epoll);
 }
