@@ -30,6 +30,7 @@ const POOL = { large: 24, small: 64 } as const;
 class ChanceHost implements Host {
   readonly open = new Set<number>();
   readonly watched = new Map<number, Watched>();
+  readonly #ipv4 = new Set<number>();
   readonly #random: SeededRandom;
   #lastFd = 10;
   #lastKey = 0;
@@ -66,26 +67,27 @@ class ChanceHost implements Host {
     setPeekOffset: (): number => 0,
     closeSocket: (fd: number): void => this.#close(fd),
     closeWithReset: (fd: number): void => this.#close(fd),
-    accept: (_fd: number, name: PeerName): number => {
-      this.#name(name);
+    accept: (fd: number, name: PeerName): number => {
+      this.#name(fd, name);
       if (this.below(3) === 0) return this.#error();
       this.open.add(++this.#lastFd);
       return this.#lastFd;
     },
-    receiveFrom: (_fd: number, _address: number, len: number, name: PeerName): number => {
-      this.#name(name);
+    receiveFrom: (fd: number, _address: number, len: number, name: PeerName): number => {
+      this.#name(fd, name);
       return this.#octets(len);
     },
     sendTo: (_fd: number, _address: number, len: number): number => this.#octets(len),
   };
   /** A descriptor that the gateway is given. */
-  listener(): number {
+  listener(isV4: boolean): number {
     this.open.add(++this.#lastFd);
+    if (isV4) this.#ipv4.add(this.#lastFd);
     return this.#lastFd;
   }
-  /** Few peers, so that they come again. */
-  #name(name: PeerName): void {
-    const isV4 = this.below(2) === 0;
+  /** Few peers, so that they come again; of the family of the socket, which the kernel ensures. */
+  #name(fd: number, name: PeerName): void {
+    const isV4 = this.#ipv4.has(fd);
     name.peer0 = isV4 ? 0 : 0x2001_0db8;
     name.peer2 = isV4 ? 0xffff : 0;
     name.peer3 = isV4 ? 0x7f00_0001 + this.below(2) : this.below(3);
@@ -114,7 +116,7 @@ class ChanceHost implements Host {
   }
   /** Random events for some of the watched. */
   stir(): void {
-    const bits = [Event.In, Event.Out, Event.Err, Event.Hup, Event.RdHup];
+    const bits = [Event.In, Event.Pri, Event.Out, Event.Err, Event.Hup, Event.RdHup];
     for (const owner of Array.from(this.watched.values())) {
       if (this.below(3) === 0 || owner.watchKey < 0) continue;
       const good = this.below(2) === 0 ? Event.Out : Event.In | Event.Out;
@@ -212,10 +214,10 @@ class Run {
       random: new SeededRandom(seed),
       control: { malformed: 0, lost: 0, poll: () => undefined, send: () => undefined },
       listeners: [
-        { fd: this.host.listener(), protocol: 'tcp', guestPort: 80, isV4: true },
-        { fd: this.host.listener(), protocol: 'tcp', guestPort: 80, isV4: false },
-        { fd: this.host.listener(), protocol: 'udp', guestPort: 53, isV4: true },
-        { fd: this.host.listener(), protocol: 'udp', guestPort: 53, isV4: false },
+        { fd: this.host.listener(true), protocol: 'tcp', guestPort: 80, isV4: true },
+        { fd: this.host.listener(false), protocol: 'tcp', guestPort: 80, isV4: false },
+        { fd: this.host.listener(true), protocol: 'udp', guestPort: 53, isV4: true },
+        { fd: this.host.listener(false), protocol: 'udp', guestPort: 53, isV4: false },
       ],
       hasPeekOffset: true,
     });
