@@ -1,6 +1,7 @@
 /**
  * CPU time of process trees, from /proc/PID/stat (proc_pid_stat(5)). Where the machine is busy with other work the time that a request takes says little, but the
- * CPU time that it costs still does. The kernel shows it in ticks of 10 ms, so a sample of a second is good to some percent.
+ * CPU time that it costs still does. The kernel shows a process's in ticks of 10 ms, and that of each of its threads that live to the nanosecond, in
+ * /proc/PID/task/TID/schedstat (CONFIG_SCHED_INFO).
  */
 import { readdirSync, readFileSync } from 'node:fs';
 
@@ -34,9 +35,27 @@ const readProc = (pid: number | 'self', file: string): string | undefined => {
   }
 };
 
+const listed = (path: string): string[] => {
+  try {
+    return readdirSync(path);
+  } catch {
+    return [];
+  }
+};
+
+/** Seconds that the threads of a process have run, those left out that ended. */
+function threadSeconds(pid: number): number {
+  let ns = 0;
+  for (const tid of listed(`/proc/${pid}/task`))
+    ns += Number((readProc(pid, `task/${tid}/schedstat`) ?? '0').split(' ', 1)[0]);
+  return ns / 1e9;
+}
+/** Rounded down, ticks are below what the threads say, unless some that ended are missing there. */
+const ownSeconds = (pid: number, { own }: ProcessTimes): number => Math.max(own / TICKS_PER_SECOND, threadSeconds(pid));
+
 function processes(): Map<number, ProcessTimes> {
   const found = new Map<number, ProcessTimes>();
-  for (const name of readdirSync('/proc')) {
+  for (const name of listed('/proc')) {
     const pid = Number(name);
     const times = Number.isNaN(pid) ? undefined : parseStat(readProc(pid, 'stat') ?? '');
     if (times !== undefined) found.set(pid, times);
@@ -88,13 +107,16 @@ export type RoleOf = (commandLine: string) => string | undefined;
 export function cpuTime(roots: readonly number[], roleOf: RoleOf): CpuTime {
   const all = processes();
   const byRole = new Map<string, number>();
-  let ticks = all.get(process.pid)?.reaped ?? 0;
+  let reaped = all.get(process.pid)?.reaped ?? 0;
+  let total = 0;
   for (const pid of treeOf(roots, all)) {
     const times = all.get(pid);
     if (times === undefined) continue;
-    ticks += times.own + times.reaped;
+    const own = ownSeconds(pid, times);
+    total += own;
+    reaped += times.reaped;
     const role = roleOf((readProc(pid, 'cmdline') ?? '').replaceAll('\0', ' '));
-    if (role !== undefined) byRole.set(role, (byRole.get(role) ?? 0) + times.own / TICKS_PER_SECOND);
+    if (role !== undefined) byRole.set(role, (byRole.get(role) ?? 0) + own);
   }
-  return { total: ticks / TICKS_PER_SECOND, roles: byRole };
+  return { total: total + reaped / TICKS_PER_SECOND, roles: byRole };
 }

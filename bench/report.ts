@@ -120,7 +120,7 @@ export function asMarkdown(report: Report): string {
           cpu === undefined ? '' : `${figure(cpu.ratio, 2)}${cpu.own === undefined ? '' : ` (${figure(cpu.own, 2)})`}`,
         ),
       );
-      cost.push(markdownRow([row.title, native, ...ratio]));
+      if (native !== '') cost.push(markdownRow([row.title, native, ...ratio]));
     }
     if (cost.length > 0) costs.push(heading, ...cost);
   }
