@@ -204,7 +204,7 @@ export class UnixStreamSocket extends UnixSocket {
       this.queue.consume(len);
       this.own.taken(len);
       left -= len;
-      if (parcel.length > 0) this.world.inFlight.land(parcel.takeFiles());
+      if (parcel.length > 0) this.world.inFlight.land(parcel.takeFiles(), this);
       else {
         this.queue.shift();
         this.received(parcel);

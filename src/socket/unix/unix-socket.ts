@@ -35,7 +35,6 @@ import type { Netstack } from '../../netstack/endpoint.ts';
 import type { Committable } from '../committable.ts';
 import type { Credentials } from '../credentials.ts';
 import type { Devices } from '../devices.ts';
-import type { OpenFile } from '../file.ts';
 import type { Message } from '../message.ts';
 import { noSettings } from '../options/local.ts';
 import { OptionState } from '../options/target.ts';
@@ -88,8 +87,8 @@ export abstract class UnixSocket extends Socket implements UnixOptionTarget, Car
   peer: UnixSocket | undefined = undefined;
   peerCredential: Credential | undefined = undefined;
   isDead = false;
-  /** Not accepted yet. */
-  isEmbryo = false;
+  /** The listener at which it waits to be accepted. */
+  guardian: UnixSocket | undefined = undefined;
   ended = 0;
   readonly queue = new ParcelQueue();
   /** Connections that wait for accept(2); each a reference. */
@@ -99,6 +98,7 @@ export abstract class UnixSocket extends Socket implements UnixOptionTarget, Car
   /** Who waits for room in the queue. */
   readonly room = new WaitQueue();
   inFlight = 0;
+  readonly holders = new Map<Carrier, number>();
   /** Memory of what this socket sent and nobody has received (sk_wmem_alloc). */
   charged = 0;
   /** And of what is staged. */
@@ -190,12 +190,12 @@ export abstract class UnixSocket extends Socket implements UnixOptionTarget, Car
     const socket = this.pending.shift();
     if (socket === undefined) return;
     this.roomMade();
-    socket.isEmbryo = false;
+    socket.guardian = undefined;
     socket.release();
   }
   /** A connection waits to be accepted. */
   offer(socket: UnixSocket): void {
-    socket.isEmbryo = true;
+    socket.guardian = this;
     this.pending.push(socket.retain());
     this.waiters.wake(ARRIVED);
   }
@@ -234,7 +234,7 @@ export abstract class UnixSocket extends Socket implements UnixOptionTarget, Car
     if (peer !== undefined && this.type !== SOCK_DGRAM) {
       peer.ended = SHUTDOWN_MASK;
       // What nobody has read is lost, and the other end learns of it.
-      if (this.queue.count > 0 || this.isEmbryo) peer.setErrno(Errno.ECONNRESET);
+      if (this.queue.count > 0 || this.guardian !== undefined) peer.setErrno(Errno.ECONNRESET);
       peer.stateChanged();
     }
     this.purge();
@@ -247,15 +247,10 @@ export abstract class UnixSocket extends Socket implements UnixOptionTarget, Car
 
   // In flight
 
-  *heldFiles(): Generator<OpenFile> {
-    for (const parcel of this.queue) yield* parcel.files;
-    for (const socket of this.pending) yield* socket.heldFiles();
-  }
-  surrenderFiles(): readonly OpenFile[] {
-    const files: OpenFile[] = [];
-    for (const parcel of this.queue) files.push(...parcel.takeFiles());
-    for (const socket of this.pending) files.push(...socket.surrenderFiles());
-    return files;
+  surrenderFiles(): void {
+    const { inFlight } = this.world;
+    for (const socket of this.pending) socket.surrenderFiles();
+    for (const parcel of this.queue) inFlight.land(parcel.takeFiles(), this);
   }
 
   // Parcels
@@ -286,13 +281,13 @@ export abstract class UnixSocket extends Socket implements UnixOptionTarget, Car
   /** unix_maybe_add_creds: the sender's own, if one of the two asks for them or nobody can yet. */
   protected credentialFor({ credential }: Outgoing, { caller }: Message, to: UnixSocket): Credential | undefined {
     if (credential !== undefined || caller === undefined) return credential;
-    const isAsked = this.own.passCredentials || to.own.passCredentials || to.isEmbryo;
+    const isAsked = this.own.passCredentials || to.own.passCredentials || to.guardian !== undefined;
     return isAsked ? credentialOf(caller.credentials) : undefined;
   }
   /** A parcel of this socket's goes into the queue of `to`. */
   protected deliver(parcel: Parcel, to: UnixSocket): void {
     this.charged += parcel.charge;
-    this.world.inFlight.depart(parcel.files);
+    this.world.inFlight.depart(parcel.files, to);
     parcel.time = this.stack.clock.now();
     to.queue.push(parcel);
     to.waiters.wake(ARRIVED);
@@ -302,7 +297,7 @@ export abstract class UnixSocket extends Socket implements UnixOptionTarget, Car
     const { sender } = parcel;
     sender.charged -= parcel.charge;
     sender.roomChanged();
-    this.world.inFlight.land(parcel.takeFiles());
+    this.world.inFlight.land(parcel.takeFiles(), this);
   }
   /** Who waits to send here may try (a datagram has left, or all of them). */
   roomMade(): void {
