@@ -40,6 +40,7 @@ async function listenerFindings(): Promise<Finding[]> {
   try {
     const launched = await launch({
       filter,
+      killable: false,
       argv: ['/bin/sh', '-c', ':'],
       env: {},
       cwd: '/',

@@ -19,6 +19,8 @@ const PR_SET_NO_NEW_PRIVS = 38;
 const SECCOMP_SET_MODE_FILTER = 1;
 const SECCOMP_GET_NOTIF_SIZES = 3;
 const SECCOMP_FILTER_FLAG_NEW_LISTENER = 8;
+/** Linux 5.19. */
+const SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV = 0x20;
 
 const NOTIF_RECV = 0xc050_2100;
 const NOTIF_SEND = 0xc018_2101;
@@ -30,6 +32,7 @@ const FD_SYNC_WAKE_UP = 1;
 const ADDFD_SETFD = 1;
 const ADDFD_SEND = 2;
 const O_CLOEXEC = 0o2000000;
+const EFAULT = 14;
 const EINVAL = 22;
 
 /** Octets of `struct seccomp_notif`, `seccomp_notif_resp` and `seccomp_data` that this file is written for. */
@@ -40,20 +43,28 @@ export type SeccompGap = { readonly what: string; readonly remedy: string };
 
 /**
  * Installs `program` (an array of `struct sock_filter`) on the calling thread alone and returns the listener descriptor. There is no way back:
- * call it on a thread that is given up for that. @throws HostError
+ * call it on a thread that is given up for that. With `killable` a call that was received waits for its answer until that comes, or a signal that ends the process.
+ * @throws HostError
  */
-export function installFilter(program: Uint8Array): number {
+export function installFilter(program: Uint8Array, killable: boolean): number {
   const memory = arena(program.length + 16);
   memory.bytes.set(program, 16);
   const header = new DataView(memory.bytes.buffer, memory.bytes.byteOffset);
   header.setUint16(0, program.length / 8, true);
   header.setBigUint64(8, BigInt(memory.address + 16), true);
+  const flags = SECCOMP_FILTER_FLAG_NEW_LISTENER | (killable ? SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV : 0);
   must(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 'prctl', 'PR_SET_NO_NEW_PRIVS');
   return must(
-    syscall(NR_SECCOMP, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, memory.address),
+    syscall(NR_SECCOMP, SECCOMP_SET_MODE_FILTER, flags, memory.address),
     'seccomp',
     'SECCOMP_SET_MODE_FILTER with a listener',
   );
+}
+
+/** Whether this kernel has killable waits. It looks at the flags before the filter, of which there is none. */
+export function hasKillableWaits(): boolean {
+  const flags = SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
+  return syscall(NR_SECCOMP, SECCOMP_SET_MODE_FILTER, flags, 0) < 0 && errno() === EFAULT;
 }
 
 /** Probes the kernel without installing anything. ADDFD_SEND cannot be asked for without a listener: see `SeccompListener.probe`. */

@@ -23,14 +23,14 @@ const CAP_SETUID = 7;
 const CAP_NET_ADMIN = 12;
 const CAP_NET_RAW = 13;
 
-const statusOf = (tid: number): string => {
+export const statusOf = (tid: number): string => {
   try {
     return readFileSync(`/proc/${tid}/status`, 'utf8');
   } catch {
     return '';
   }
 };
-const field = (status: string, name: string, otherwise = '0'): string =>
+export const statusField = (status: string, name: string, otherwise = '0'): string =>
   new RegExp(`^${name}:\\s*(\\S+)`, 'm').exec(status)?.[1] ?? otherwise;
 
 /** Read from /proc when a handler asks, which few calls do; kept until `forget`. */
@@ -49,11 +49,11 @@ export class ProcCredentials implements Credentials {
   }
   #number(name: string): number {
     this.#status ??= statusOf(this.#tid);
-    return Number(field(this.#status, name));
+    return Number(statusField(this.#status, name));
   }
   #capable(capability: number): boolean {
     this.#status ??= statusOf(this.#tid);
-    return ((BigInt(`0x${field(this.#status, 'CapEff')}`) >> BigInt(capability)) & 1n) === 1n;
+    return ((BigInt(`0x${statusField(this.#status, 'CapEff')}`) >> BigInt(capability)) & 1n) === 1n;
   }
   get pid(): number {
     return (this.#pid ??= this.#number('Tgid'));
@@ -65,7 +65,7 @@ export class ProcCredentials implements Credentials {
   /** Signals for which the process has a handler and that the thread does not hold back: bit n - 1 for signal n. */
   get interruptions(): bigint {
     this.#status ??= statusOf(this.#tid);
-    return BigInt(`0x${field(this.#status, 'SigCgt')}`) & ~BigInt(`0x${field(this.#status, 'SigBlk')}`);
+    return BigInt(`0x${statusField(this.#status, 'SigCgt')}`) & ~BigInt(`0x${statusField(this.#status, 'SigBlk')}`);
   }
   /** Whether the process has a handler for `signal`. */
   catches(signal: number): boolean {
@@ -77,7 +77,7 @@ export class ProcCredentials implements Credentials {
   }
   #hasSignal(set: string, signal: number): boolean {
     this.#status ??= statusOf(this.#tid);
-    return ((BigInt(`0x${field(this.#status, set)}`) >> BigInt(signal - 1)) & 1n) === 1n;
+    return ((BigInt(`0x${statusField(this.#status, set)}`) >> BigInt(signal - 1)) & 1n) === 1n;
   }
   /** Its number in its own PID namespace, and the ids that it may call its own (credentials(7)): real, effective, saved. */
   get innerPid(): number {
@@ -102,7 +102,7 @@ export class ProcCredentials implements Credentials {
   }
   get umask(): number {
     this.#status ??= statusOf(this.#tid);
-    return Number.parseInt(field(this.#status, 'Umask', '77'), 8);
+    return Number.parseInt(statusField(this.#status, 'Umask', '77'), 8);
   }
   /** The network is the guest's own, so every port of it is (net.ipv4.ip_unprivileged_port_start=0, as container engines set it). */
   get netBindService(): boolean {
@@ -238,7 +238,7 @@ const EMFILE = 24;
 function openPidfd(tid: number): number {
   const fd = pidfdOpen(tid);
   // Before Linux 6.9 only processes have one.
-  return fd === -EINVAL ? pidfdOpen(Number(field(statusOf(tid), 'Tgid'))) : fd;
+  return fd === -EINVAL ? pidfdOpen(Number(statusField(statusOf(tid), 'Tgid'))) : fd;
 }
 
 /** What every guest thread shares. */
@@ -247,6 +247,8 @@ export interface GuestWorld {
   readonly listener: SeccompListener;
   readonly hostFiles: HostFiles;
   readonly signals: SignalActions;
+  /** Signals do not take calls away: see interruptions.ts. */
+  readonly killable: boolean;
 }
 
 export class GuestTask extends Task {
@@ -261,8 +263,9 @@ export class GuestTask extends Task {
   /** The descriptor that the last call made, for who watches calls. */
   newFd = NONE;
   readonly #signals: SignalActions;
+  readonly #killable: boolean;
 
-  constructor(scheduler: Scheduler, tid: number, { plane, listener, hostFiles, signals }: GuestWorld) {
+  constructor(scheduler: Scheduler, tid: number, { plane, listener, hostFiles, signals, killable }: GuestWorld) {
     const files = new GuestDescriptors(tid, plane, hostFiles);
     const credentials = new ProcCredentials(tid);
     const memory = new ProcessMemory(tid, () => listener.isValid(this.idLow, this.idHigh));
@@ -272,9 +275,10 @@ export class GuestTask extends Task {
     this.guestMemory = memory;
     this.foreignMemory = new ProcessMemory(tid, () => true);
     this.#signals = signals;
+    this.#killable = killable;
   }
   override get partsSurvive(): boolean {
-    return this.#signals.allRestart(this.process);
+    return this.#killable || this.#signals.allRestart(this.process);
   }
   /** The descriptor that the call is about. */
   get fd(): number {

@@ -34,11 +34,11 @@ function reserve(): number {
   return fd;
 }
 
-function start({ filter, path, argv, env }: LaunchOrder): LaunchMessage {
+function start({ filter, killable, path, argv, env }: LaunchOrder): LaunchMessage {
   closeOnExecFrom(CHANNEL_FD);
   tell({ kind: 'reserved', fd: reserve() });
   try {
-    installFilter(Buffer.from(filter, 'base64'));
+    installFilter(Buffer.from(filter, 'base64'), killable);
   } catch (error) {
     return { kind: 'failed', step: 'filter', errno: error instanceof HostError ? error.errno : 0 };
   }

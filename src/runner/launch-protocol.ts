@@ -8,6 +8,8 @@ export type StdioEntry = number | 'ignore';
 export interface LaunchOrder {
   /** `struct sock_filter` array, in base64. */
   readonly filter: string;
+  /** Its calls wait for their answers whatever signals come. */
+  readonly killable: boolean;
   readonly path: string;
   readonly argv: readonly string[];
   readonly env: readonly string[];

@@ -28,6 +28,7 @@ export interface Launched {
 export interface Launch {
   /** `struct sock_filter` array. */
   readonly filter: Uint8Array;
+  readonly killable: boolean;
   readonly argv: readonly string[];
   readonly env: Readonly<Record<string, string>>;
   readonly cwd: string;
@@ -128,6 +129,7 @@ export async function launch(what: Launch): Promise<Launched> {
   const [program = '', ...rest] = what.argv;
   const launcher = new Launcher(what, {
     filter: Buffer.from(what.filter).toString('base64'),
+    killable: what.killable,
     path: findCommand(program, what.env['PATH'], what.cwd),
     argv: [program, ...rest],
     env: Object.entries(what.env).map(([name, value]) => `${name}=${value}`),

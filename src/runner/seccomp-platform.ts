@@ -11,6 +11,7 @@ import { close } from '../host/libc.ffi.ts';
 import { pidfdSignal } from '../host/process.ffi.ts';
 import type { SeccompListener } from '../host/seccomp.ffi.ts';
 import { placeholderLimit } from '../host/unix-socket.ffi.ts';
+import type { Clock } from '../lib/clock.ts';
 import type { OpenFile } from '../socket/file.ts';
 import { Socket } from '../socket/socket.ts';
 import type { CrashReport, Dispatcher, Platform } from '../syscalls/dispatch.ts';
@@ -18,6 +19,7 @@ import { SHOWN } from './display.ts';
 import type { ForeignCalls } from './foreign-calls.ts';
 import { GuestTask, type GuestWorld } from './guest-task.ts';
 import type { HostFiles } from './host-files.ts';
+import { Interruptions } from './interruptions.ts';
 import { NO_COPY, type Placeholder, type Plane } from './plane.ts';
 import { isCloexec, pollersOf, rewatch } from './pollers.ts';
 import type { SignalActions } from './signals.ts';
@@ -39,6 +41,9 @@ export interface SeccompPlatformOptions {
   readonly shutdown: number;
   readonly foreign: ForeignCalls;
   readonly signals: SignalActions;
+  /** Signals do not take calls away, and are looked for: see interruptions.ts. */
+  readonly killable: boolean;
+  readonly clock: Clock;
   readonly onCrash: (task: GuestTask, report: CrashReport) => void;
   /** A task is about to make a call on `file`. */
   readonly onCaller: (task: GuestTask, file: OpenFile) => void;
@@ -60,6 +65,8 @@ export class SeccompPlatform implements Platform<GuestTask> {
   readonly #onCaller: SeccompPlatformOptions['onCaller'];
   readonly #onClosed: SeccompPlatformOptions['onClosed'];
   readonly #onReleased: SeccompPlatformOptions['onReleased'];
+  /** Where signals are to be looked for. */
+  readonly #interruptions: Interruptions | undefined;
   readonly #tasks = new Map<number, GuestTask>();
   #sweepAt = SWEEP_GROWTH;
   /** Calls received, and those of them that were let through or refused here. */
@@ -75,6 +82,9 @@ export class SeccompPlatform implements Platform<GuestTask> {
     this.#shutdown = options.shutdown;
     this.#foreign = options.foreign;
     this.#signals = options.signals;
+    this.#interruptions = options.killable
+      ? new Interruptions(options.clock, (task) => this.#dispatcher?.interrupt(task))
+      : undefined;
     this.#onCrash = options.onCrash;
     this.#onCaller = options.onCaller;
     this.#onClosed = options.onClosed;
@@ -189,7 +199,10 @@ export class SeccompPlatform implements Platform<GuestTask> {
         this.#plane.drain(found, copy, nr === this.#shutdown && args[2] !== SHUT_RD);
       }
       dispatcher.begin(task, nr, args);
-      if (!task.idle) task.guestMemory.doubt();
+      if (!task.idle) {
+        task.guestMemory.doubt();
+        this.#interruptions?.watch(task);
+      }
     }
     task.descriptors.done();
   }
@@ -200,6 +213,7 @@ export class SeccompPlatform implements Platform<GuestTask> {
   }
   /** A handler without SA_RESTART comes into being: calls of that process that wait with a part done end with it. */
   endParts(pid: number): void {
+    if (this.#interruptions !== undefined) return;
     for (const task of this.#tasks.values()) {
       if (task.partialOr !== undefined && !task.idle && task.process.pid === pid) this.#dispatcher?.interrupt(task);
     }
@@ -274,8 +288,9 @@ export class SeccompPlatform implements Platform<GuestTask> {
     return copy !== NO_COPY && this.#plane.endSending(placeholder, copy);
   }
   #answer(task: GuestTask, result: number): boolean {
-    // The kernel restarts what a signal interrupted by itself; a held call is only ever answered.
-    return this.#listener.answer(task.idLow, task.idHigh, result === -ERESTARTSYS ? -Errno.EINTR : result);
+    // Where signals take calls away the kernel restarts them by itself, and a held call is only ever answered.
+    const code = result === -ERESTARTSYS && this.#interruptions === undefined ? -Errno.EINTR : result;
+    return this.#listener.answer(task.idLow, task.idHigh, code);
   }
   deliverFile(task: GuestTask, file: OpenFile, cloexec: boolean): boolean {
     const { idLow, idHigh } = task;

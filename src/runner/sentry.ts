@@ -12,7 +12,7 @@ import { HostRandom, monotonic, realtimeOffset } from '../host/clock.ts';
 import { EPOLLIN } from '../host/epoll.ffi.ts';
 import { close } from '../host/libc.ffi.ts';
 import { pidfdOpen, pidfdSignal } from '../host/process.ffi.ts';
-import { SeccompListener, seccompGap } from '../host/seccomp.ffi.ts';
+import { hasKillableWaits, SeccompListener, seccompGap } from '../host/seccomp.ffi.ts';
 import { type Instant, TimerHeap } from '../lib/clock.ts';
 import type { LinkCounters } from '../netstack/link/link.ts';
 import type { CaptureSink } from '../netstack/link/pcapng.ts';
@@ -42,6 +42,7 @@ import { ForeignCalls } from './foreign-calls.ts';
 import { startGatewayProcess } from './gateway-process.ts';
 import type { GuestTask } from './guest-task.ts';
 import { HostFiles } from './host-files.ts';
+import { isSignalled } from './interruptions.ts';
 import { type Launched, launch } from './launch.ts';
 import type { StdioEntry } from './launch-protocol.ts';
 import { Lingering } from './lingering.ts';
@@ -149,6 +150,7 @@ const SIGTERM = 15;
 
 interface SentryParts {
   readonly launched: Launched;
+  readonly killable: boolean;
   readonly isolation: Isolation;
   readonly stack: Stack;
   readonly uplink: Uplink | undefined;
@@ -210,21 +212,22 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
       plainTransfers: planeOf(options) === 'direct',
       looks: planeOf(options) === 'strict',
     });
+    const killable = planeOf(options) === 'strict' && hasKillableWaits();
     // The gateway comes first: it is of no thread that has a filter.
     const clock = new TimerHeap(monotonic());
     const stack = new Stack({ clock, random: new HostRandom(), tcp: (world) => new TcpLayer(world) });
     const carrier = await carrierOf(options, stack.pool);
     const uplink = carrier === undefined ? undefined : new Uplink(carrier, stack, captureOptions(options.capture));
     try {
-      const launched = await launch({ filter, argv, env, cwd, stdio: options.stdio ?? [0, 1, 2] });
-      return new Sentry({ launched, isolation, stack, uplink }, options);
+      const launched = await launch({ filter, killable, argv, env, cwd, stdio: options.stdio ?? [0, 1, 2] });
+      return new Sentry({ launched, killable, isolation, stack, uplink }, options);
     } catch (error) {
       await uplink?.close();
       throw error;
     }
   }
 
-  private constructor({ launched, isolation, stack, uplink }: SentryParts, options: SentryOptions) {
+  private constructor({ launched, killable, isolation, stack, uplink }: SentryParts, options: SentryOptions) {
     super();
     this.stack = stack;
     this.#uplink = uplink;
@@ -249,6 +252,7 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
       networkNamespace: isolation.network,
       isRoot: process.getuid?.() === 0,
       signals,
+      isSignalled: killable ? isSignalled : () => false,
       unsupported,
     });
     this.#platform = new SeccompPlatform({
@@ -270,6 +274,8 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
         },
       }),
       signals,
+      killable,
+      clock,
       onCrash: (_task, report) => this.emit('crash', report),
       onCaller: (task, file) => {
         const id = uplink === undefined ? undefined : socketIdOf(file);

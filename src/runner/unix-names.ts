@@ -11,7 +11,7 @@
  * Left out: credentials of a connection made here are the supervisor's (SO_PEERCRED shows its user, and a process id of 0), and so are those of a message unless the supervisor is
  * root or they are sent explicitly; a chrooted guest sees /proc/self/fd/N/NAME as the name it bound.
  */
-import { Errno } from '../abi/errno.ts';
+import { ERESTARTSYS, Errno } from '../abi/errno.ts';
 import { AF_UNIX, AF_UNSPEC, SOCK_DGRAM, SOCK_STREAM } from '../abi/socket.ts';
 import { fromWords } from '../abi/struct.ts';
 import { close, fcntl } from '../host/libc.ffi.ts';
@@ -66,6 +66,7 @@ const DOT = 0x2e;
 interface Held {
   readonly idLow: number;
   readonly idHigh: number;
+  readonly tid: number;
   readonly copy: number;
   readonly attempt: () => number;
   /** Of a name that is sent or connected to, or -1. */
@@ -104,6 +105,8 @@ export interface UnixNamesOptions {
   /** The supervisor may act as another user on files. */
   readonly isRoot: boolean;
   readonly signals: SignalActions;
+  /** Whether a signal waits for the end of a held call of that thread. */
+  readonly isSignalled: (tid: number) => boolean;
   readonly unsupported: (call: string, what: string, errno: string) => void;
 }
 
@@ -318,8 +321,8 @@ export class UnixNames {
   /** Tries once; where the guest would wait, it is held and tried again. @param target closed when it is over */
   #attempt(copy: number, flags: number, attempt: () => number, target = -1, sending?: Sending): Judgement {
     const { listener, clock } = this.#options;
-    const { idLow, idHigh } = listener;
-    const held: Held = { idLow, idHigh, copy, attempt, target, sending, call: callOf(listener), until: undefined };
+    const { idLow, idHigh, tid } = listener;
+    const held: Held = { idLow, idHigh, tid, copy, attempt, target, sending, call: callOf(listener), until: undefined };
     const result = attempt();
     const waits = (fcntl(copy, F_GETFL, 0) & O_NONBLOCK) === 0 && (flags & MSG_DONTWAIT) === 0;
     if (result !== -Errno.EAGAIN || !waits) {
@@ -337,16 +340,17 @@ export class UnixNames {
   #conclude({ idLow, idHigh, sending }: Held, result: number): Judgement {
     if (sending === undefined) return result;
     const { message, task, answer, raises } = sending;
-    const sent = result === -Errno.EAGAIN && message.sent > 0 ? message.sent : result;
+    const isCut = result === -Errno.EAGAIN || result === -ERESTARTSYS;
+    const sent = isCut && message.sent > 0 ? message.sent : result;
     if (sent !== -Errno.EPIPE || !raises) return answer(sent);
     answerWithSigpipe(this.#options.listener, task, idLow, idHigh, sent);
     return 'answered';
   }
   #retry(): void {
     this.#dropCancelled();
-    const { listener, clock } = this.#options;
+    const { listener, clock, isSignalled } = this.#options;
     for (const held of this.#held.splice(0)) {
-      const result = held.attempt();
+      const result = isSignalled(held.tid) ? -ERESTARTSYS : held.attempt();
       const isLate = held.until !== undefined && held.until <= clock.now();
       if (result === -Errno.EAGAIN && !isLate) {
         this.#held.push(held);
