@@ -71,6 +71,12 @@ for (const internal of ['--directory <dir>', '--alone']) command.addOption(comma
 /** One line a row; on a terminal also what runs now. */
 class Progress implements Watcher {
   readonly #terminal = process.stderr.isTTY;
+  readonly #figures: boolean;
+
+  /** @param figures false where samples are too short to say anything */
+  constructor(figures: boolean) {
+    this.#figures = figures;
+  }
 
   sampling(row: string, target: string, round: number): void {
     if (this.#terminal) process.stderr.write(`\r\x1b[K${row}  ${target}${round === 0 ? '' : `, round ${round}`}`);
@@ -81,6 +87,7 @@ class Progress implements Watcher {
   measured({ section, row, cells }: RowResult): void {
     const shown = [...cells].map(([{ name }, cell]) => {
       if ('why' in cell) return `${name} ${cell.failed ? `FAILED (${cell.why})` : '-'}`;
+      if (!this.#figures) return name;
       const { value, ratio } = cell.summary;
       return name === native.name ? `${figure(value, 3)} ${row.unit}` : `${name} ${figure(ratio.median, 2)}`;
     });
@@ -135,7 +142,7 @@ async function measure(options: Options, directory: string): Promise<number> {
   const world = new World(directory, machine.alone);
   const wanted = options.targets ?? targetsFor(options);
   const targets = targetsOf(world).filter((target) => target === native || wanted.test(target.name));
-  const setting = { world, plan: { ...plan, rounds, ms }, watcher: new Progress() };
+  const setting = { world, plan: { ...plan, rounds, ms }, watcher: new Progress(options.smoke !== true) };
   const results = await run(sections, options.only ?? ALL, targets, setting);
   const report = { machine, rounds, ms, targets, versions: peerVersions(targets), results };
   show(report, options);
