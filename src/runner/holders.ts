@@ -3,7 +3,8 @@
  * may have ended. Processes are found from the head of the launch chain down (/proc/PID/task/TID/children, proc(5); CONFIG_PROC_CHILDREN), descriptors by their number, since fork keeps
  * it, and as 0, 1 and 2, where servers put it for what they start. It takes files of /proc, so it is for rare events only.
  */
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
+import { namesIn, targetOf } from './proc.ts';
 
 export interface Holder {
   readonly pid: number;
@@ -13,21 +14,12 @@ export interface Holder {
 /** More are not looked at: what is asked for them is a matter of appearance, and a guest can have any number. */
 const MAX_PROCESSES = 256;
 
-/** Empty where `pid` has ended. */
-function childrenOf(pid: number): number[] {
+/** Of one thread; empty where it has ended. */
+function childrenOf(pid: number, tid: string): number[] {
   try {
-    return readdirSync(`/proc/${pid}/task`).flatMap((tid) =>
-      readFileSync(`/proc/${pid}/task/${tid}/children`, 'latin1').split(' ').filter(Boolean).map(Number),
-    );
+    return readFileSync(`/proc/${pid}/task/${tid}/children`, 'latin1').split(' ').filter(Boolean).map(Number);
   } catch {
     return [];
-  }
-}
-function leadsTo(pid: number, fd: number, target: string): boolean {
-  try {
-    return readlinkSync(`/proc/${pid}/fd/${fd}`) === target;
-  } catch {
-    return false;
   }
 }
 
@@ -38,9 +30,9 @@ export function holderOf(head: number, inode: number, fd: number): Holder | unde
   const processes = [head];
   for (let i = 0; i < processes.length && i < MAX_PROCESSES; i++) {
     const pid = processes[i] as number;
-    const found = numbers.find((number) => leadsTo(pid, number, target));
+    const found = numbers.find((number) => targetOf(pid, number) === target);
     if (found !== undefined) return { pid, fd: found };
-    processes.push(...childrenOf(pid));
+    for (const tid of namesIn(`/proc/${pid}/task`)) processes.push(...childrenOf(pid, tid));
   }
   return undefined;
 }

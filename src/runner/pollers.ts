@@ -3,11 +3,12 @@
  * /proc/TID/fdinfo and made again. An item is found by its file and its number (epoll(7)), so the guest can go on with EPOLL_CTL_MOD only if it is added under the
  * very number that the guest uses; in our own table that number is lent for the length of one call.
  */
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { epollCtlAdd } from '../host/epoll.ffi.ts';
 import { close, fcntl } from '../host/libc.ffi.ts';
 import { duplicateOnto } from '../host/process.ffi.ts';
 import type { GuestDescriptors } from './guest-task.ts';
+import { namesIn, targetOf } from './proc.ts';
 
 export interface Poller {
   /** The epoll's descriptor in the guest. */
@@ -32,15 +33,10 @@ function fdinfo(tid: number, fd: number | string): string {
 export const isCloexec = (tid: number, fd: number): boolean =>
   (Number.parseInt(/^flags:\s*(\d+)/m.exec(fdinfo(tid, fd))?.[1] ?? '0', 8) & O_CLOEXEC) !== 0;
 
-function epollsOf(tid: number): number[] {
-  try {
-    return readdirSync(`/proc/${tid}/fd`)
-      .filter((fd) => readlinkSync(`/proc/${tid}/fd/${fd}`) === 'anon_inode:[eventpoll]')
-      .map(Number);
-  } catch {
-    return [];
-  }
-}
+const epollsOf = (tid: number): number[] =>
+  namesIn(`/proc/${tid}/fd`)
+    .filter((fd) => targetOf(tid, fd) === 'anon_inode:[eventpoll]')
+    .map(Number);
 
 /** Registrations of descriptor `fd`, whose inode is `inode`, in the epolls of that process. */
 export function pollersOf(tid: number, fd: number, inode: number): Poller[] {

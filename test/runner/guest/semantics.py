@@ -602,7 +602,7 @@ def small_receive_buffer():
     a, b = pair()
     b.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     a.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
-    total = 300000
+    total = 100000
     threading.Thread(target=lambda: a.sendall(b's' * total)).start()
     got = 0
     while got < total:
