@@ -45,7 +45,7 @@ import { InFlight } from './unix/in-flight.ts';
 import { UnixMessageSocket } from './unix/message.ts';
 import { UnixNames } from './unix/names.ts';
 import { UnixStreamSocket } from './unix/stream.ts';
-import { UnixSocket, type UnixWorld } from './unix/unix-socket.ts';
+import { Census, UnixSocket, type UnixWorld } from './unix/unix-socket.ts';
 
 export class SocketFactory {
   /** Interfaces, for requests on sockets that are not made here. */
@@ -76,6 +76,7 @@ export class SocketFactory {
       stack,
       devices: this.devices,
       names: new UnixNames(stack.random),
+      census: new Census(),
       inFlight: new InFlight((file) => file instanceof UnixSocket),
       realtime,
     };
@@ -107,8 +108,9 @@ export class SocketFactory {
       connectPair(first, second, credentials);
       return [first, second];
     }
+    const error = typeof second === 'number' ? second : -Errno.EOPNOTSUPP;
     for (const socket of [first, second]) if (typeof socket !== 'number') socket.retain().release();
-    return -Errno.EOPNOTSUPP;
+    return error;
   }
   /** unlink(2): takes the name of an AF_UNIX socket away. */
   unlink(path: Uint8Array): number {
@@ -148,6 +150,7 @@ export class SocketFactory {
   #createUnix(type: number, protocol: number, statusFlags: number): UnixSocket | number {
     if (type < 0 || type >= SOCK_MAX) return -Errno.EINVAL;
     if (protocol !== 0 && protocol !== AF_UNIX) return -Errno.EPROTONOSUPPORT;
+    if (!this.#unix.census.hasRoomForSocket) return -Errno.ENFILE;
     switch (type) {
       case SOCK_STREAM:
         return new UnixStreamSocket(this.#unix, statusFlags);

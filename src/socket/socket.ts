@@ -69,6 +69,10 @@ export abstract class Socket extends OpenFile implements Committable {
   holdsUnread(_octets: number): boolean {
     return false;
   }
+  /** SO_RCVLOWAT of a stream whose blocking receives take what there is while they wait for more (AF_UNIX); 0 where they do not. */
+  get collects(): number {
+    return 0;
+  }
   abstract commit(amount: number): void;
   abstract rollback(amount: number): void;
   abstract eventsAfter(amount: number): number;

@@ -37,6 +37,7 @@ export function connectStream(
 ): UnixSocket | number {
   const address = destination(socket, name, len);
   if (typeof address === 'number') return address;
+  if (!socket.world.census.hasRoomForSocket) return -Errno.ENFILE;
   const listener = socket.world.names.find(address, socket.type);
   if (typeof listener === 'number') return listener;
   if (!listener.isListening || (listener.ended & RCV_SHUTDOWN) !== 0) return -Errno.ECONNREFUSED;

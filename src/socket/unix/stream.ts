@@ -179,6 +179,10 @@ export class UnixStreamSocket extends UnixSocket {
     return done;
   }
 
+  override get collects(): number {
+    return this.options.receiveLowWater;
+  }
+
   // Commit
 
   override commit(amount: number): void {

@@ -48,12 +48,33 @@ import type { UnixNames } from './names.ts';
 import { getUnixOption, setUnixOption, UnixOptions, type UnixOptionTarget } from './options.ts';
 import { type Parcel, ParcelQueue } from './parcel.ts';
 
+/** There are no more sockets in a sandbox, those included that nobody has accepted or received (unix_create1 counts against fs.file-max). */
+const SOCKETS_MAX = 65_536;
+/** Memory that all of them may be charged. Each has its own limit, but there may be many. */
+const CHARGE_MAX = 256 * 1024 * 1024;
+
+/** How many sockets there are, and what all that waits in their queues is charged. */
+export class Census {
+  sockets = 0;
+  charged = 0;
+
+  /** False is ENFILE. */
+  get hasRoomForSocket(): boolean {
+    return this.sockets < SOCKETS_MAX;
+  }
+  /** False is ENOBUFS. */
+  get hasRoomForParcel(): boolean {
+    return this.charged < CHARGE_MAX;
+  }
+}
+
 /** What the sockets of one sandbox share. */
 export interface UnixWorld {
   readonly stack: Netstack;
   readonly devices: Devices;
   readonly names: UnixNames<UnixSocket>;
   readonly inFlight: InFlight;
+  readonly census: Census;
   readonly realtime: (at: Instant) => number;
 }
 
@@ -112,6 +133,7 @@ export abstract class UnixSocket extends Socket implements UnixOptionTarget, Car
   constructor(world: UnixWorld, type: number, statusFlags: number) {
     super(AF_UNIX, type, 0, statusFlags);
     this.world = world;
+    world.census.sockets++;
     this.acceptCommittable = {
       commit: (amount) => this.#acceptCommit(amount),
       rollback: () => undefined,
@@ -223,6 +245,7 @@ export abstract class UnixSocket extends Socket implements UnixOptionTarget, Car
   }
   protected override released(): void {
     this.rollback(0);
+    this.world.census.sockets--;
     if (this.address !== undefined) this.world.names.leave(this.address, this);
     const { peer } = this;
     this.isDead = true;
@@ -265,11 +288,12 @@ export abstract class UnixSocket extends Socket implements UnixOptionTarget, Car
     message.passing = outgoing;
     return outgoing;
   }
-  /** Why no parcel can be made now (sock_alloc_send_pskb): 0, -EPIPE, -EAGAIN or the pending error. */
+  /** Why no parcel can be made now (sock_alloc_send_pskb): 0, -EPIPE, -EAGAIN, -ENOBUFS or the pending error. */
   protected allocationRefusal(): number {
     const errno = this.takeErrno();
     if (errno !== 0) return -errno;
     if ((this.ended & SEND_SHUTDOWN) !== 0) return -Errno.EPIPE;
+    if (!this.world.census.hasRoomForParcel) return -Errno.ENOBUFS;
     return this.charged + this.stagedCharge < this.own.sendBuffer ? 0 : -Errno.EAGAIN;
   }
   /** Why `to` may not be given the files: 0, -ETOOMANYREFS, -EPERM. */
@@ -287,6 +311,7 @@ export abstract class UnixSocket extends Socket implements UnixOptionTarget, Car
   /** A parcel of this socket's goes into the queue of `to`. */
   protected deliver(parcel: Parcel, to: UnixSocket): void {
     this.charged += parcel.charge;
+    this.world.census.charged += parcel.charge;
     this.world.inFlight.depart(parcel.files, to);
     parcel.time = this.stack.clock.now();
     to.queue.push(parcel);
@@ -296,6 +321,7 @@ export abstract class UnixSocket extends Socket implements UnixOptionTarget, Car
   protected received(parcel: Parcel): void {
     const { sender } = parcel;
     sender.charged -= parcel.charge;
+    this.world.census.charged -= parcel.charge;
     sender.roomChanged();
     this.world.inFlight.land(parcel.takeFiles(), this);
   }

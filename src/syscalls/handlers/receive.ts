@@ -45,11 +45,19 @@ const ONE_ROUND = MSG_PEEK | MSG_TRUNC | MSG_OOB | MSG_ERRQUEUE;
 const wantsAll = (message: Message, socket: Socket): boolean =>
   (message.flags & MSG_WAITALL) !== 0 && (message.flags & ONE_ROUND) === 0 && socket.type === SOCK_STREAM;
 
+/** Octets without which a receive goes on. */
+function leastOf({ message, partsSurvive }: CallContext, socket: Socket): number {
+  if (wantsAll(message, socket)) return message.iov.total;
+  const collects = partsSurvive && (message.flags & ONE_ROUND) === 0;
+  return collects ? Math.min(socket.collects, message.iov.total) : 0;
+}
+
 /** Receives into `ctx.message`; `ctx.progress` counts the octets of earlier rounds. */
 export function receiveMessage(ctx: CallContext, socket: Socket): number {
   const { message } = ctx;
+  const least = leastOf(ctx, socket);
   let result = receiveOnce(ctx, socket);
-  if (wantsAll(message, socket)) while (result > 0 && message.iov.remaining > 0) result = receiveOnce(ctx, socket);
+  while (result > 0 && message.iov.position < least) result = receiveOnce(ctx, socket);
   if (result >= 0) return ctx.progress;
   if (result === -Errno.EAGAIN && (message.flags & AT_ONCE) === 0) return receiveRest(ctx, socket);
   return ctx.progress > 0 ? partly(ctx, socket, result) : result;

@@ -332,6 +332,31 @@ conformance('unix: MSG_WAITALL on a stream', { group, interrupts: true }, (sys) 
   a.take(other, 8, c.MSG_WAITALL);
 });
 
+conformance('unix: SO_RCVLOWAT of a stream is taken while it is waited for', { group, interrupts: true }, (sys) => {
+  const a = unixKit(sys);
+  const b = unixKit(sys, 'b');
+  const [one, other] = a.two();
+  a.setInt(other, c.SOL_SOCKET, c.SO_RCVLOWAT, 5);
+  a.send(one, 'ab');
+  a.poll(other);
+  b.startRecv(other, 50);
+  a.count(other);
+  a.send(one, 'cd');
+  a.send(one, 'efg');
+  a.send(one, 'hi');
+  a.take(other);
+  a.send(one, 'jk');
+  a.take(other, 2, 0);
+  a.send(one, 'l');
+  b.startRecv(other, 50);
+  sys.interrupt(b.task);
+  a.send(one, 'm');
+  a.take(other, 50, c.MSG_PEEK);
+  b.startRecv(other, 50);
+  a.task.call('shutdown', one, c.SHUT_WR);
+  a.take(other);
+});
+
 for (const type of TYPES) {
   conformance(`unix: SO_PEEK_OFF of a ${typeName(type)} socket`, { group }, (sys) => {
     const a = unixKit(sys);
