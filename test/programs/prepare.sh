@@ -1,5 +1,5 @@
 #!/bin/bash
-# prepare.sh DIR: makes the data of the scripts here: files, a self-signed certificate, ssh keys. Safe to run again.
+# prepare.sh DIR: makes the data of the scripts here: files, a self-signed certificate, ssh keys, an empty database cluster. Safe to run again.
 # prepare.sh --packages: installs the Debian packages of the programs that they run (needs root).
 set -e -u
 if [ "${1:-}" = --packages ]; then
@@ -20,4 +20,11 @@ cd "$d/keys"
 cat k.pem c.pem > kc.pem; chmod 644 c.pem; chmod 600 k.pem kc.pem
 if command -v ssh-keygen >/dev/null; then
   for key in id host; do [ -f $key ] || ssh-keygen -q -t ed25519 -N '' -f $key; chmod 600 $key; done
+fi
+initdb=$(ls /usr/lib/postgresql/*/bin/initdb 2>/dev/null | tail -n 1)
+if [ -n "$initdb" ] && [ ! -e "$d/db/ready" ]; then
+  rm -rf "$d/db"; mkdir "$d/db"; as=()
+  if [ "$(id -u)" = 0 ]; then chown postgres "$d/db"; as=(setpriv --reuid=postgres --regid=postgres --clear-groups); fi   # it refuses to run as root
+  cd "$d/db"; "${as[@]}" "$initdb" -D "$d/db" -A trust -U postgres --no-sync > /dev/null
+  printf 'host all all %s trust\n' 0.0.0.0/0 ::/0 >> "$d/db/pg_hba.conf"; : > "$d/db/ready"
 fi
