@@ -8,6 +8,7 @@ const syscall = native<(nr: number, a: number, b: number, c: number, d: number) 
   'intptr_t syscall(intptr_t nr, uintptr_t a, uintptr_t b, uintptr_t c, uintptr_t d)',
 );
 const NR_OPENAT2 = 437;
+const NR_FACCESSAT2 = 439;
 const NR_FSTAT = process.arch === 'x64' ? 5 : 80;
 const openat = native<(dirfd: number, path: number, flags: number) => number>(
   'int openat(int dirfd, uintptr_t path, int flags)',
@@ -33,6 +34,9 @@ const O_PATH_CLOEXEC = 0o12000000;
 const O_NOFOLLOW = process.arch === 'x64' ? 0o400000 : 0o100000;
 const O_DIRECTORY = process.arch === 'x64' ? 0o200000 : 0o40000;
 const RESOLVE_IN_ROOT = 0x10;
+const W_OK = 2;
+const AT_EACCESS = 0x200;
+const AT_EMPTY_PATH = 0x1000;
 const MSG_DONTWAIT = 0x40;
 const MSG_NOSIGNAL = 0x4000;
 /** Descriptor (O_PATH) of the file that a unix socket is bound to. */
@@ -83,6 +87,11 @@ export function identityOf(fd: number): string | undefined {
   return stat.subarray(0, 4).join(':');
 }
 /** Whether the file behind `fd` has no name left. `st_nlink` is 64 bits at 16 on x86_64, 32 bits at 20 on arm64. */
+/** Whether this thread's file user may write the file behind an O_PATH descriptor (faccessat2(2), Linux 5.8). */
+export const mayWrite = (fd: number): boolean => {
+  memory.bytes[0] = 0;
+  return syscall(NR_FACCESSAT2, fd, memory.address, W_OK, AT_EACCESS | AT_EMPTY_PATH) === 0;
+};
 export function isUnlinked(fd: number): boolean {
   if (syscall(NR_FSTAT, fd, memory.address + STAT_AT, 0, 0) !== 0) return true;
   return stat[process.arch === 'x64' ? 4 : 5] === 0;

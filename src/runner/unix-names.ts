@@ -26,6 +26,7 @@ import {
   identityOf,
   inDirectory,
   isUnlinked,
+  mayWrite,
   openDirectory,
   openInRoot,
   openName,
@@ -226,15 +227,16 @@ export class UnixNames {
     return -Errno.EPERM;
   }
 
-  /** A new descriptor (O_PATH) of the bound socket that `path` leads to; -ECONNREFUSED for what is no socket, -ENOENT for one of the host's. */
+  /** A new descriptor (O_PATH) of the bound socket that `path` leads to; -ECONNREFUSED or -EACCES for what is no socket, -ENOENT for one of the host's. */
   #known(task: GuestTask, path: Uint8Array): number {
     const found = this.#asGuest(task, () => openForGuest(task, path));
     if (found < 0) return found;
     const identity = identityOf(found);
     if (identity !== undefined && this.#bound.has(identity)) return found;
-    const isOther = !isSocket(found);
+    let refusal: number = Errno.ENOENT;
+    if (!isSocket(found)) refusal = this.#asGuest(task, () => mayWrite(found)) ? Errno.ECONNREFUSED : Errno.EACCES;
     close(found);
-    return isOther ? -Errno.ECONNREFUSED : -Errno.ENOENT;
+    return -refusal;
   }
   /** The listener's side is told who connects. */
   #connecting(task: GuestTask, copy: number, name: Uint8Array): () => number {
