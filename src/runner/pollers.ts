@@ -33,15 +33,21 @@ function fdinfo(tid: number, fd: number | string): string {
 export const isCloexec = (tid: number, fd: number): boolean =>
   (Number.parseInt(/^flags:\s*(\d+)/m.exec(fdinfo(tid, fd))?.[1] ?? '0', 8) & O_CLOEXEC) !== 0;
 
-const epollsOf = (tid: number): number[] =>
+/** Those that lead to what is called `target` in /proc. */
+const descriptorsOf = (tid: number, target: string): number[] =>
   namesIn(`/proc/${tid}/fd`)
-    .filter((fd) => targetOf(tid, fd) === 'anon_inode:[eventpoll]')
+    .filter((fd) => targetOf(tid, fd) === target)
     .map(Number);
+
+/** Numbers under which that process has the socket `inode`. */
+export function duplicatesOf(tid: number, inode: number): number[] {
+  return descriptorsOf(tid, `socket:[${inode}]`);
+}
 
 /** Registrations of descriptor `fd`, whose inode is `inode`, in the epolls of that process. */
 export function pollersOf(tid: number, fd: number, inode: number): Poller[] {
   const found: Poller[] = [];
-  for (const epoll of epollsOf(tid)) {
+  for (const epoll of descriptorsOf(tid, 'anon_inode:[eventpoll]')) {
     const item = /^tfd:\s*(\d+) events:\s*([0-9a-f]+) data:\s*([0-9a-f]+)\s+pos:\S+ ino:([0-9a-f]+)/gm;
     for (const [, number, events, data = '0', ino] of fdinfo(tid, epoll).matchAll(item)) {
       if (Number(number) !== fd || Number.parseInt(ino ?? '', 16) !== inode) continue;

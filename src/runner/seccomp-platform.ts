@@ -21,7 +21,7 @@ import { GuestTask, type GuestWorld } from './guest-task.ts';
 import type { HostFiles } from './host-files.ts';
 import { Interruptions } from './interruptions.ts';
 import { NO_COPY, type Placeholder, type Plane } from './plane.ts';
-import { isCloexec, pollersOf, rewatch } from './pollers.ts';
+import { duplicatesOf, isCloexec, pollersOf, rewatch } from './pollers.ts';
 import type { SignalActions } from './signals.ts';
 import { answerWithSigpipe, isPlainSend } from './sigpipe.ts';
 
@@ -264,9 +264,12 @@ export class SeccompPlatform implements Platform<GuestTask> {
     const guestEnd = this.#plane.replace(placeholder);
     if (guestEnd < 0) return;
     const { idLow, idHigh, fd } = task;
-    const seen = pollersOf(task.tid, fd, inode);
-    this.#listener.replaceFd(idLow, idHigh, guestEnd, fd, isCloexec(task.tid, fd));
-    for (const poller of seen) rewatch(task.descriptors, poller, fd, guestEnd);
+    // Its duplicates too. Those of other processes stay: their tables are out of reach in this call.
+    for (const number of new Set([fd, ...duplicatesOf(task.tid, inode)])) {
+      const seen = pollersOf(task.tid, number, inode);
+      this.#listener.replaceFd(idLow, idHigh, guestEnd, number, isCloexec(task.tid, number));
+      for (const poller of seen) rewatch(task.descriptors, poller, number, guestEnd);
+    }
     this.#plane.show(placeholder, events, guestEnd, 0);
     close(guestEnd);
     task.descriptors.done();
