@@ -263,7 +263,8 @@ export class GuestTask extends Task {
   /** The descriptor that the last call made, for who watches calls. */
   newFd = NONE;
   readonly #signals: SignalActions;
-  readonly #killable: boolean;
+  /** Signals do not take its calls away. */
+  readonly killable: boolean;
 
   constructor(scheduler: Scheduler, tid: number, { plane, listener, hostFiles, signals, killable }: GuestWorld) {
     const files = new GuestDescriptors(tid, plane, hostFiles);
@@ -275,10 +276,10 @@ export class GuestTask extends Task {
     this.guestMemory = memory;
     this.foreignMemory = new ProcessMemory(tid, () => true);
     this.#signals = signals;
-    this.#killable = killable;
+    this.killable = killable;
   }
   override get partsSurvive(): boolean {
-    return this.#killable || this.#signals.allRestart(this.process);
+    return this.killable || this.#signals.allRestart(this.process);
   }
   /** The descriptor that the call is about. */
   get fd(): number {

@@ -1,7 +1,7 @@
 /**
  * SIGPIPE. Where the placeholder can be made to refuse as the socket does, the kernel performs the call itself and raises the signal within it. Else the call is answered here, and the signal
- * is ours to send: before the answer, so that it is there when the call returns. A handler may then interrupt the call that the signal belongs to: with SA_RESTART the call comes again, and is
- * answered then; without it the guest would see EINTR, so there the signal comes after the answer.
+ * is ours to send: before the answer, so that it is there when the call returns. Where signals take calls away a handler may then interrupt the call that the signal belongs to: with SA_RESTART the call
+ * comes again, and is answered then; without it the guest would see EINTR, so there the signal comes after the answer.
  */
 
 import { MSG_OOB } from '../abi/socket.ts';
@@ -44,8 +44,8 @@ export function answerWithSigpipe(
   const { process } = task;
   const { pidfd } = task.descriptors;
   const handled = process.catches(SIGPIPE) && !process.blocks(SIGPIPE);
-  const comesAgain = handled && signals?.restarts(process, SIGPIPE) === true;
-  const late = handled && !comesAgain;
+  const comesAgain = handled && !task.killable && signals?.restarts(process, SIGPIPE) === true;
+  const late = handled && !task.killable && !comesAgain;
   if (!late) pidfdSignal(pidfd, SIGPIPE);
   const taken = listener.answer(idLow, idHigh, result);
   if (taken && late) pidfdSignal(pidfd, SIGPIPE);
