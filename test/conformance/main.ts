@@ -131,13 +131,17 @@ function beforeReserved(transcript: readonly string[]): readonly string[] {
   const at = transcript.findIndex((line) => /accept4?\(.*\) blocks$/.test(line));
   return at < 0 ? transcript : transcript.slice(0, at + 1);
 }
+const OWN_IDS = `uid ${process.getuid?.()} gid ${process.getgid?.()}`;
+/** Whoever runs it. */
+const withoutIds = (line: string): string => line.replaceAll(OWN_IDS, 'uid own gid own');
 /** A sandbox in `plane` against the host kernel, but for what is listed. */
 async function inSandbox(plane: PlaneName): Promise<Outcome[]> {
   const selecting = ['group', 'body', 'random', 'seed'] as const;
   const selection = selecting.flatMap((name) => (options[name] === undefined ? [] : [`--${name}`, options[name]]));
-  const comparison = new ListedComparison(plane);
+  const comparison = new ListedComparison(plane, process.getuid?.() === 0);
   const compared = async (of: readonly string[]): Promise<Outcome[]> =>
-    (await runSandboxed(plane, of)).map(([{ linux = [], ...outcome }, { linux: ours = [] }]) => {
+    (await runSandboxed(plane, of)).map(([{ linux: onHost = [], ...outcome }, { linux: inside = [] }]) => {
+      const [linux, ours] = [onHost.map(withoutIds), inside.map(withoutIds)];
       const difference =
         options.random === undefined
           ? comparison.compare(outcome.name, linux, ours)

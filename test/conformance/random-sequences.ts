@@ -6,7 +6,6 @@ import * as fc from 'fast-check';
 import type { Arg, Body, System, Task } from './body.ts';
 import type { Kit } from './kit.ts';
 import * as c from './linux.ts';
-import { checksum } from './session.ts';
 
 /** A descriptor that operations work on, and what sort of socket it is. */
 export interface Made<S> {
@@ -157,11 +156,11 @@ function run<K extends Kit, S>(
   { operations, first: begin }: Family<K, S>,
   sys: System,
   sequence: readonly Step[],
+  own: number,
   flags: number,
   kits: readonly K[],
 ): void {
   const first = kits[0] as K;
-  const own = checksum(Buffer.from(JSON.stringify(sequence)));
   const ep = first.epoll();
   const made: Made<S>[] = [begin(first, flags)];
   const add = (fd: number, sort: S): void => {
@@ -175,18 +174,18 @@ function run<K extends Kit, S>(
   }
 }
 
-/** The sequence as one task's calls on non-blocking sockets. */
+/** The sequence as one task's calls on non-blocking sockets. `place` is its number among those that share a network. */
 export const alone =
   <K extends Kit, S>(family: Family<K, S>) =>
-  (sequence: readonly Step[]): Body => ({
+  (sequence: readonly Step[], place: number = 0): Body => ({
     name: `${family.name} alone ${JSON.stringify(sequence)}`,
     group: 'random',
-    run: (sys) => run(family, sys, sequence, c.SOCK_NONBLOCK, [family.kit(sys, sys.task('a'))]),
+    run: (sys) => run(family, sys, sequence, 2 * place, c.SOCK_NONBLOCK, [family.kit(sys, sys.task('a'))]),
   });
 /** The sequence as the calls of three tasks on blocking sockets. */
 export const together =
   <K extends Kit, S>(family: Family<K, S>) =>
-  (sequence: readonly Step[]): Body => ({
+  (sequence: readonly Step[], place: number = 0): Body => ({
     name: `${family.name} together ${JSON.stringify(sequence)}`,
     group: 'random',
     interrupts: true,
@@ -195,6 +194,7 @@ export const together =
         family,
         sys,
         sequence,
+        2 * place + 1,
         0,
         TASKS.map((name) => family.kit(sys, new Starting(sys.task(name)))),
       ),

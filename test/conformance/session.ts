@@ -64,7 +64,7 @@ class SessionTask implements Task {
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
 
 /** FNV-1a. */
-export function checksum(bytes: Uint8Array): number {
+function checksum(bytes: Uint8Array): number {
   let sum = 0x811c9dc5;
   for (const octet of bytes) sum = Math.imul(sum ^ octet, 0x01000193);
   return sum >>> 0;
