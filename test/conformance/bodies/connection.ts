@@ -177,6 +177,30 @@ conformance('connect is refused where nobody listens', { group: connect }, (sys)
   a.connect(six, '::1', 9);
 });
 
+conformance('a duplicate is connected too where the first try was refused', { group: connect }, (sys) => {
+  const a = kit(sys);
+  const { fd: listener, port } = a.listener();
+  const gone = a.listener();
+  a.close(gone.fd);
+  const fd = a.tcp(c.SOCK_NONBLOCK);
+  const ep = a.epoll();
+  const copy = a.task.call('dup', fd);
+  a.watch(ep, copy, c.EPOLLIN | c.EPOLLOUT);
+  a.connect(fd, '127.0.0.1', gone.port);
+  a.poll(copy);
+  a.connect(fd, '127.0.0.1', port);
+  a.connect(fd, '127.0.0.1', port);
+  a.poll(fd);
+  a.poll(copy);
+  a.ready(ep);
+  const server = a.accept(listener);
+  a.send(copy, 'by the other number');
+  a.recv(server);
+  a.close(fd);
+  a.send(server, 'still there');
+  a.recv(copy);
+  a.ready(ep);
+});
 conformance('connect again after it was refused', { group: connect, pitfall: 7 }, (sys) => {
   const a = kit(sys);
   const fd = a.tcp(c.SOCK_NONBLOCK);
