@@ -208,6 +208,8 @@ export class DatagramMirror implements View {
   drain(copy: number): void {
     this.#pull();
     this.#reconcile();
+    // A message that was lost to a bad address of its reader's is still in G.
+    if (this.#pushed.length > this.#messages.queued) this.realign(0, copy);
     if (!this.#errorShown || copy === NO_COPY) return;
     if ((eventsOf(copy, 0) & POLLERR) === 0) this.#errorTold();
   }

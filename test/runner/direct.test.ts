@@ -109,6 +109,14 @@ s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.connect(name); s.send(b'
     direct: 'EAGAIN',
   },
   {
+    what: 'a connection that timed out reads as ECONNRESET, not ETIMEDOUT; SO_ERROR tells it right',
+    why: 'it is the only error that a Unix socket can be made to have',
+    code: `a, b = pair(); a.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 200); a.setblocking(False)
+while name_of(lambda: a.send(bytes(65536))) != 'EAGAIN': pass
+wait_for(a, select.POLLERR); say(name_of(lambda: os.read(a.fileno(), 1)))`,
+    direct: 'ECONNRESET',
+  },
+  {
     what: 'a datagram that is too long and sent natively is dropped, not EMSGSIZE',
     why: 'the placeholder takes what a Unix socket takes',
     code: `u = socket.socket(type=socket.SOCK_DGRAM); u.bind((HOST, 0)); u.connect(u.getsockname()); say(name_of(lambda: u.send(bytes(65508))))`,

@@ -650,6 +650,22 @@ def datagrams():
 
 
 @case
+def datagram_lost_to_a_bad_address():
+    a = socket.socket(type=socket.SOCK_DGRAM)
+    a.bind((HOST, 0))
+    b = socket.socket(type=socket.SOCK_DGRAM)
+    b.connect(a.getsockname())
+    for i in range(4):
+        b.send(b'%d' % i)
+    time.sleep(0.05)
+    name, length = ctypes.create_string_buffer(16), ctypes.c_int(16)
+    say(LIBC.recvfrom(a.fileno(), ctypes.c_void_p(8), 9, 0, name, ctypes.byref(length)), errno.errorcode[ctypes.get_errno()])
+    say(name_of(lambda: a.recvmsg(9)[0]))
+    time.sleep(0.05)
+    say(name_of(lambda: os.read(a.fileno(), 9)), name_of(lambda: a.recvfrom(9)[0]), mask(a))
+
+
+@case
 def datagram_refused():
     probe = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     probe.bind((HOST, 0))
