@@ -66,6 +66,7 @@ const OPERATIONS: Operations<UnixKit, number> = {
   sent: { weight: 1, limit: 1, run: ({ a, fd }) => a.count(fd, c.SIOCOUTQ) },
   buffer: { weight: 2, limit: 2, run: ({ a, fd }, x) => a.setInt(fd, c.SOL_SOCKET, c.SO_SNDBUF, x * 9000) },
   option: { weight: 2, limit: 4, run: ({ a, fd }, x) => a.setInt(fd, c.SOL_SOCKET, of(FLAGS, x), x >> 1) },
+  lowWater: { weight: 1, limit: 40, run: ({ a, fd }, x) => a.setInt(fd, c.SOL_SOCKET, c.SO_RCVLOWAT, x) },
   peekOffset: { weight: 1, limit: 6, run: ({ a, fd }, x) => a.setInt(fd, c.SOL_SOCKET, c.SO_PEEK_OFF, x - 1) },
   ...common(),
 };
