@@ -11,7 +11,8 @@
  * stream.ts and message.ts (how octets go in and out), connect.ts (connections and pairs).
  *
  * Left out, and refused as by a kernel without it: out-of-band data (MSG_OOB is EOPNOTSUPP, SIOCATMARK ENOTTY), SO_PASSPIDFD, SO_PEERPIDFD and other options that options.ts lacks,
- * SIOCUNIXFILE, BPF.
+ * SIOCUNIXFILE, BPF. A stream's receive of no octets leaves descriptors in the queue, where Linux hands them out; and one that fails writes no control messages, where Linux writes
+ * empty credentials. MSG_TRUNC with MSG_WAITALL does not wait, MSG_ERRQUEUE neither.
  */
 import { Errno } from '../../abi/errno.ts';
 import { O_NONBLOCK } from '../../abi/fcntl.ts';
