@@ -1,14 +1,57 @@
 #!/bin/bash
-# nightly.sh: what takes too long for every change, as root: each script of this folder in a plain network namespace (the baseline), all of them in the sandbox with
-# bulk transfers of 1 GiB, the tests of the runner that scale with their full counts, and the full benchmark. Installs the Debian packages of the programs. The last line is the count of all.
+# nightly.sh [PERCENT]: what takes too long for every change, as root, some hours with its full counts; with PERCENT each count is that part of it. Shows what each step says as it says it,
+# then a line of its result. Installs the Debian packages of the programs. NIGHTLY="kills bulk" runs only the steps of those names, SEED says which random cases. The last line is the count of all.
 set -u -o pipefail
-here=$(cd "$(dirname "$0")" && pwd); root=$(cd "$here/../.." && pwd)
+here=$(cd "$(dirname "$0")" && pwd); root=$(cd "$here/../.." && pwd); percent=${1:-100}; seed=${SEED:-$(date +%Y%m%d)}
 [ "$(id -u)" = 0 ] || { echo "nightly.sh installs packages and makes namespaces: run it as root"; exit 1; }
-"$here/prepare.sh" --packages || exit 1
-out=$(mktemp "${TMPDIR:-/tmp}/sandsock-count.XXXXXX"); trap 'rm -f "$out"' EXIT
-{ CI=true JOBS=1 "$here/run.sh"; CI=true SIZE=$((1 << 30)) APP_TIMEOUT=600 "$here/sandboxed.sh"; } | tee "$out"
-(cd "$root" && SANDSOCK_TEST_READINESS=100000 SANDSOCK_TEST_CONNECTIONS=10000 SANDSOCK_TEST_KILLS=200 npx ava --timeout=30m build/test/runner/{readiness,connections,storm}.test.js); scaled=$?
-node "$root/build/bench/main.js"; bench=$?
-p=$(grep -cE '^(PASS|EXPECTED)' "$out"); f=$(grep -c '^FAIL' "$out")
-for status in $scaled $bench; do [ "$status" = 0 ] && p=$((p + 1)) || f=$((f + 1)); done
-echo "$p passed, $f failed, 0 skipped"; [ "$f" = 0 ]
+cd "$root" && "$here/prepare.sh" --packages || exit 1
+export CI=true NO_COLOR=1 SANDSOCK_TEST_SEED=$seed here percent seed
+log=$(mktemp "${TMPDIR:-/tmp}/sandsock-nightly.XXXXXX"); trap 'rm -f "$log"' EXIT
+
+# part N: the part of N that is asked for, at least 1
+part() { local n=$(($1 * percent / 100)); echo $((n > 0 ? n : 1)); }
+# sequences N: N random sequences of calls on this kernel and on the emulator, in runs of 2500 with a seed each
+sequences() {
+  local left=$1 n i=0 passed=0 failed=0 out p of
+  while [ "$left" -gt 0 ]; do
+    n=$((left < 2500 ? left : 2500)); out=$(node build/test/conformance/main.js --random $n --seed $((seed + i)) 2>&1)
+    read -r p _ of _ < <(grep -E '^[0-9]+ of [0-9]+ bodies' <<< "$out" || echo "0 of $n")
+    passed=$((passed + p)); failed=$((failed + of - p)); left=$((left - n))
+    [ "$p" = "$of" ] || { grep -vE '^[├┌└│]' <<< "$out" | head -n 40; }
+    echo "seed $((seed + i)): $p of $of are equal, $left sequences to go"; i=$((i + 1))
+  done
+  echo "$passed passed, $failed failed, 0 skipped"; [ $failed = 0 ]
+}
+export -f part sequences
+
+passed=0 failed=0 skipped=0 failures=()
+# step NAME SECONDS CMD...
+step() {
+  local name=$1 limit=$2 t0=$SECONDS rc p f s; shift 2
+  case " ${NIGHTLY:-$name} " in *" $name "*) ;; *) return ;; esac
+  echo "== $name"; timeout -k 10 "$limit" "$@" 2>&1 | tee "$log"; rc=${PIPESTATUS[0]}
+  p='' f='' s=''; read -r p f s < <(awk -f "$here/counts.awk" "$log"; echo)
+  if [ -z "$p" ]; then p=$((rc == 0)) f=$((rc != 0)) s=0; fi
+  if [ "$rc" != 0 ] && [ "$f" = 0 ]; then f=1; fi
+  [ "$rc" != 124 ] && [ "$rc" != 137 ] || echo "it did not end within $limit seconds"
+  passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+  [ "$f" = 0 ] || failures+=("$name")
+  echo "== $name: $p passed, $f failed, $s skipped, $((SECONDS - t0)) s"
+}
+
+step baseline 3600 env JOBS=1 "$here/run.sh"
+step programs 7200 "$here/sandboxed.sh"
+step bulk 7200 env SIZE="$(part $((10 << 30)))" APP_TIMEOUT=3600 "$here/link/run.sh" bulk
+step kills 7200 env SANDSOCK_TEST_KILLS="$(part 200)" npx ava --timeout=60m build/test/runner/storm.test.js
+step timers 7200 env SANDSOCK_TEST_OCTETS="$(part $((1 << 30)))" npx ava --timeout=60m build/test/runner/timer.test.js
+step readiness 7200 env SANDSOCK_TEST_READINESS="$(part 100000)" npx ava --timeout=60m build/test/runner/readiness.test.js
+step connections 7200 env SANDSOCK_TEST_CONNECTIONS="$(part 10000)" npx ava --timeout=60m build/test/runner/connections.test.js
+step soak 7200 env SANDSOCK_TEST_SOAK="$(part 100000)" npx ava --timeout=60m build/test/runner/soak.test.js
+step frames 7200 env SANDSOCK_TEST_FRAMES="$(part 100000000)" npx ava --timeout=60m build/test/netstack/flood.test.js
+step gateway 7200 env FUZZ_RUNS="$(part 100000)" npx ava --timeout=60m build/test/gateway/fuzz.test.js
+step sequences 14400 bash -c 'sequences "$(part 200000)"'
+step bench 3600 node build/bench/main.js
+
+[ ${#failures[@]} = 0 ] || printf 'failed: %s\n' "${failures[*]}"
+echo "$passed passed, $failed failed, $skipped skipped"
+[ $failed = 0 ]

@@ -24,6 +24,8 @@ const BUSY_MS = 300;
 /** Of a run that is killed while it starts: what it is to tell it tells when it has started. */
 const STARTING_LIMIT_MS = 5000;
 const LIMIT_MS = 1000;
+/** On a busy machine a namespace takes its time, and so do we to look for it. */
+const GONE_MS = 5000;
 
 /** `head` is the first process of the launch chain, `keeper` the first of the guest's PID namespace, `child` one of the guest's children. */
 const WHILE_BUSY = ['guest', 'child', 'keeper', 'head', 'supervisor', 'supervisor', 'gateway', 'gateway'] as const;
@@ -375,7 +377,7 @@ class Case {
   async gone(): Promise<number> {
     const left = (): string[] => this.#running.processes().map(({ pid, command }) => `process ${pid} ${command}`);
     const holders = (): string[] => holdersOf(this.#namespaces, this.#killedAt);
-    const goneMs = await until(() => left().length === 0 && holders().length === 0, LIMIT_MS);
+    const goneMs = await until(() => left().length === 0 && holders().length === 0, GONE_MS);
     this.faults.push(...left(), ...holders());
     this.faults.push(...mounts().filter((line) => !this.#mounts.includes(line)));
     this.faults.push(...list('/sys/class/net').filter((name) => !this.#devices.includes(name)));
