@@ -106,8 +106,9 @@ while True:
             deadline = time.monotonic() + 0.5
         continue
     if deadline is not None and ('serve' in cut or so_far('served') == 0 or time.monotonic() > deadline):
-        before = so_far('receiver')
-        time.sleep(0.1)
+        before, end = so_far('receiver'), time.monotonic() + 2
+        while so_far('receiver') == before and time.monotonic() < end:
+            time.sleep(0.02)
         say('alone', 'and well' if so_far('receiver') > before else 'and stuck')
         sys.exit(7)
     time.sleep(0.005)
