@@ -87,6 +87,10 @@ const runSchema = z
     error: 'needs the gateway, which --no-gateway and --link leave out',
     path: ['inlineGateway'],
   })
+  .refine(({ gateway, pcap }) => gateway !== false || pcap === undefined, {
+    error: 'captures a link, which --no-gateway leaves out',
+    path: ['pcap'],
+  })
   .refine(({ link, ip }) => (link === undefined) === (ip.length === 0), {
     error: 'and --ip go together: the addresses of the guest on the link',
     path: ['link'],

@@ -33,6 +33,7 @@ for (const [what, options, expected] of [
   ['a name for an address', { publish: ['localhost:80:80'] }, /--publish/],
   ['ports without a gateway', { publish: ['80:80'], gateway: false }, /--publish needs the gateway/],
   ['ports on a link', { publish: ['80:80'], link: 'tap:t', ip: ['10.0.0.1/8'] }, /--publish needs the gateway/],
+  ['a capture of no link', { pcap: 'file', gateway: false }, /--pcap captures a link, which --no-gateway leaves out/],
   ['an inline gateway and none', { inlineGateway: true, gateway: false }, /--inline-gateway needs the gateway/],
   ['an inline gateway on a link', { inlineGateway: true, link: 'fd:3', ip: ['10.0.0.1/8'] }, /--inline-gateway needs/],
   ['host ports on a link', { hostPort: ['80'], link: 'tap:t', ip: ['10.0.0.1/8'] }, /--host-port needs the gateway/],
