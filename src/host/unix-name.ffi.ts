@@ -86,12 +86,12 @@ export function identityOf(fd: number): string | undefined {
   if (syscall(NR_FSTAT, fd, memory.address + STAT_AT, 0, 0) !== 0) return undefined;
   return stat.subarray(0, 4).join(':');
 }
-/** Whether the file behind `fd` has no name left. `st_nlink` is 64 bits at 16 on x86_64, 32 bits at 20 on arm64. */
 /** Whether this thread's file user may write the file behind an O_PATH descriptor (faccessat2(2), Linux 5.8). */
 export const mayWrite = (fd: number): boolean => {
   memory.bytes[0] = 0;
   return syscall(NR_FACCESSAT2, fd, memory.address, W_OK, AT_EACCESS | AT_EMPTY_PATH) === 0;
 };
+/** Whether the file behind `fd` has no name left. `st_nlink` is 64 bits at 16 on x86_64, 32 bits at 20 on arm64. */
 export function isUnlinked(fd: number): boolean {
   if (syscall(NR_FSTAT, fd, memory.address + STAT_AT, 0, 0) !== 0) return true;
   return stat[process.arch === 'x64' ? 4 : 5] === 0;
