@@ -23,7 +23,7 @@ const QUEUE_LIMIT = 2048;
 export class InlineGateway {
   readonly config: CompleteConfig;
   readonly #pair: LinkPair;
-  readonly #poller = new EventPoller();
+  readonly #poller: EventPoller;
   readonly #gateway: Gateway;
   #next: Instant | undefined = undefined;
 
@@ -37,6 +37,7 @@ export class InlineGateway {
     const { guestMac, gatewayMac } = resolveConfig(complete);
     const listeners = openListeners(complete.published);
     this.config = complete;
+    this.#poller = new EventPoller();
     this.#pair = new LinkPair({
       mtu: complete.mtu,
       capabilities: ALL_CAPABILITIES,

@@ -3,7 +3,7 @@
  * negative errno. What passes through here goes by one arena, since each operation is complete when it returns.
  */
 import { fstatSync } from 'node:fs';
-import { arena, errno, native, read, write } from './libc.ffi.ts';
+import { arena, close, errno, native, read, write } from './libc.ffi.ts';
 
 const preadNative = native<(fd: number, address: number, len: number, offset: number) => number>(
   'intptr_t pread64(int fd, uintptr_t address, size_t len, int64_t offset)',
@@ -100,5 +100,8 @@ export class PipeBridge {
       left -= dropped;
     }
     return moved === 0 ? -EAGAIN : moved;
+  }
+  close(): void {
+    for (const fd of [this.#from, this.#to, this.#sink]) if (fd >= 0) close(fd);
   }
 }

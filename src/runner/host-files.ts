@@ -138,5 +138,6 @@ export class HostFiles {
   }
   close(): void {
     this.#epoll.close();
+    this.bridge.close();
   }
 }

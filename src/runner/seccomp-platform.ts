@@ -177,6 +177,15 @@ export class SeccompPlatform implements Platform<GuestTask> {
     this.#sweepAt = this.#tasks.size + SWEEP_GROWTH;
   }
 
+  /** Forgets every thread: the guest has ended. */
+  close(): void {
+    for (const task of this.#tasks.values()) {
+      this.#dispatcher?.abandon(task);
+      task.descriptors.close();
+    }
+    this.#tasks.clear();
+  }
+
   #begin(task: GuestTask): void {
     const listener = this.#listener;
     const dispatcher = this.#dispatcher as Dispatcher<GuestTask>;

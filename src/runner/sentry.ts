@@ -396,6 +396,7 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
   }
   #close(): void {
     this.#loop.close();
+    this.#platform.close();
     this.#plane.close();
     this.#unix.close();
     this.#hostFiles.close();
