@@ -6,6 +6,12 @@ const execve = native<(path: string, argv: readonly (string | null)[], env: read
 );
 const signal = native<(number: number, action: number) => number>('uintptr_t signal(int number, uintptr_t action)');
 
+const prctl = native<(option: number, signal: number) => number>('int prctl(int option, unsigned long signal)');
+const PR_SET_PDEATHSIG = 1;
+const SIGKILL = 9;
+/** This process, and what it becomes, is killed when the thread that started it is gone. */
+export const dieWithParent = (): void => void prctl(PR_SET_PDEATHSIG, SIGKILL);
+
 const SIG_DFL = 0;
 /** Node ignores these two, and an ignored signal stays ignored across execve. */
 const IGNORED_BY_NODE = [13 /* SIGPIPE */, 25 /* SIGXFSZ */];

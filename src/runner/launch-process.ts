@@ -6,7 +6,7 @@
  * of a pipe. When the main thread wanted that lock at that moment both stood still for ever, at the end of about one run in fifteen.
  */
 import { closeSync, openSync, readSync, writeSync } from 'node:fs';
-import { become, closeOnExecFrom } from '../host/exec.ffi.ts';
+import { become, closeOnExecFrom, dieWithParent } from '../host/exec.ffi.ts';
 import { HostError } from '../host/libc.ffi.ts';
 import { installFilter } from '../host/seccomp.ffi.ts';
 import { CHANNEL_FD, type LaunchMessage, type LaunchOrder } from './launch-protocol.ts';
@@ -46,5 +46,7 @@ function start({ filter, killable, path, argv, env }: LaunchOrder): LaunchMessag
 }
 
 const order = readOrder();
-if (order !== undefined) tell(start(order));
+// Behind the filter, whose listener it holds itself, it would wait for ever for a supervisor that was killed.
+dieWithParent();
+if (order !== undefined && process.ppid === order.supervisor) tell(start(order));
 process.exitCode = 1;

@@ -6,6 +6,8 @@ export type StdioEntry = number | 'ignore';
 
 /** To the launcher. */
 export interface LaunchOrder {
+  /** The supervisor's process. */
+  readonly supervisor: number;
   /** `struct sock_filter` array, in base64. */
   readonly filter: string;
   /** Its calls wait for their answers whatever signals come. */

@@ -129,6 +129,7 @@ export async function launch(what: Launch): Promise<Launched> {
   const [program = '', ...rest] = what.argv;
   const launcher = new Launcher(what, {
     filter: Buffer.from(what.filter).toString('base64'),
+    supervisor: process.pid,
     killable: what.killable,
     path: findCommand(program, what.env['PATH'], what.cwd),
     argv: [program, ...rest],

@@ -15,6 +15,7 @@
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { findHelper } from './command.ts';
+import { RunError } from './errors.ts';
 
 export interface Isolation {
   /** An empty network namespace: no network but ours, and abstract unix names of our own. */
@@ -41,13 +42,16 @@ const unshareArguments = (isolation: Isolation): string[] => [
 ];
 
 const permits = (isolation: Isolation): Promise<boolean> =>
-  new Promise((resolve) => {
-    execFile(findHelper('unshare'), [...unshareArguments(isolation), SHELL, '-c', ':'], (error) =>
-      resolve(error === null),
-    );
+  new Promise((resolve, reject) => {
+    execFile(findHelper('unshare'), [...unshareArguments(isolation), SHELL, '-c', ':'], (error, _out, text) => {
+      // unshare(1) whose child was killed may end with 1, but not without a word on it; a refusal says what was refused.
+      const isKilled = error !== null && (typeof error.signal === 'string' || text.includes('sigprocmask'));
+      if (!isKilled) return resolve(error === null);
+      reject(new RunError('E_LAUNCH', 'the look at what this host permits was killed', 'run it again'));
+    });
   });
 
-/** The strongest isolation that this host permits to this user, found by trying. */
+/** The strongest isolation that this host permits to this user, found by trying. @throws RunError when a trial was killed: weaker walls must not come of that */
 export async function strongestIsolation(isRoot: boolean): Promise<Isolation> {
   for (const candidate of CANDIDATES) {
     if (!isRoot && !candidate.user) continue;
