@@ -16,6 +16,7 @@ import { Gateway } from './gateway.ts';
 import { closeListeners, openListeners } from './listeners.ts';
 import type { Counters, FlowMetadata, MessageFromGateway } from './messages.ts';
 import { hasPeekOffset, localHost } from './process.ts';
+import { LINK_HIGH } from './tcp/send.ts';
 
 /** Frames that wait in either direction of the pair. */
 const QUEUE_LIMIT = 2048;
@@ -26,6 +27,8 @@ export class InlineGateway {
   readonly #poller: EventPoller;
   readonly #gateway: Gateway;
   #next: Instant | undefined = undefined;
+  /** The link to the guest counted as full: flows stopped, and nothing but its being emptied tells them to go on. */
+  #wasFull = false;
 
   /**
    * @param pool the slab of the stack at the guest's end
@@ -86,14 +89,23 @@ export class InlineGateway {
     this.#poller.dispatch(this.#poller.wait(0));
   }
   receive(): void {
-    this.#next = this.#gateway.step();
-    this.#pair.b.deliver();
+    this.#step();
   }
-  /** True when that brought something for the guest. */
+  /** True when that brought something for the guest, or there is more for it. */
   pass(): boolean {
-    if (this.#pair.a.deliver() === 0) return false;
+    if (this.#pair.a.deliver() === 0) return this.#wasFull;
+    return this.#step() > 0;
+  }
+  #step(): number {
     this.#next = this.#gateway.step();
-    return this.#pair.b.deliver() > 0;
+    this.#wasFull = this.#pair.b.queued >= LINK_HIGH;
+    return this.#pair.b.deliver();
+  }
+  /** A round that serves only what lingers. */
+  linger(): void {
+    this.begin(monotonic());
+    this.dispatch();
+    this.receive();
   }
 
   /** Before the flow's first frame. */

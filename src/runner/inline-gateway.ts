@@ -74,7 +74,8 @@ export class InlineCarrier implements Carrier, GatewayPeer {
     this.#closed = true;
     this.#gateway.closeLink();
     while (this.#gateway.isLingering) {
-      this.#loop?.turn();
+      // Not by the loop, which may have stopped for good.
+      this.#gateway.linger();
       await delay(LINGER_STEP_MS);
     }
     this.#loop?.remove(this.#gateway.fd);

@@ -189,6 +189,15 @@ for (const [what, message, frames] of [
   });
 }
 
+test('a frame that finds the link full and its other side gone is dropped', (t) => {
+  const { link, io, packet, inUse } = setup({ queueCount: 2 });
+  link.transmit(packet(20));
+  link.transmit(packet(20));
+  io.peerIsGone = true;
+  t.false(link.transmit(packet(20)));
+  t.deepEqual([link.isClosed, link.counters.txDropped, inUse()], [true, 3, 0]);
+});
+
 test('whoever ends the link while a bundle is read gets no more of it', (t) => {
   const { link, io, packet, inUse } = setup();
   let frames = 0;

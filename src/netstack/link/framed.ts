@@ -143,6 +143,8 @@ export class FramedLink implements LinkEndpoint {
   #bundle(packet: Packet): boolean {
     putU32(packet.bytes, packet.push(PREFIX_LEN), packet.length - PREFIX_LEN);
     if (this.#isFull(packet.length)) this.flush();
+    // Sending may have ended it.
+    if (this.#closed) return this.#dropped(packet);
     if (!this.#enqueue(packet)) return false;
     if (this.#queue.count >= MOST_PIECES || this.#queue.octets >= BUNDLE_OCTETS / 2) this.flush();
     return true;
