@@ -10,7 +10,7 @@
  * The kernel's offset moves by itself: a peek advances it, a real read of d octets moves it back by d and not below 0. So it equals what was peeked beyond
  * the socket's first octet at all times, and is set only to begin and for a rewind.
  */
-import type { ByteRing } from '../../lib/byte-ring.ts';
+import { ByteRing } from '../../lib/byte-ring.ts';
 import type { Packet } from '../../netstack/packet.ts';
 import { Errno, type HostSockets, Sock } from '../host.ts';
 import type { RingPool } from './ring-pool.ts';
@@ -37,7 +37,10 @@ const BULK = 1 << 14;
 /** Up to this many octets a read counts as short: about half of what a small packet holds. */
 const SHORT = 1 << 10;
 
-/** Octets of all rings together. */
+/** Octets of a ring that every flow may have, whatever the others hold; a ring has no less storage. */
+const FLOOR = 4096;
+
+/** Storage of all rings together: a guest that leaves one octet of much unacknowledged keeps all of it. The last to grow goes beyond the limit, and so may FLOOR of each flow. */
 export class QueueBudget {
   readonly limit: number;
   used = 0;
@@ -94,7 +97,8 @@ export class SocketSource implements HostSource {
     }
     if (this.#owed > 0) this.#discard();
     const { budget, limit, peek } = this.#parts;
-    const room = Math.min(len, limit - held, budget.limit - budget.used);
+    const free = (this.#ring?.bytes.length ?? 0) - held;
+    const room = Math.min(len, limit - held, Math.max(FLOOR - held, free, budget.limit - budget.used));
     if (peek && (this.#bulk || this.#peeked > 0 || this.#owed > 0 || room <= 0)) return this.#peek(packet, len);
     return room <= 0 ? -Errno.ENOBUFS : this.#take(packet, room, held);
   }
@@ -102,13 +106,21 @@ export class SocketSource implements HostSource {
     const n = this.#sockets.receive(this.#fd, this.#slab + packet.at, len, 0);
     if (n <= 0) return n;
     this.#noteSize(n, len);
-    const ring = (this.#ring ??= this.#parts.rings.take());
+    const ring = (this.#ring ??= this.#newRing());
+    const had = ring.bytes.length;
     ring.reserve(held + n);
+    this.#parts.budget.used += ring.bytes.length - had;
     ring.write(held, packet.bytes, packet.at, n);
     ring.append(n);
-    this.#parts.budget.used += n;
     this.#position += n;
     return n;
+  }
+  #newRing(): ByteRing {
+    const { rings, budget } = this.#parts;
+    // A spare one may be large.
+    const ring = budget.used < budget.limit ? rings.take() : new ByteRing();
+    budget.used += ring.bytes.length;
+    return ring;
   }
   #peek(packet: Packet, len: number): number {
     if (!this.#peeks) this.#sockets.setPeekOffset(this.#fd, this.#owed);
@@ -136,9 +148,9 @@ export class SocketSource implements HostSource {
   #consume(ring: ByteRing, len: number): number {
     const n = Math.min(len, ring.length);
     ring.consume(n);
-    this.#parts.budget.used -= n;
     this.#position = Math.max(0, this.#position - n);
     if (ring.length > 0) return n;
+    this.#parts.budget.used -= ring.bytes.length;
     this.#parts.rings.give(ring);
     this.#ring = undefined;
     return n;
