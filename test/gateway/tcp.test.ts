@@ -1,5 +1,7 @@
 import test from 'ava';
+import { CAP } from '../../src/gateway/tcp/flow.ts';
 import { arena, native } from '../../src/host/libc.ffi.ts';
+import { ByteRing } from '../../src/lib/byte-ring.ts';
 import { u16 } from '../../src/lib/bytes.ts';
 import { seconds } from '../../src/lib/clock.ts';
 import { IpAddress } from '../../src/netstack/address.ts';
@@ -507,6 +509,28 @@ test('when the link closes, host connections end with RST', async (t) => {
   await world.until('the reset', () => got.error !== undefined);
   t.is(got.error, 'ECONNRESET');
   t.is(world.gateway.step(), undefined);
+});
+
+test('memory short: what is held counts by its storage', async (t) => {
+  const server = await tcpServer((socket) => socket.pause());
+  const world = new World({ hostPorts: [server.port] });
+  t.teardown(() => (world.close(), server.close()));
+  const { budget, rings } = world.gateway.tcp;
+  const spare = new ByteRing();
+  spare.reserve(CAP);
+  rings.give(spare);
+  budget.used += budget.limit;
+  const tcp = new RawTcp(world, at(GATEWAY4, server.port));
+  await tcp.connect();
+  await tcp.run('something to be held', () => {
+    const room = (tcp.edge - tcp.snd) | 0;
+    if (room > 0) tcp.send(pattern(Math.min(room, 60_000)));
+    return (world.counts()['tcp-holds'] ?? 0) > 0;
+  });
+  world.turn();
+  t.is(spare.bytes.length, CAP);
+  t.true(spare.length > 0 && spare.length < 1 << 17);
+  t.is(budget.used - budget.limit, CAP);
 });
 
 test('when the link closes, what an ended connection still holds is delivered', async (t) => {

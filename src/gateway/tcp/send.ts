@@ -50,9 +50,9 @@ function advertise(context: TcpContext, flow: TcpFlow): number {
   if (flow.has(Seen.AckWaits)) context.acks.remove(flow);
   return offered;
 }
-/** Brings the global budget up to date with the flow. */
+/** Brings the global budget up to date with the flow. A ring that was full keeps its storage until it is empty. */
 export function settlePromise(context: TcpContext, flow: TcpFlow): void {
-  const promised = Math.max((flow.edge - flow.rcv) | 0, 0) + flow.held;
+  const promised = Math.max(Math.max((flow.edge - flow.rcv) | 0, 0) + flow.held, flow.hold?.bytes.length ?? 0);
   context.budget.used += promised - flow.promised;
   flow.promised = promised;
 }
