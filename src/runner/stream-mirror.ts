@@ -378,7 +378,9 @@ export class StreamMirror implements View, Lender {
   /** What the guest has certainly read leaves T's ring. */
   #reconcile(): void {
     const held = outputQueue(this.#peer);
-    if (held >= 0) this.#consumed(this.#pushed - held);
+    // A G that was closed holds nothing either, and what lay in it was read by nobody: P hangs up before it is thrown away (unix_release_sock).
+    const isGone = held === 0 && !this.#receivingShut && (eventsOf(this.#peer, 0) & POLLHUP) !== 0;
+    if (held >= 0 && !isGone) this.#consumed(this.#pushed - held);
   }
   #consumed(octets: number): void {
     if (octets <= 0) return;

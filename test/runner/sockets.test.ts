@@ -341,3 +341,18 @@ while n := f.read(4): pieces.append(f.read(struct.unpack('I', n)[0]))
 assert os.waitpid(pid, 0)[1] == 0 and sum(map(len, pieces)) == 2 * COUNT * 8, sum(map(len, pieces))
 if all(len(d) % 8 == 0 for d in pieces): assert sorted(d[i:i + 8] for d in pieces for i in range(0, len(d), 8)) == sorted(b'%c%06d.' % (w, i) for w in b'PC' for i in range(COUNT))`,
 );
+
+program(
+  'a close with octets unread is a reset for the peer, whichever calls read before',
+  `
+D, P = socket.MSG_DONTWAIT, socket.MSG_PEEK
+def forked(s):
+    if os.fork() == 0: s.recv(4); s.recv(2, D); os._exit(0)
+    s.close(); os.wait()
+reads = [lambda s: 0, lambda s: s.recv(3), lambda s: s.recv(3, D), lambda s: s.recv(3, D | P), lambda s: (s.recv(3, D), s.recv(4)), lambda s: s.recvmsg(4), forked]
+for i in range(56):
+    a, b = pair(); a.sendall(b'0123456789'); becomes(b, 'IN OUT'); reads[i % 7](b); b.close()
+    end = time.time() + 3
+    while 'HUP' not in mask(a) and time.time() < end: time.sleep(0.001)
+    raises(errno.ECONNRESET, a.recv, 1); a.close()`,
+);
