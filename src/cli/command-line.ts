@@ -33,7 +33,11 @@ function withExplicitValues(argv: readonly string[]): string[] {
   );
 }
 
-const collect = (value: string, all: readonly string[]): string[] => [...all, value];
+/** For an option that may be repeated. Without a default, which the help would show as []; its --no- may stand before it. */
+const collect = (value: string, all?: readonly string[] | boolean): string[] => [
+  ...(typeof all === 'object' ? all : []),
+  value,
+];
 
 function commandLine(): Command {
   const program = new Command('sandsock')
@@ -51,28 +55,27 @@ function commandLine(): Command {
     .argument('<cmd>', 'the program, found in PATH')
     .argument('[args...]', 'its arguments')
     .passThroughOptions()
-    .option('--strace <file>', 'list every socket call: --strace on stderr, --strace=FILE in a file')
+    .configureHelp({ optionTerm: ({ flags }) => flags.replace(' [', '[=') })
+    .option('--strace [file]', 'list every socket call: on stderr, or in a file')
     .option('--pcap <file>', 'capture the frames of the link, with who caused them (pcapng, for Wireshark)')
-    .option('--json <file>', 'a summary as one line of JSON at the end: --json on stderr, --json=FILE in a file')
+    .option('--json [file]', 'a summary as one line of JSON at the end: on stderr, or in a file')
     .option(
       '--host-port <port>',
       "open this port of the host's loopback at 10.0.2.2 and host.internal; repeatable",
       collect,
-      [],
     )
     .option(
       '-p, --publish <[addr:]host:guest[/udp]>',
       "open a port of the host that leads to one of the guest's, on all addresses of the host unless one is named; repeatable",
       collect,
-      [],
     )
     .option(
       '--plane <name>',
       'how data reaches the guest: direct lets it flow, strict traps every transfer (default: direct; strict for --strace and --pcap)',
     )
     .option('--link <tap:name|fd:n>', 'a tap, or a descriptor that carries frames, in place of the gateway; with --ip')
-    .option('--ip <address/prefix>', "an address of the guest's on --link; repeatable", collect, [])
-    .option('--gateway <address>', 'a router behind --link; repeatable, one of each family', collect, [])
+    .option('--ip <address/prefix>', "an address of the guest's on --link; repeatable", collect)
+    .option('--gateway <address>', 'a router behind --link; repeatable, one of each family', collect)
     .option(
       '--inline-gateway',
       "the gateway in sandsock's own process: faster, without a wall between it and the guest's memory",

@@ -43,6 +43,30 @@ test.serial('a reader of the help that has seen enough', (t) => {
   });
 });
 
+test.serial('the help shows options as they may be written', (t) => {
+  const { status, stdout } = spawnSync(process.execPath, [cli, 'run', '--help'], { encoding: 'utf8', timeout: 30_000 });
+  t.is(status, 0);
+  t.notRegex(stdout, /\[\]/);
+  for (const term of [
+    '--strace[=file] ',
+    '--json[=file] ',
+    '--pcap <file> ',
+    '--host-port <port> ',
+    '--ip <address/prefix> ',
+  ]) {
+    t.true(stdout.includes(`\n  ${term}`), stdout);
+  }
+});
+
+const withLink = (words: string): Said => shell(`"$@" run ${words} --link tap:no/such --ip 10.0.0.2/24 -- true`);
+test.serial('of --no-gateway and --gateway the last counts', (t) => {
+  t.notRegex(withLink('--no-gateway --gateway 10.0.0.1').stderr, /TypeError|--no-gateway/);
+  t.deepEqual(
+    withLink('--gateway 10.0.0.1 --no-gateway'),
+    refused('--link and --no-gateway do not go together: see sandsock run --help'),
+  );
+});
+
 needingInTurn(sandbox)('a summary that cannot be written', (t) => {
   t.deepEqual(shell('"$@" run --no-gateway --json=/dev/full -- true'), {
     status: 0,
