@@ -1,6 +1,6 @@
 /**
  * Who of a run ended before its time, and what whoever started it is told. A guest that a signal ended is told by its status alone, as docker run does; of its walls and of the gateway
- * nobody else would know. When the supervisor itself is killed, the gateway says so (src/gateway/process.ts).
+ * nobody else would know. When the supervisor itself is killed, a gateway process says so (src/gateway/process.ts); without one nobody is left to.
  */
 import { constants } from 'node:os';
 import type { GatewayExit } from '../gateway/spawn.ts';
@@ -16,7 +16,7 @@ export interface Death {
 
 /** As a shell tells it, and docker run. */
 const SIGNALLED = 128;
-const NAMES = new Map(Object.entries(constants.signals).map(([name, number]) => [number, name]));
+const NUMBERS: ReadonlySet<number> = new Set(Object.values(constants.signals));
 
 const byWhom = (signal: string | null): string =>
   signal === 'SIGKILL' ? ' Unless somebody did that, memory ran out: see dmesg.' : '';
@@ -41,9 +41,10 @@ export class Deaths {
   guest(code: number | null, signal: NodeJS.Signals | null, wallsFell: boolean): number {
     if (wallsFell) return this.#walls(signal ?? 'SIGKILL');
     if (signal === null) {
-      const name = NAMES.get((code ?? 0) - SIGNALLED);
-      if (name !== undefined) this.#note('guest', name);
-      return code ?? 0;
+      // The keeper's status, which is the same for a guest that was killed and for one that ended so by itself.
+      const status = code ?? 0;
+      if (NUMBERS.has(status - SIGNALLED)) this.#note('guest', `status ${status}`);
+      return status;
     }
     this.#note('guest', signal);
     return SIGNALLED + constants.signals[signal];

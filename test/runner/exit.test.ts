@@ -26,6 +26,23 @@ sandboxed('a guest ended by signal n gives 128 + n, and nobody says so on stderr
   }
 });
 
+sandboxed('a status of 128 and more says no more in the summary than it proves', async (t) => {
+  for (const [text, how] of [
+    ['exit 137', ['status 137']],
+    ['kill -KILL $$', ['status 137']],
+    ['exit 3', []],
+    ['exit 250', []],
+  ] as const) {
+    const { stderr } = await run(['sh', '-c', text], { options: ['--no-gateway', '--json'] });
+    const { deaths } = JSON.parse(stderr) as { readonly deaths: readonly { readonly how: string }[] };
+    t.deepEqual(
+      deaths.map((death) => death.how),
+      how,
+      text,
+    );
+  }
+});
+
 sandboxed(
   'a program that does not exist is 127, one that cannot be executed 126, each with one sentence and a remedy',
   async (t) => {

@@ -360,7 +360,8 @@ class Case {
       return `${who} ${how}`;
     });
     const who = { guest: ['guest'], gateway: ['gateway'], keeper: ['sandbox'], head: ['sandbox'], child: [] };
-    const expected = victim === 'supervisor' ? [] : who[victim].map((name) => `${name} SIGKILL`);
+    const how = victim === 'guest' ? 'status 137' : 'SIGKILL';
+    const expected = victim === 'supervisor' ? [] : who[victim].map((name) => `${name} ${how}`);
     this.#expect(told.join() === expected.join(), `the summary says ${JSON.stringify(deaths)}`);
   }
   async gone(): Promise<number> {
