@@ -220,7 +220,15 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
     const uplink = carrier === undefined ? undefined : new Uplink(carrier, stack, captureOptions(options.capture));
     try {
       const launched = await launch({ filter, killable, argv, env, cwd, stdio: options.stdio ?? [0, 1, 2] });
-      return new Sentry({ launched, killable, isolation, stack, uplink }, options);
+      try {
+        return new Sentry({ launched, killable, isolation, stack, uplink }, options);
+      } catch (error) {
+        // Nobody would answer the guest's calls.
+        launched.end();
+        await launched.ended.catch(() => undefined);
+        close(launched.listenerFd);
+        throw error;
+      }
     } catch (error) {
       await uplink?.close();
       throw error;
@@ -234,11 +242,12 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
     this.#launched = launched;
     this.isolation = isolation;
     this.plane = planeOf(options);
-    this.#plane = this.plane === 'direct' ? new DirectPlane(launched.pid) : new StrictPlane();
+    // Before anything is opened that would stay open.
     this.#listener = new SeccompListener(launched.listenerFd);
     const gap = this.#listener.probe();
     if (gap !== undefined) throw new RunError('E_UNSUPPORTED_KERNEL', gap.what, gap.remedy);
     if (options.syncWakeUp !== false) this.#listener.setSyncWakeUp(true);
+    this.#plane = this.plane === 'direct' ? new DirectPlane(launched.pid) : new StrictPlane();
 
     const { clock } = stack;
     const offset = realtimeOffset();

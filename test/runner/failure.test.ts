@@ -1,5 +1,6 @@
 /** A bug of ours outside of any call: the guest ends, and whoever waits for it is told what was thrown. Nothing goes on silently. */
 import { spawnSync } from 'node:child_process';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import test from 'ava';
 import { Sentry } from '../../src/runner/sentry.ts';
 import { needingInTurn } from '../support/needs.ts';
@@ -16,6 +17,35 @@ for (const plane of ['strict', 'direct'] as const)
     };
     await t.throwsAsync(sentry.exited, { instanceOf: RangeError, message: 'planted' });
   });
+
+/** Descriptors of seccomp listeners that are open here. */
+const listeners = (): string[] =>
+  readdirSync('/proc/self/fd').filter((fd) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`).includes('seccomp');
+    } catch {
+      return false; // the one that the directory was read by
+    }
+  });
+const children = (): string[] =>
+  readFileSync(`/proc/self/task/${process.pid}/children`, 'latin1').split(' ').filter(Boolean);
+
+for (const plane of ['strict', 'direct'] as const)
+  needingInTurn(sandbox)(
+    `what is thrown before there is a loop leaves neither guest nor listener (${plane})`,
+    async (t) => {
+      const before = { listeners: listeners(), children: children() };
+      const start = Sentry.start('sleep', ['100'], {
+        plane,
+        stdio: ['ignore', 'ignore', 'ignore'],
+        get syncWakeUp(): boolean {
+          throw new RangeError('planted');
+        },
+      });
+      await t.throwsAsync(start, { instanceOf: RangeError, message: 'planted' });
+      t.deepEqual({ listeners: listeners(), children: children() }, before);
+    },
+  );
 
 const LIBC = new URL('../../src/host/', import.meta.url).href;
 
