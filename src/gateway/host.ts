@@ -29,6 +29,8 @@ export interface HostSockets {
   takeError(fd: number): number;
   setPeekOffset(fd: number, offset: number): number;
   closeSocket(fd: number): void;
+  /** Of a stream that was prepared: `closeSocket` would reset it. */
+  closeStream(fd: number): void;
   closeWithReset(fd: number): void;
   /** A descriptor, whose peer is in `name`. */
   accept(fd: number, name: PeerName): number;

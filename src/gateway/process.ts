@@ -40,6 +40,7 @@ const hostSockets: HostSockets = {
   takeError: sockets.takeError,
   setPeekOffset: sockets.setPeekOffset,
   closeSocket: sockets.closeSocket,
+  closeStream: sockets.closeStream,
   closeWithReset: sockets.closeWithReset,
   accept,
   receiveFrom,

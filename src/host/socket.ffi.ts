@@ -95,10 +95,12 @@ export function openSocket(family: number, type: number, protocol = 0): number {
 const NOT_SENT_LOWAT = 1 << 18;
 
 /**
- * For a stream that carries a guest's connection: no Nagle (the guest has its own), urgent octets in line (out of line they corrupt a peeked stream). On a listener
- * for all that it will accept: they have its options from the beginning (sk_clone_lock, net/core/sock.c).
+ * For a stream that carries a guest's connection: no Nagle (the guest has its own), urgent octets in line (out of line they corrupt a peeked stream), and a reset when the
+ * kernel closes it because its process was killed: FIN would tell the peer that the stream is whole. On a listener for all that it will accept: they have its options from the
+ * beginning (sk_clone_lock, net/core/sock.c).
  */
 export function prepareStream(fd: number): void {
+  setLinger(fd, true);
   setInt(fd, IPPROTO_TCP, TCP_NODELAY, 1);
   setInt(fd, SOL_SOCKET, SO_OOBINLINE, 1);
   setInt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, NOT_SENT_LOWAT);
@@ -123,7 +125,15 @@ export function receive(fd: number, address: number, len: number, flags: number)
   const n = cRecv(fd, address, len, flags | MSG_DONTWAIT);
   return n < 0 ? -errno() : n;
 }
+/** SO_LINGER with a time of 0: close(2), and the kernel's own at the end of the process, drop what is queued and send RST (tcp_close, net/ipv4/tcp.c). */
+function setLinger(fd: number, on: boolean): void {
+  words[VALUE_AT >> 2] = on ? 1 : 0;
+  words[(VALUE_AT >> 2) + 1] = 0;
+  cSetsockopt(fd, SOL_SOCKET, SO_LINGER, scratch.address + VALUE_AT, 8);
+}
+/** Of a stream: it is whole from here on, and what is queued of it arrives even if this process is killed. */
 export function shutdownWrite(fd: number): number {
+  setLinger(fd, false);
   return cShutdown(fd, SHUT_WR) < 0 ? -errno() : 0;
 }
 /** SO_ERROR: the pending error's errno, cleared by reading. */
@@ -137,11 +147,14 @@ export function takeError(fd: number): number {
 export const closeSocket = (fd: number): void => {
   close(fd);
 };
-/** Closes a stream so that its peer gets RST, whatever is queued (SO_LINGER with a time of 0). */
+/** Closes a stream that is whole: its peer gets what is queued, and FIN. */
+export function closeStream(fd: number): void {
+  setLinger(fd, false);
+  close(fd);
+}
+/** Closes a stream so that its peer gets RST, whatever is queued. */
 export function closeWithReset(fd: number): void {
-  words[VALUE_AT >> 2] = 1;
-  words[(VALUE_AT >> 2) + 1] = 0;
-  cSetsockopt(fd, SOL_SOCKET, SO_LINGER, scratch.address + VALUE_AT, 8);
+  setLinger(fd, true);
   close(fd);
 }
 /** Where the next MSG_PEEK begins, counted from the first unread octet; -errno where the kernel has no such option for this socket. */

@@ -66,6 +66,7 @@ class ChanceHost implements Host {
     takeError: (): number => -this.#error() * this.below(2),
     setPeekOffset: (): number => 0,
     closeSocket: (fd: number): void => this.#close(fd),
+    closeStream: (fd: number): void => this.#close(fd),
     closeWithReset: (fd: number): void => this.#close(fd),
     accept: (fd: number, name: PeerName): number => {
       this.#name(fd, name);

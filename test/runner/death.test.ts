@@ -1,5 +1,7 @@
 /** Whoever is killed first: no process is left, and with the processes the namespaces are gone. Processes are known by a mark in their environment. */
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import test from 'ava';
 import { needingInTurn } from '../support/needs.ts';
@@ -90,6 +92,63 @@ isolated('the gateway killed: the guest goes on with its loopback, and the super
   t.regex(stderr, /the gateway \(process \d+\) was killed by SIGKILL/);
   t.deepEqual(await running.gone(), []);
 });
+
+/** A guest in the middle of a stream to the host's `port`, and of one to each client of its port 7000. */
+const STREAMS = (port: number): string => `
+import socket, time
+l = socket.create_server(('0.0.0.0', 7000)); out = socket.create_connection(('10.0.2.2', ${port}))
+print('ready', flush=True); client = l.accept()[0]
+out.sendall(b'o' * 1000); client.sendall(b'c' * 1000); time.sleep(60)
+`;
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+/**
+ * How a stream ends, of which all that was sent has been read: with octets and a reset at once, Node tells an end (uv__stream_io, libuv's src/unix/stream.c, makes one of a short read
+ * with a hangup).
+ */
+const endOf = (socket: Socket): Promise<string> =>
+  new Promise((resolve) => {
+    socket.on('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message));
+    socket.on('end', () => resolve('end'));
+  });
+async function read(socket: Socket, octets: number): Promise<void> {
+  socket.resume();
+  while (socket.bytesRead < octets) await delay(5);
+}
+
+for (const { victim, options } of [
+  { victim: 'supervisor', options: [] },
+  { victim: 'supervisor', options: ['--inline-gateway'] },
+  { victim: 'gateway', options: [] },
+] as const) {
+  const title = ['the', victim, 'killed', ...options].join(' ');
+  needingInTurn(sandbox, python3)(`${title}: no host takes half a stream for a whole one`, async (t) => {
+    const server = createServer().listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const accepted = once(server, 'connection');
+    const { port } = server.address() as AddressInfo;
+    const published = await freePort();
+    const running = new Running(['python3', '-c', STREAMS(port)], {
+      options: [...options, '--host-port', `${port}`, '-p', `127.0.0.1:${published}:7000`],
+    });
+    await running.says('ready');
+    const streams = [(await accepted)[0] as Socket, connect(published, '127.0.0.1')];
+    const ends = streams.map(endOf);
+    for (const stream of streams) await read(stream, 1000);
+    if (victim === 'supervisor') running.child.kill('SIGKILL');
+    else kill(find(running, 'gateway/main.js'));
+    const told = await Promise.all(ends);
+    server.close();
+    running.child.kill('SIGKILL');
+    const { stderr } = await running.end();
+    t.deepEqual(told, ['ECONNRESET', 'ECONNRESET'], stderr);
+  });
+}
 
 isolated('a supervisor killed while it starts leaves nothing', async (t) => {
   for (const ms of [60, 120, 180, 240, 300]) {

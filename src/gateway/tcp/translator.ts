@@ -475,7 +475,7 @@ export class TcpTranslator implements TcpContext {
     flow.service = undefined;
     if (flow.fd !== NO_DESCRIPTOR) {
       if (reset) this.host.sockets.closeWithReset(flow.fd);
-      else this.host.sockets.closeSocket(flow.fd);
+      else this.host.sockets.closeStream(flow.fd);
     }
     this.counters.tcpOpen--;
     if (flow.origin === 'published') this.#published--;
