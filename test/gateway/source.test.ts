@@ -21,12 +21,16 @@ class ModelSocket implements Pick<HostSockets, 'receive' | 'setPeekOffset'> {
   tail = 0;
   ended = false;
   offset = -1;
+  /** Octets that reads may discard before one falls short. */
+  discardable = Infinity;
 
   receive(_fd: number, address: number, len: number, flags: number): number {
     const from = this.head + ((flags & Sock.Peek) === 0 ? 0 : Math.max(this.offset, 0));
-    const n = Math.min(len, this.tail - from);
+    const isDiscard = (flags & Sock.Trunc) !== 0;
+    const n = Math.min(len, this.tail - from, isDiscard ? this.discardable : Infinity);
+    if (isDiscard) this.discardable -= Math.max(n, 0);
     if (n <= 0) return this.ended ? 0 : -Errno.EAGAIN;
-    if ((flags & Sock.Trunc) === 0) pool.bytes.set(STREAM.subarray(from, from + n), address);
+    if (!isDiscard) pool.bytes.set(STREAM.subarray(from, from + n), address);
     if ((flags & Sock.Peek) === 0) {
       this.head += n;
       if (this.offset >= 0) this.offset = Math.max(0, this.offset - n);
@@ -43,8 +47,8 @@ class ModelSocket implements Pick<HostSockets, 'receive' | 'setPeekOffset'> {
 class KeptRings extends RingPool {
   readonly #taken = new Set<ByteRing>();
 
-  override take(): ByteRing {
-    const ring = super.take();
+  override take(octets: number): ByteRing {
+    const ring = super.take(octets);
     this.#taken.add(ring);
     return ring;
   }
@@ -56,7 +60,7 @@ class KeptRings extends RingPool {
 }
 
 type Step =
-  | { readonly kind: 'arrive' | 'read'; readonly len: number }
+  | { readonly kind: 'arrive' | 'read' | 'resist'; readonly len: number }
   | { readonly kind: 'acknowledge'; readonly share: number }
   | { readonly kind: 'rewind' };
 
@@ -66,6 +70,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 5, arbitrary: fc.record({ kind: fc.constant('read' as const), len: size }) },
   { weight: 3, arbitrary: fc.record({ kind: fc.constant('acknowledge' as const), share: fc.nat(4) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('rewind' as const) }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('resist' as const), len: fc.nat(5000) }) },
 );
 
 /** A guest that must be handed the stream: positions count from its beginning. */
@@ -91,6 +96,7 @@ class Reader {
   }
   do(s: Step): void {
     if (s.kind === 'arrive') this.socket.tail = Math.min(this.socket.tail + s.len, STREAM.length);
+    else if (s.kind === 'resist') this.socket.discardable = s.len;
     else if (s.kind === 'read') this.read(s.len);
     else if (s.kind === 'acknowledge') this.acknowledge(Math.floor(((this.most - this.acknowledged) * s.share) / 4));
     else {
@@ -133,11 +139,13 @@ for (const peek of [true, false]) {
             reader.do(s);
             if (reader.budget.used > 2 * budget) return false;
           }
+          reader.do({ kind: 'resist', len: Infinity });
           reader.do({ kind: 'rewind' });
           while (reader.handed < reader.socket.tail) {
             if (reader.read(65_000) === -Errno.ENOBUFS) reader.acknowledge(reader.handed - reader.acknowledged);
           }
           reader.acknowledge(reader.handed - reader.acknowledged);
+          reader.read(1);
           return reader.budget.used === 0 && reader.socket.head === reader.socket.tail;
         },
       ),
@@ -179,6 +187,35 @@ for (const peek of [true, false]) {
     },
   );
 }
+
+test('what is acknowledged after a rewind and cannot be discarded is not handed out again', (t) => {
+  const reader = new Reader(true, 1 << 20);
+  reader.do({ kind: 'arrive', len: 200_000 });
+  for (let i = 0; i < 3; i++) reader.read(65_000);
+  reader.acknowledge(65_000);
+  t.is(reader.socket.head, 65_000, 'the ring held these; two reads stand in the socket');
+  reader.do({ kind: 'rewind' });
+  reader.do({ kind: 'resist', len: 10_000 });
+  reader.acknowledge(100_000);
+  t.is(reader.socket.head, 75_000);
+  t.is(reader.read(20_000), 20_000, 'checked to be the octets from 165,000 on');
+  reader.do({ kind: 'resist', len: Infinity });
+  t.is(reader.read(20_000), 15_000);
+  t.is(reader.socket.head, 165_000);
+});
+
+test('spare rings are kept apart: who holds little gets little storage', (t) => {
+  const rings = new RingPool();
+  const [large, small] = [rings.take(1 << 20), rings.take(100)];
+  large.reserve(1 << 20);
+  small.reserve(100);
+  rings.give(small);
+  rings.give(large);
+  t.is(rings.take(1), small);
+  t.is(rings.take(1).bytes.length, 0);
+  t.is(rings.take(70_000), large);
+  t.is(rings.take(70_000).bytes.length, 0);
+});
 
 test('large reads stay in the socket, small ones do not', (t) => {
   const reader = new Reader(true, 1 << 20);

@@ -22,7 +22,7 @@ export function take(context: TcpContext, flow: TcpFlow, bytes: Uint8Array, at: 
   flow.octetsFromGuest += len;
   guestSpoke(context, flow);
   if (taken === len) return;
-  flow.hold ??= context.rings.take();
+  flow.hold ??= context.rings.take(len - taken);
   flow.hold.reserve(flow.hold.length + len - taken);
   flow.hold.write(flow.hold.length, bytes, at + taken, len - taken);
   flow.hold.append(len - taken);

@@ -8,7 +8,7 @@
  *
  * In the order of the stream the ring comes first, then the socket. Once octets are peeked reading goes on by peeking until the guest has acknowledged all of them.
  * The kernel's offset moves by itself: a peek advances it, a real read of d octets moves it back by d and not below 0. So it equals what was peeked beyond
- * the socket's first octet at all times, and is set only to begin and for a rewind.
+ * the socket's first octet at all times, and is set only to begin, for a rewind, and when not all could be discarded.
  */
 import { ByteRing } from '../../lib/byte-ring.ts';
 import type { Packet } from '../../netstack/packet.ts';
@@ -106,7 +106,7 @@ export class SocketSource implements HostSource {
     const n = this.#sockets.receive(this.#fd, this.#slab + packet.at, len, 0);
     if (n <= 0) return n;
     this.#noteSize(n, len);
-    const ring = (this.#ring ??= this.#newRing());
+    const ring = (this.#ring ??= this.#newRing(n));
     const had = ring.bytes.length;
     ring.reserve(held + n);
     this.#parts.budget.used += ring.bytes.length - had;
@@ -115,10 +115,10 @@ export class SocketSource implements HostSource {
     this.#position += n;
     return n;
   }
-  #newRing(): ByteRing {
+  #newRing(octets: number): ByteRing {
     const { rings, budget } = this.#parts;
-    // A spare one may be large.
-    const ring = budget.used < budget.limit ? rings.take() : new ByteRing();
+    // A spare one may be larger than it need be.
+    const ring = budget.used < budget.limit ? rings.take(octets) : new ByteRing();
     budget.used += ring.bytes.length;
     return ring;
   }
@@ -160,8 +160,10 @@ export class SocketSource implements HostSource {
       const n = this.#sockets.receive(this.#fd, 0, this.#owed, Sock.Trunc);
       // An error here is latched by its EPOLLERR; a discard after it succeeds.
       if (n > 0) this.#owed -= n;
-      else if (n === 0 || n === -Errno.EAGAIN) return;
+      else if (n === 0 || n === -Errno.EAGAIN) break;
     }
+    // After a rewind more may be acknowledged than was peeked since; of what of that is still there nothing is read again.
+    if (this.#owed > 0 && this.#peeks) this.#sockets.setPeekOffset(this.#fd, this.#owed + this.#peeked);
   }
   rewind(): void {
     this.#position = this.#peeked = 0;
