@@ -55,6 +55,13 @@ export class MessageChannel<In, Out> {
       this.lost++;
       return;
     }
+    this.#enqueue(message);
+  }
+  /** A message that must not be lost to a full queue, of which there are few: whoever closes the channel next flushes it until nothing is queued. */
+  sendSurely(message: Out): void {
+    if (!this.closed) this.#enqueue(message);
+  }
+  #enqueue(message: Out): void {
     this.#queue.push(this.#encoder.encode(JSON.stringify(message)));
     this.flush();
   }

@@ -1,4 +1,5 @@
 /** A gateway in a process of its own, with the control channel beside the link (docs/decisions/0007). */
+import { setTimeout as delay } from 'node:timers/promises';
 import {
   type Counters,
   type FlowMetadata,
@@ -21,6 +22,20 @@ import type { Loop } from './loop.ts';
 const COUNTERS_TIMEOUT_MS = 3000;
 /** The gateway ends by itself once its guest's last octets are delivered, for which it takes ten seconds at most. */
 const EXIT_TIMEOUT_MS = 11_000;
+/** How long the gateway is given to take what was said to it before its end, and how often that is tried. */
+const LAST_WORD_MS = 1000;
+const LAST_WORD_STEP_MS = 5;
+
+/** Without the word `end` a gateway takes the closed link for its supervisor's death. */
+export async function dismiss(
+  control: Pick<GatewayProcess['control'], 'sendSurely' | 'flush' | 'queued' | 'closed'>,
+): Promise<void> {
+  control.sendSurely({ type: 'end' });
+  for (let waited = 0; waited < LAST_WORD_MS && control.queued > 0 && !control.closed; waited += LAST_WORD_STEP_MS) {
+    await delay(LAST_WORD_STEP_MS);
+    control.flush();
+  }
+}
 
 /** One that has not heard of its end yet; it may have ended on its own. */
 function endProcess(pid: number): void {
@@ -139,7 +154,7 @@ class GatewayProcessCarrier extends DescriptorCarrier implements GatewayPeer {
     const { controlFd, control, pid } = this.#process;
     this.#loop?.remove(controlFd);
     this.#dismissed = true;
-    control.send({ type: 'end' });
+    await dismiss(control);
     await super.close();
     close(controlFd);
     if (!this.#ready) endProcess(pid);

@@ -1,7 +1,7 @@
 import test from 'ava';
 import * as fc from 'fast-check';
 import { ConfigError, parseConfig, resolveConfig } from '../../src/gateway/config.ts';
-import { gatewayControl, type MessageTransport } from '../../src/gateway/control.ts';
+import { gatewayControl, type MessageTransport, sentryControl } from '../../src/gateway/control.ts';
 import { GatewayCounters } from '../../src/gateway/counters.ts';
 import { FlowLog } from '../../src/gateway/flow-log.ts';
 import {
@@ -16,6 +16,7 @@ import { seqpacketPair } from '../../src/host/fd-frame-io.ffi.ts';
 import { close } from '../../src/host/libc.ffi.ts';
 import { MessageSocket } from '../../src/host/message-socket.ts';
 import { IpAddress } from '../../src/netstack/address.ts';
+import { dismiss } from '../../src/runner/gateway-process.ts';
 
 const encode = (value: unknown): Uint8Array => new TextEncoder().encode(JSON.stringify(value));
 const announcement = (port: number): FlowMetadata => ({
@@ -38,6 +39,43 @@ const flow = (guestPort: number) => ({
   guestPort,
   remoteAddress: IpAddress.of('192.0.2.1'),
   remotePort: 80,
+});
+
+/** Takes `room` messages, and more only when told to. */
+class Narrow implements MessageTransport {
+  room: number;
+  readonly taken: string[] = [];
+  constructor(room: number) {
+    this.room = room;
+  }
+  receive(): 'empty' {
+    return 'empty';
+  }
+  send(octets: Uint8Array): 'sent' | 'full' {
+    if (this.taken.length >= this.room) return 'full';
+    this.taken.push(new TextDecoder().decode(octets));
+    return 'sent';
+  }
+}
+
+test('a queue that is full loses records, and no word that must arrive', async (t) => {
+  const transport = new Narrow(0);
+  const control = sentryControl(transport);
+  while (control.lost === 0) control.send(announcement(1));
+  const { queued } = control;
+  const dismissed = dismiss(control);
+  t.is(control.queued, queued + 1);
+  transport.room = Infinity;
+  await dismissed;
+  t.is(control.queued, 0);
+  t.is(transport.taken.length, queued + 1);
+  t.is(transport.taken.at(-1), '{"type":"end"}');
+});
+
+test('a side that takes nothing is waited for with a bound', async (t) => {
+  const control = sentryControl(new Narrow(0));
+  await dismiss(control);
+  t.is(control.queued, 1);
 });
 
 test('without records nothing is sent, and refusals are counted all the same', (t) => {
