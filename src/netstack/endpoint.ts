@@ -306,8 +306,8 @@ export interface UdpEndpoint {
   readonly queued: number;
   /** The datagram `index` places from the head, undefined beyond the last. */
   peek(index: number): Datagram | undefined;
-  /** Drops `count` datagrams from the head. */
-  consume(count: number): void;
+  /** Drops `count` datagrams from the head, or from the place `from`. */
+  consume(count: number, from?: number): void;
   /** The oldest entry of the error queue (bounded; only with `receiveErrors` or `receiveErrors6`). While there is one, Readiness.Err holds. */
   peekError(): DatagramError | undefined;
   /** Drops that entry. */

@@ -2,7 +2,9 @@
  * A socket of messages, UDP or netlink, that pass through its placeholder, for read, write and plain send and recv; all else about it is trapped.
  *
  * In: datagrams of the endpoint's queue are sent on to the guest's end G and stay in the queue, with their addresses, until the guest is known to have taken them: the memory that G's
- * queue takes (SIOCOUTQ on our end P) is a function of the lengths, so it tells exactly how many are left. A trapped receive takes them out of G too.
+ * queue takes (SIOCOUTQ on our end P) is a function of the lengths, so it tells how many are left, the ones besides that a reader is copying out right now.
+ * A trapped receive takes its datagram out of G first (`recall`), so that a native reader cannot have it too. Which one came is told by its octets, because readers that were before it may not be through
+ * with theirs: the address told with it may only be that of another datagram of the same octets. If the guest did not take the answer it goes back before what is still in G.
  * Out: each datagram that the guest wrote lies in P and goes where the socket is connected to. A failure that sendto(2) would have told is a datagram lost; those are counted.
  * An error is shown by P breaking its connection, which it makes anew at once, with a datagram unread in it (unix_dgram_disconnected); its errno is told by trapped calls, SO_ERROR among them.
  */
@@ -10,6 +12,7 @@ import { POLLERR, POLLHUP, POLLRDHUP } from '../abi/poll.ts';
 import { EPOLLET, EPOLLIN, EPOLLOUT } from '../host/epoll.ffi.ts';
 import { eventsOf } from '../host/file.ffi.ts';
 import { close } from '../host/libc.ffi.ts';
+import { socketInode } from '../host/process.ffi.ts';
 import {
   autobind,
   connectTo,
@@ -30,7 +33,7 @@ import {
   UNIX_DGRAM,
   unixPair,
 } from '../host/unix-socket.ffi.ts';
-import type { Socket } from '../socket/socket.ts';
+import type { MessageLender } from '../socket/inet-dgram.ts';
 import { SHOWN, type View } from './display.ts';
 import type { Borrow, MirrorWorld } from './mirror-world.ts';
 import { MESSAGE_OCTETS, type MirroredMessages, scratch } from './mirrored-messages.ts';
@@ -38,6 +41,8 @@ import { NO_COPY } from './plane.ts';
 
 const O_NONBLOCK = 0o4000;
 const NONE = -1;
+const EAGAIN = 11;
+const ALL = Number.POSITIVE_INFINITY;
 /** Datagrams taken from a guest before others have their turn. */
 const BUDGET = 64;
 
@@ -64,16 +69,23 @@ class Weights {
 }
 let sharedWeights: Weights | undefined;
 
-export class DatagramMirror implements View {
+export class DatagramMirror implements View, MessageLender {
   readonly shown = SHOWN;
   readonly isCrowded = false;
   readonly #world: MirrorWorld;
-  readonly #file: Socket;
+  readonly #file: MirroredMessages['file'];
   readonly #messages: MirroredMessages;
   readonly #borrow: Borrow;
   readonly #weights: Weights;
   #peer = NONE;
-  /** Weights of the datagrams in G, which are the first of those that wait. */
+  #inode = NONE;
+  /** A copy of G that the call at hand has, as long as it is one. */
+  #lent = NO_COPY;
+  /** Datagrams at the head of those that wait that G gave back for a trapped receive. */
+  #recalled = 0;
+  /** How many of them a result takes that the guest has not got yet. */
+  #leaving = 0;
+  /** Weights of the datagrams behind them, which G holds or the guest has read. */
   readonly #pushed: number[] = [];
   #weight = 0;
   #watchesOut = false;
@@ -92,11 +104,13 @@ export class DatagramMirror implements View {
     this.#file = messages.file;
     this.#borrow = borrow;
     this.#weights = sharedWeights ??= new Weights();
+    messages.file.lender = this;
   }
   make(events: number): number {
     const guestEnd = unixPair(UNIX_DGRAM, (this.#file.statusFlags & O_NONBLOCK) !== 0);
     if (guestEnd < 0) return guestEnd;
     this.#peer = pairSecond();
+    this.#inode = socketInode(guestEnd);
     this.#world.watches.add(this.#peer, (EPOLLIN | EPOLLET) >>> 0, (happened) => this.#hostEvent(happened));
     this.show(events, 0, guestEnd, 0);
     return guestEnd;
@@ -112,6 +126,8 @@ export class DatagramMirror implements View {
       this.#withdraw(leaving, copy);
       return true;
     }
+    this.#leaving = 0;
+    this.#lent = NO_COPY;
     if (copy !== NO_COPY) this.#applyOptions(copy);
     const ending = events & (POLLRDHUP | POLLHUP) & ~this.#endings;
     if (ending !== 0 && copy !== NO_COPY) {
@@ -146,6 +162,7 @@ export class DatagramMirror implements View {
   /** Network to guest. */
   #push(): void {
     if (this.#peer === NONE || this.#endings !== 0) return;
+    if (this.#recalled > 0 && !this.#restore()) return;
     this.#reconcile();
     const messages = this.#messages;
     let blocked = false;
@@ -170,22 +187,69 @@ export class DatagramMirror implements View {
   #reconcile(): void {
     if (this.#pushed.length === 0) return;
     const held = outputQueue(this.#peer);
+    let weight = this.#weight;
     let taken = 0;
-    while (this.#weight > held && taken < this.#pushed.length) this.#weight -= this.#pushed[taken++] as number;
-    this.#pushed.splice(0, taken);
-    if (taken > 0) this.#messages.consume(taken);
+    while (weight > held && taken < this.#pushed.length) weight -= this.#pushed[taken++] as number;
+    this.#taken(taken);
   }
+  /** Native readers have the first `count` of those that were pushed. */
+  #taken(count: number): void {
+    if (count === 0) return;
+    for (const weight of this.#pushed.splice(0, count)) this.#weight -= weight;
+    this.#messages.consume(count, this.#recalled);
+  }
+
+  recall(count: number): void {
+    this.#leaving = 0;
+    this.#reconcile();
+    if (this.#recalled >= count || this.#pushed.length === 0) return;
+    const lent = this.#lent;
+    // The call that it was lent for may have parked since, and its number stand for another.
+    const isLent = lent !== NO_COPY && socketInode(lent) === this.#inode;
+    const guestEnd = isLent ? lent : this.#borrow(count === ALL);
+    if (guestEnd === NO_COPY) return;
+    while (this.#recalled < count && this.#pushed.length > 0) {
+      const len = receiveTo(guestEnd, scratch.address, MESSAGE_OCTETS);
+      if (len >= 0) this.#identify(len);
+      else if (len === -EAGAIN) this.#taken(this.#pushed.length);
+      // An error of which a trapped call has told already.
+      else if (this.#errorShown) this.#errorShown = false;
+      else break;
+    }
+    if (!isLent) close(guestEnd);
+  }
+  /** G has given back the `len` octets in `scratch`. What was pushed before them is with native readers, and what is none of ours any more was lost before. */
+  #identify(len: number): void {
+    for (let i = 0; i < this.#pushed.length; i++) {
+      if (!this.#messages.is(this.#recalled + i, len)) continue;
+      this.#taken(i);
+      this.#weight -= this.#pushed.shift() as number;
+      this.#recalled++;
+      return;
+    }
+  }
+  /** What leaves the queue is in G no more; where that could not be reached before, it is taken out now. */
   #withdraw(leaving: number, copy: number): void {
-    if (copy === NO_COPY) return;
-    for (let i = Math.min(leaving, this.#pushed.length); i > 0; i--) {
+    this.#leaving = Math.min(leaving, this.#recalled);
+    this.#recalled -= this.#leaving;
+    if (copy !== NO_COPY) this.#takeOut(leaving - this.#leaving, copy);
+  }
+  #takeOut(count: number, copy: number): void {
+    for (let i = Math.min(count, this.#pushed.length); i > 0; i--) {
       takeOctets(copy, 1);
       this.#weight -= this.#pushed.shift() as number;
     }
   }
-  realign(_events: number, copy: number): void {
-    if (copy === NO_COPY) return;
-    while (this.#pushed.length > 0) this.#withdraw(1, copy);
+  realign(_events: number, _copy: number): void {
+    this.#recalled += this.#leaving;
+    this.#leaving = 0;
     this.#world.touch(this.#file);
+  }
+  /** What a trapped receive left goes back before what is still in G. */
+  #restore(): boolean {
+    this.recall(ALL);
+    if (this.#pushed.length === 0) this.#recalled = 0;
+    return this.#recalled === 0;
   }
 
   #showError(copy: number): void {
@@ -206,10 +270,14 @@ export class DatagramMirror implements View {
   }
 
   drain(copy: number): void {
+    this.#lent = copy;
     this.#pull();
     this.#reconcile();
-    // A message that was lost to a bad address of its reader's is still in G.
-    if (this.#pushed.length > this.#messages.queued) this.realign(0, copy);
+    // A message that was received while G was out of reach is still in it.
+    if (copy !== NO_COPY && this.#recalled + this.#pushed.length > this.#messages.queued) {
+      this.#takeOut(this.#pushed.length, copy);
+      this.#world.touch(this.#file);
+    }
     if (!this.#errorShown || copy === NO_COPY) return;
     if ((eventsOf(copy, 0) & POLLERR) === 0) this.#errorTold();
   }
@@ -250,6 +318,7 @@ export class DatagramMirror implements View {
     // Each datagram is its own edge.
   }
   close(): void {
+    if (this.#file.lender === this) this.#file.lender = undefined;
     if (this.#peer === NONE) return;
     this.#world.watches.remove(this.#peer);
     close(this.#peer);

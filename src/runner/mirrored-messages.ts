@@ -10,11 +10,11 @@ import type { Socket } from '../socket/socket.ts';
 
 /** The longest message, and one octet more. */
 export const MESSAGE_OCTETS = 65_536;
-/** Where a guest's own message lies while it is passed on. */
+/** Where a guest's own message lies while it is passed on, and what G gave back while it is told which it was. */
 export const scratch = arena(MESSAGE_OCTETS);
 
 export interface MirroredMessages {
-  readonly file: Socket;
+  readonly file: InetDatagramSocket | NetlinkSocket;
   /** Messages that wait to be received. */
   readonly queued: number;
   /** Octets that may wait. */
@@ -26,11 +26,17 @@ export interface MirroredMessages {
   takeErrno(): number;
   /** Puts message `index` of those that wait into `peer`; its length, or a negative errno. */
   put(peer: number, index: number): number;
-  /** Drops the first `count` of them. */
-  consume(count: number): void;
+  /** True if message `index` of those that wait is the `len` octets in `scratch`. */
+  is(index: number, len: number): boolean;
+  /** Drops `count` of them, from the place `from`. */
+  consume(count: number, from: number): void;
   /** Sends the `len` octets in `scratch` as the guest's message; false if it is lost. */
   send(len: number): boolean;
 }
+
+/** True if those octets are what `scratch` begins with. */
+const isInScratch = (bytes: Uint8Array, at: number, len: number): boolean =>
+  Buffer.compare(bytes.subarray(at, at + len), scratch.bytes.subarray(0, len)) === 0;
 
 /** Addresses are offsets in `scratch`. */
 const memory: GuestMemory = {
@@ -82,8 +88,12 @@ export class UdpMessages implements MirroredMessages {
     const { bytes, at, end } = datagram.packet;
     return sendFrom(peer, borrowAddress(bytes) + at, end - at);
   }
-  consume(count: number): void {
-    this.file.udp.consume(count);
+  is(index: number, len: number): boolean {
+    const packet = this.file.udp.peek(index)?.packet;
+    return packet !== undefined && packet.end - packet.at === len && isInScratch(packet.bytes, packet.at, len);
+  }
+  consume(count: number, from: number): void {
+    this.file.udp.consume(count, from);
   }
   /** Straight into a packet where nothing but the peer's address is asked for. */
   send(len: number): boolean {
@@ -130,8 +140,12 @@ export class NetlinkMessages implements MirroredMessages {
     this.#out.bytes.set(octets);
     return sendFrom(peer, this.#out.address, octets.length);
   }
-  consume(count: number): void {
-    this.file.consume(count);
+  is(index: number, len: number): boolean {
+    const octets = this.file.waiting(index);
+    return octets !== undefined && octets.length === len && isInScratch(octets, 0, len);
+  }
+  consume(count: number, from: number): void {
+    this.file.consume(count, from);
   }
   send(len: number): boolean {
     return sendMessage(this.file, len);

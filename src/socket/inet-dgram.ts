@@ -51,17 +51,22 @@ const withBand = (events: number): number => ((events & POLLOUT) === 0 ? events 
 
 const NO_ACCEPT: Committable = { commit: () => undefined, rollback: () => undefined, eventsAfter: () => 0 };
 
+/** Who has passed messages of a receive queue on to readers of its own. */
+export interface MessageLender {
+  /** Takes messages back, as far as they are not read there, until the first `count` are with nobody else; what is read leaves the queue. */
+  recall(count: number): void;
+}
+
 export class InetDatagramSocket extends InetSocket {
   readonly tcp = undefined;
   readonly udp: UdpEndpoint;
   protected readonly endpoint: UdpEndpoint;
   override readonly acceptCommittable = NO_ACCEPT;
+  lender: MessageLender | undefined = undefined;
 
   #staged: Staged = 'nothing';
   readonly #packets: Packet[] = [];
   #sendCall = 0;
-  /** Datagrams behind those of this call that a fault has lost; see `#copyOut`. */
-  #lost = 0;
   readonly #choices = new Choices();
   /** The message in `#choose` named its destination, in `peerName`. */
   #hasName = false;
@@ -317,12 +322,18 @@ export class InetDatagramSocket extends InetSocket {
     if ((message.flags & MSG_ERRQUEUE) !== 0) return this.#receiveError(message);
     // An error belongs to the next call if this one has datagrams already.
     if (this.hasError) return taken > 0 ? -Errno.EAGAIN : -this.takeErrno();
+    this.lender?.recall((message.flags & MSG_PEEK) === 0 ? taken + 1 : 0);
     const datagram = this.endpoint.peek(taken);
     if (datagram === undefined) {
       // A call that may wait ends at shutdown; one that may not is told to try again (__skb_recv_udp).
       return this.endpoint.receiveEnded && (message.flags & MSG_DONTWAIT) === 0 ? 0 : -Errno.EAGAIN;
     }
-    const result = this.#copyOut(message, datagram, taken);
+    // Linux has taken it off the queue by then: a datagram whose reader gave a bad address is lost, once the reader is told so.
+    if ((message.flags & MSG_PEEK) === 0) {
+      this.#staged = 'receive';
+      this.units = 1;
+    }
+    const result = this.#copyOut(message, datagram);
     if (result < 0) return result;
     message.nameLength = writeName(
       message.name,
@@ -336,24 +347,13 @@ export class InetDatagramSocket extends InetSocket {
       const stack = this.tellsAnswerFrom ? this.stack : undefined;
       writeControl(message, datagram, this.options, this.domain, stack, realtimeUs);
     }
-    if ((message.flags & MSG_PEEK) === 0) {
-      this.#staged = 'receive';
-      this.units = 1;
-    }
     return result;
   }
-  #copyOut(message: Message, datagram: Datagram, taken: number): number {
+  #copyOut(message: Message, datagram: Datagram): number {
     const { packet } = datagram;
     const len = packet.end - packet.at;
     const fits = Math.min(len, message.iov.remaining);
-    if (message.iov.copyOut(packet.bytes, packet.at, fits) < fits) {
-      // Linux has taken it off the queue by then: a datagram whose reader gave a bad address is lost.
-      if ((message.flags & MSG_PEEK) === 0) {
-        if (taken === 0) this.endpoint.consume(1);
-        else this.#lost++;
-      }
-      return -Errno.EFAULT;
-    }
+    if (message.iov.copyOut(packet.bytes, packet.at, fits) < fits) return -Errno.EFAULT;
     if (fits < len) message.outFlags |= MSG_TRUNC;
     return (message.flags & MSG_TRUNC) === 0 || !this.tellsLength ? fits : len;
   }
@@ -389,13 +389,11 @@ export class InetDatagramSocket extends InetSocket {
       else this.#cork.rollback();
       this.#closesCork = false;
     } else if (staged === 'cork') this.#cork.commit(amount);
-    else if (staged === 'receive') this.endpoint.consume(amount + this.#lost);
+    else if (staged === 'receive') this.endpoint.consume(amount);
     else if (staged === 'error' && amount > 0) this.endpoint.consumeError();
-    this.#lost = 0;
   }
   override rollback(): void {
     this.#staged = 'nothing';
-    this.#lost = 0;
     for (const packet of this.#packets) packet.release();
     this.#packets.length = 0;
     this.#closesCork = false;
@@ -408,13 +406,13 @@ export class InetDatagramSocket extends InetSocket {
     super.endpointChanged(withBand(events));
   }
   override leaving(amount: number): number {
-    return this.#staged === 'receive' ? amount + this.#lost : 0;
+    return this.#staged === 'receive' ? amount : 0;
   }
   override eventsAfter(amount: number): number {
     const events = this.poll();
     if (this.#staged === 'error') return events & ~POLLERR;
     if (this.#staged !== 'receive' || this.endpoint.receiveEnded) return events;
-    return this.endpoint.queued > amount + this.#lost ? events : events & ~(POLLIN | POLLRDNORM);
+    return this.endpoint.queued > amount ? events : events & ~(POLLIN | POLLRDNORM);
   }
 
   override ioctl(request: number): number {

@@ -60,7 +60,7 @@ export abstract class Socket extends OpenFile implements Committable {
   abstract send(message: Message, callId: number): number;
   /**
    * Copies out one message or as much of the stream as there is. `taken` is what earlier receives of the same system call have copied but not committed, in units
-   * (recvmmsg, MSG_WAITALL); MSG_PEEK leaves `units` 0. Returns octets (the datagram's full length with MSG_TRUNC), 0 at end of file, -EAGAIN when nothing is there.
+   * (recvmmsg, MSG_WAITALL); MSG_PEEK leaves `units` 0, and -EFAULT the one that a message counts for, which is lost with it. Returns octets (the datagram's full length with MSG_TRUNC), 0 at end of file, -EAGAIN when nothing is there.
    */
   abstract receive(message: Message, taken: number): number;
   /** Units the last successful `send` or `receive` will commit. */

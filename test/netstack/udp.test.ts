@@ -296,6 +296,13 @@ test('the receive buffer holds what Linux would charge', (t) => {
   // Linux: whatever comes while the charge is not above the buffer.
   t.is(server.queued, 4);
   t.is(w.b.stats.Udp.RcvbufErrors, 6);
+  server.consume(2, 1);
+  t.deepEqual(
+    [0, 1, 2].map((i) => server.peek(i)?.packet.bytes[server.peek(i)?.packet.at ?? 0]),
+    [0x30, 0x33, undefined],
+  );
+  server.consume(9, 1);
+  t.is(server.queued, 1);
   server.consume(4);
   t.is(w.leaks(), 0);
 });

@@ -46,6 +46,7 @@ step kills 7200 env SANDSOCK_TEST_KILLS="$(part 200)" npx ava --timeout=60m buil
 step timers 7200 env SANDSOCK_TEST_OCTETS="$(part $((1 << 30)))" npx ava --timeout=60m build/test/runner/timer.test.js
 step readiness 7200 env SANDSOCK_TEST_READINESS="$(part 100000)" npx ava --timeout=60m build/test/runner/readiness.test.js
 step connections 7200 env SANDSOCK_TEST_CONNECTIONS="$(part 10000)" npx ava --timeout=60m build/test/runner/connections.test.js
+step readers 7200 env SANDSOCK_TEST_DATAGRAMS="$(part 100000)" npx ava --timeout=60m build/test/runner/datagram-readers.test.js
 step soak 7200 env SANDSOCK_TEST_SOAK="$(part 100000)" npx ava --timeout=60m build/test/runner/soak.test.js
 step frames 7200 env SANDSOCK_TEST_FRAMES="$(part 100000000)" npx ava --timeout=60m build/test/netstack/flood.test.js
 step gateway 7200 env FUZZ_RUNS="$(part 100000)" npx ava --timeout=60m build/test/gateway/fuzz.test.js

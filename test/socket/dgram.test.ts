@@ -381,10 +381,14 @@ test('receive: a fault loses the datagram, as Linux does, and only that one', (t
   t.is(at(3 * 4096 - 5, S.MSG_PEEK, 0), -E.EFAULT);
   t.is(f.udp.queued, 4);
   t.is(at(3 * 4096 - 5, 0, 0), -E.EFAULT);
+  f.socket.rollback(f.socket.units);
+  t.is(f.udp.queued, 4, 'the reader was not told');
+  t.is(at(3 * 4096 - 5, 0, 0), -E.EFAULT);
+  f.socket.commit(f.socket.units);
   t.is(f.udp.queued, 3);
   t.is(at(0, 0, 0), 1);
   t.is(at(3 * 4096, 0, 1), -E.EFAULT);
-  f.socket.commit(1);
+  f.socket.commit(1 + f.socket.units);
   t.is(f.udp.queued, 1);
   t.is(at(0, 0, 0), 1);
   t.is(f.memory.text(0, 1), 'd');

@@ -375,8 +375,8 @@ export class FakeUdp implements UdpEndpoint {
   peek(index: number): Datagram | undefined {
     return this.waiting[index];
   }
-  consume(count: number): void {
-    for (const { packet } of this.waiting.splice(0, count)) packet.release();
+  consume(count: number, from = 0): void {
+    for (const { packet } of this.waiting.splice(from, count)) packet.release();
   }
   peekError(): DatagramError | undefined {
     return this.errors[0];

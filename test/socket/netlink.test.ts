@@ -371,6 +371,7 @@ test('a socket that is gone frees its port; an address that faults loses the dat
   guest.send(second, request(c.RTM_GETLINK, c.NLM_F_REQUEST, link(77)));
   guest.memory.holes.add(OUT / 4096);
   t.is(guest.receive(second), -c.Errno.EFAULT);
+  second.commit(second.units);
   guest.memory.holes.clear();
   t.is(guest.receive(second), -c.Errno.EAGAIN);
 });

@@ -338,8 +338,8 @@ export abstract class DatagramSocket implements UdpEndpoint {
   peek(index: number): Datagram | undefined {
     return this.#queue.at(index);
   }
-  consume(count: number): void {
-    this.#queue.consume(count);
+  consume(count: number, from = 0): void {
+    this.#queue.consume(count, from);
   }
   peekError(): DatagramError | undefined {
     return this.#queue.firstError;

@@ -81,12 +81,17 @@ export class ReceiveQueue {
   at(index: number): Datagram | undefined {
     return this.#datagrams[this.#head + index];
   }
-  consume(count: number): void {
-    for (let i = Math.min(count, this.count); i > 0; i--) {
-      const datagram = this.#datagrams[this.#head++] as QueuedDatagram;
+  /** Drops `count` datagrams from the place `from`. */
+  consume(count: number, from = 0): void {
+    const dropped = Math.max(0, Math.min(count, this.count - from));
+    const first = this.#head + from;
+    for (let i = first; i < first + dropped; i++) {
+      const datagram = this.#datagrams[i] as QueuedDatagram;
       this.#charged -= datagram.charge;
       datagram.packet.release();
     }
+    if (from > 0) this.#datagrams.splice(first, dropped);
+    else this.#head += dropped;
     if (this.#head >= 64 && this.#head * 2 >= this.#datagrams.length) {
       this.#datagrams = this.#datagrams.slice(this.#head);
       this.#head = 0;

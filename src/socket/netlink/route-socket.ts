@@ -26,6 +26,7 @@ import type { IpSettings, Netstack } from '../../netstack/endpoint.ts';
 import type { Committable } from '../committable.ts';
 import type { Credentials } from '../credentials.ts';
 import type { Devices } from '../devices.ts';
+import type { MessageLender } from '../inet-dgram.ts';
 import type { Message } from '../message.ts';
 import { noSettings } from '../options/local.ts';
 import { OptionState, type OptionTarget } from '../options/target.ts';
@@ -72,6 +73,7 @@ export class NetlinkSocket extends Socket implements OptionTarget, NetlinkPort, 
   readonly options = new OptionState();
   readonly settings: IpSettings = noSettings();
   override readonly acceptCommittable = NO_ACCEPT;
+  lender: MessageLender | undefined = undefined;
   portId = 0;
   readonly uid: number;
   readonly netAdmin: boolean;
@@ -92,8 +94,6 @@ export class NetlinkSocket extends Socket implements OptionTarget, NetlinkPort, 
   #longestRead = 0;
   #sends: { readonly octets: Uint8Array; readonly to: number; readonly group: number }[] = [];
   #receives = false;
-  /** Datagrams behind those of this call that a fault has lost. */
-  #lost = 0;
 
   /** @param creator whose rights requests have, and whose process id the port has when none is chosen. */
   constructor(world: NetlinkWorld, type: number, statusFlags: number, creator: Credentials) {
@@ -286,31 +286,26 @@ export class NetlinkSocket extends Socket implements OptionTarget, NetlinkPort, 
     this.units = 0;
     if ((message.flags & MSG_OOB) !== 0) return -Errno.EOPNOTSUPP;
     if (this.#errno !== 0) return taken > 0 ? -Errno.EAGAIN : -this.takeErrno();
+    const peeks = (message.flags & MSG_PEEK) !== 0;
+    this.lender?.recall(peeks ? 0 : taken + 1);
     const waiting = this.#queue[taken];
     if (waiting === undefined) return -Errno.EAGAIN;
     const { octets, from, group } = waiting;
-    const peeks = (message.flags & MSG_PEEK) !== 0;
     const room = message.iov.remaining;
     this.#longestRead = Math.max(this.#longestRead, Math.min(room, DUMP_MOST));
     const fits = Math.min(octets.length, room);
-    if (message.iov.copyOut(octets, 0, fits) < fits) {
-      // As every datagram whose reader gave a bad address, it is lost.
-      if (!peeks) {
-        if (taken === 0) this.#drop(1);
-        else this.#lost++;
-      }
-      return -Errno.EFAULT;
-    }
-    if (fits < octets.length) message.outFlags |= MSG_TRUNC;
-    const groups = group === 0 || group > 32 ? 0 : (1 << (group - 1)) >>> 0;
-    sockaddrNl.put(message.name, 0, { family: AF_NETLINK, pad: 0, pid: from, groups });
-    message.nameLength = sockaddrNl.size;
-    this.#writeControl(message, waiting);
     if (!peeks) {
       this.#receives = true;
       this.units = 1;
     }
     this.#continueDump(peeks ? taken : taken + 1);
+    // As every datagram whose reader gave a bad address, it is lost.
+    if (message.iov.copyOut(octets, 0, fits) < fits) return -Errno.EFAULT;
+    if (fits < octets.length) message.outFlags |= MSG_TRUNC;
+    const groups = group === 0 || group > 32 ? 0 : (1 << (group - 1)) >>> 0;
+    sockaddrNl.put(message.name, 0, { family: AF_NETLINK, pad: 0, pid: from, groups });
+    message.nameLength = sockaddrNl.size;
+    this.#writeControl(message, waiting);
     return (message.flags & MSG_TRUNC) === 0 ? fits : octets.length;
   }
   #writeControl(message: Message, { group, sender }: Waiting): void {
@@ -335,16 +330,16 @@ export class NetlinkSocket extends Socket implements OptionTarget, NetlinkPort, 
   waiting(index: number): Uint8Array | undefined {
     return this.#queue[index]?.octets;
   }
-  /** The first `count` of them were received. */
-  consume(count: number): void {
-    this.#drop(count);
+  /** `count` of them were received, from the place `from`. */
+  consume(count: number, from: number): void {
+    this.#drop(count, from);
     this.#continueDump(0);
   }
   override leaving(amount: number): number {
-    return this.#receives ? amount + this.#lost : 0;
+    return this.#receives ? amount : 0;
   }
-  #drop(count: number): void {
-    this.#queue.splice(0, count);
+  #drop(count: number, from: number): void {
+    this.#queue.splice(from, count);
     if (this.#queue.length === 0) this.#isCongested = false;
   }
 
@@ -357,18 +352,16 @@ export class NetlinkSocket extends Socket implements OptionTarget, NetlinkPort, 
       if (to === 0) this.#world.kernel.receive(octets, this);
       else this.#world.ports.get(to)?.deliver(octets, this.portId, 0, this.#sender);
     }
-    if (this.#receives) this.#drop(amount + this.#lost);
+    if (this.#receives) this.#drop(amount, 0);
     this.#receives = false;
-    this.#lost = 0;
   }
   override rollback(): void {
     this.#sends = [];
     this.#receives = false;
-    this.#lost = 0;
   }
   override eventsAfter(amount: number): number {
     if (!this.#receives) return this.poll();
-    const more = this.#queue.length > amount + this.#lost;
+    const more = this.#queue.length > amount;
     return more ? this.poll() : this.poll() & ~(POLLIN | POLLRDNORM);
   }
   override poll(): number {

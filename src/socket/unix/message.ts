@@ -24,8 +24,6 @@ interface Staged {
 export class UnixMessageSocket extends UnixSocket {
   #staged: Staged[] = [];
   #isReceiving = false;
-  /** Messages behind those of this call that a fault has lost. */
-  #lost = 0;
 
   override connect(name: Uint8Array, len: number, credentials: Credentials): number {
     this.awaitedRoom = undefined;
@@ -119,18 +117,16 @@ export class UnixMessageSocket extends UnixSocket {
     if (parcel === undefined) return this.#receiveNothing(message);
     const len = parcel.length - skip;
     const fits = Math.min(len, message.iov.remaining);
-    if (message.iov.copyOut(parcel.octets, skip, fits) < fits) {
-      if (!peeks) this.#lose(taken);
-      return -Errno.EFAULT;
+    // As every datagram whose reader gave a bad address, it is off the queue by then.
+    if (!peeks) {
+      this.#isReceiving = true;
+      this.units = 1;
     }
+    if (message.iov.copyOut(parcel.octets, skip, fits) < fits) return -Errno.EFAULT;
     if (fits < len) message.outFlags |= MSG_TRUNC;
     message.nameLength = nameOf(message, parcel);
     this.#collect(message, parcel);
     if (peeks) this.own.peeked(fits);
-    else {
-      this.#isReceiving = true;
-      this.units = 1;
-    }
     return (message.flags & MSG_TRUNC) === 0 ? fits : len;
   }
   /** The message behind `taken` ones; with SO_PEEK_OFF the one in which the offset lies (__skb_try_recv_from_queue). */
@@ -158,11 +154,6 @@ export class UnixMessageSocket extends UnixSocket {
     const timeUs = timestamp === 'none' ? 0 : this.world.realtime(instant(parcel.time));
     incoming.write(message, this.own.passCredentials, this.options, timeUs);
   }
-  /** As every datagram whose reader gave a bad address, it is off the queue by then. */
-  #lose(taken: number): void {
-    if (taken === 0) this.#drop(1);
-    else this.#lost++;
-  }
   #drop(count: number): void {
     for (let i = 0; i < count; i++) {
       const parcel = this.queue.shift();
@@ -182,21 +173,19 @@ export class UnixMessageSocket extends UnixSocket {
       this.stagedCharge = 0;
       for (const { parcel, to } of staged.slice(0, amount)) this.deliver(parcel, to);
     }
-    if (this.#isReceiving) this.#drop(amount + this.#lost);
+    if (this.#isReceiving) this.#drop(amount);
     this.#isReceiving = false;
-    this.#lost = 0;
   }
   override rollback(): void {
     this.#staged = [];
     this.stagedCharge = 0;
     this.#isReceiving = false;
-    this.#lost = 0;
   }
   override leaving(amount: number): number {
-    return this.#isReceiving ? amount + this.#lost : 0;
+    return this.#isReceiving ? amount : 0;
   }
   override eventsAfter(amount: number): number {
-    const isEmpty = this.#isReceiving && this.queue.count <= amount + this.#lost && (this.ended & RCV_SHUTDOWN) === 0;
+    const isEmpty = this.#isReceiving && this.queue.count <= amount && (this.ended & RCV_SHUTDOWN) === 0;
     return isEmpty ? this.poll() & ~READABLE : this.poll();
   }
   protected override get receivable(): number {

@@ -64,9 +64,9 @@ export function receiveMessage(ctx: CallContext, socket: Socket): number {
 }
 function receiveOnce(ctx: CallContext, socket: Socket): number {
   const result = socket.receive(ctx.message, ctx.staged);
-  if (result < 0) return result;
-  // An empty datagram has no octets but is one message; MSG_PEEK takes none.
+  // An empty datagram has no octets but is one message, and one that faulted is gone; MSG_PEEK takes none.
   if (socket.units > 0) ctx.commitWith(socket, socket.units);
+  if (result < 0) return result;
   ctx.progress += result;
   return result;
 }
