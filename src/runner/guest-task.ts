@@ -1,5 +1,6 @@
 /** A guest thread under seccomp: its call in flight, its descriptors, and who it is. */
 import { readFileSync } from 'node:fs';
+import { Errno } from '../abi/errno.ts';
 import { close, fcntl } from '../host/libc.ffi.ts';
 import { pidfdGetfd, pidfdOpen, pidfdSignal, socketInode } from '../host/process.ffi.ts';
 import type { SeccompListener } from '../host/seccomp.ffi.ts';
@@ -260,6 +261,8 @@ export class GuestTask extends Task {
   /** Of the notification that waits for its answer. */
   idLow = 0;
   idHigh = 0;
+  /** What ERESTARTSYS becomes in the answer: only a thread that was told of a signal may get it. */
+  interruption: number = -Errno.EINTR;
   /** The descriptor that the last call made, for who watches calls. */
   newFd = NONE;
   readonly #signals: SignalActions;

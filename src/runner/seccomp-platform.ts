@@ -83,7 +83,10 @@ export class SeccompPlatform implements Platform<GuestTask> {
     this.#foreign = options.foreign;
     this.#signals = options.signals;
     this.#interruptions = options.killable
-      ? new Interruptions(options.clock, (task) => this.#dispatcher?.interrupt(task))
+      ? new Interruptions(options.clock, (task, result) => {
+          task.interruption = result;
+          this.#dispatcher?.interrupt(task);
+        })
       : undefined;
     this.#onCrash = options.onCrash;
     this.#onCaller = options.onCaller;
@@ -301,7 +304,8 @@ export class SeccompPlatform implements Platform<GuestTask> {
   }
   #answer(task: GuestTask, result: number): boolean {
     // Where signals take calls away the kernel restarts them by itself, and a held call is only ever answered.
-    const code = result === -ERESTARTSYS && this.#interruptions === undefined ? -Errno.EINTR : result;
+    const code = result === -ERESTARTSYS ? task.interruption : result;
+    task.interruption = -Errno.EINTR;
     return this.#listener.answer(task.idLow, task.idHigh, code);
   }
   deliverFile(task: GuestTask, file: OpenFile, cloexec: boolean): boolean {

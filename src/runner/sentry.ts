@@ -13,7 +13,7 @@ import { EPOLLIN } from '../host/epoll.ffi.ts';
 import { close } from '../host/libc.ffi.ts';
 import { pidfdOpen, pidfdSignal } from '../host/process.ffi.ts';
 import { hasKillableWaits, SeccompListener, seccompGap } from '../host/seccomp.ffi.ts';
-import { type Instant, TimerHeap } from '../lib/clock.ts';
+import { type Clock, type Instant, TimerHeap } from '../lib/clock.ts';
 import type { LinkCounters } from '../netstack/link/link.ts';
 import type { CaptureSink } from '../netstack/link/pcapng.ts';
 import type { PacketPool } from '../netstack/packet.ts';
@@ -42,12 +42,12 @@ import { ForeignCalls } from './foreign-calls.ts';
 import { startGatewayProcess } from './gateway-process.ts';
 import type { GuestTask } from './guest-task.ts';
 import { HostFiles } from './host-files.ts';
-import { isSignalled } from './interruptions.ts';
 import { type Launched, launch } from './launch.ts';
 import type { StdioEntry } from './launch-protocol.ts';
 import { Lingering } from './lingering.ts';
 import { Loop, type Stepped } from './loop.ts';
 import { callersSoftFileLimit, type Isolation, launchChain, strongestIsolation, weakness } from './namespaces.ts';
+import { PendingSignals } from './pending-signals.ts';
 import type { Plane } from './plane.ts';
 import { type Route, SeccompPlatform } from './seccomp-platform.ts';
 import { SignalActions } from './signals.ts';
@@ -156,6 +156,10 @@ interface SentryParts {
   readonly uplink: Uplink | undefined;
 }
 
+function judgeOf(killable: boolean, clock: Clock): PendingSignals['judge'] {
+  const pending = new PendingSignals(clock);
+  return killable ? (call, calls) => pending.judge(call, calls) : () => 'waits';
+}
 const socketIdOf = (file: OpenFile): number | undefined =>
   file instanceof InetSocket ? (file.tcp ?? file.udp)?.id : undefined;
 
@@ -212,7 +216,7 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
       plainTransfers: planeOf(options) === 'direct',
       looks: planeOf(options) === 'strict',
     });
-    const killable = planeOf(options) === 'strict' && hasKillableWaits();
+    const killable = hasKillableWaits();
     // The gateway comes first: it is of no thread that has a filter.
     const clock = new TimerHeap(monotonic());
     const stack = new Stack({ clock, random: new HostRandom(), tcp: (world) => new TcpLayer(world) });
@@ -261,7 +265,7 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
       networkNamespace: isolation.network,
       isRoot: process.getuid?.() === 0,
       signals,
-      isSignalled: killable ? isSignalled : () => false,
+      judge: judgeOf(killable, clock),
       unsupported,
     });
     this.#platform = new SeccompPlatform({

@@ -38,6 +38,7 @@ import { type Alarm, type Clock, type Instant, micros, millis } from '../lib/clo
 import type { GuestMemory } from '../socket/guest-memory.ts';
 import type { Judgement } from './foreign-calls.ts';
 import type { GuestTask } from './guest-task.ts';
+import type { PendingSignals } from './pending-signals.ts';
 import type { SignalActions } from './signals.ts';
 import { answerWithSigpipe } from './sigpipe.ts';
 import { MMSGHDR_OCTETS, MSGHDR_OCTETS, Outgoing, readHeader, STORAGE_OCTETS, UIO_MAXIOV } from './unix-messages.ts';
@@ -68,6 +69,7 @@ interface Held {
   readonly idLow: number;
   readonly idHigh: number;
   readonly tid: number;
+  readonly startedAt: Instant;
   readonly copy: number;
   readonly attempt: () => number;
   /** Of a name that is sent or connected to, or -1. */
@@ -106,8 +108,8 @@ export interface UnixNamesOptions {
   /** The supervisor may act as another user on files. */
   readonly isRoot: boolean;
   readonly signals: SignalActions;
-  /** Whether a signal waits for the end of a held call of that thread. */
-  readonly isSignalled: (tid: number) => boolean;
+  /** Whether a signal waits for the end of a held call. */
+  readonly judge: PendingSignals['judge'];
   readonly unsupported: (call: string, what: string, errno: string) => void;
 }
 
@@ -324,7 +326,8 @@ export class UnixNames {
   #attempt(copy: number, flags: number, attempt: () => number, target = -1, sending?: Sending): Judgement {
     const { listener, clock } = this.#options;
     const { idLow, idHigh, tid } = listener;
-    const held: Held = { idLow, idHigh, tid, copy, attempt, target, sending, call: callOf(listener), until: undefined };
+    const [call, startedAt] = [callOf(listener), clock.now()];
+    const held: Held = { idLow, idHigh, tid, startedAt, copy, attempt, target, sending, call, until: undefined };
     const result = attempt();
     const waits = (fcntl(copy, F_GETFL, 0) & O_NONBLOCK) === 0 && (flags & MSG_DONTWAIT) === 0;
     if (result !== -Errno.EAGAIN || !waits) {
@@ -342,7 +345,7 @@ export class UnixNames {
   #conclude({ idLow, idHigh, sending }: Held, result: number): Judgement {
     if (sending === undefined) return result;
     const { message, task, answer, raises } = sending;
-    const isCut = result === -Errno.EAGAIN || result === -ERESTARTSYS;
+    const isCut = result === -Errno.EAGAIN || result === -Errno.EINTR || result === -ERESTARTSYS;
     const sent = isCut && message.sent > 0 ? message.sent : result;
     if (sent !== -Errno.EPIPE || !raises) return answer(sent);
     answerWithSigpipe(this.#options.listener, task, idLow, idHigh, sent);
@@ -350,16 +353,18 @@ export class UnixNames {
   }
   #retry(): void {
     this.#dropCancelled();
-    const { listener, clock, isSignalled } = this.#options;
-    for (const held of this.#held.splice(0)) {
-      const result = isSignalled(held.tid) ? -ERESTARTSYS : held.attempt();
+    const { listener, clock, judge } = this.#options;
+    const all = this.#held.splice(0);
+    for (const held of all) {
+      const verdict = judge(held, all);
+      const result = typeof verdict === 'number' ? verdict : held.attempt();
       const isLate = held.until !== undefined && held.until <= clock.now();
       if (result === -Errno.EAGAIN && !isLate) {
         this.#held.push(held);
         continue;
       }
-      const verdict = this.#conclude(held, result);
-      if (typeof verdict === 'number') listener.answer(held.idLow, held.idHigh, verdict);
+      const conclusion = this.#conclude(held, result);
+      if (typeof conclusion === 'number') listener.answer(held.idLow, held.idHigh, conclusion);
       release(held);
       close(held.copy);
     }

@@ -105,3 +105,40 @@ print('ok')
       t.deepEqual({ status, stdout, stderr }, { status: 0, stdout: 'ok\n', stderr: '' });
     },
   );
+
+for (const plane of PLANES)
+  guest(`a signal to the process ends the call of the thread that it is for (${plane})`, async (t) => {
+    const { stdout, stderr } = await python(
+      `
+import ctypes, errno, os, signal, socket, threading, time
+libc = ctypes.CDLL(None, use_errno=True)
+l = socket.socket(); l.bind(('127.0.0.1', 0)); l.listen()
+signal.signal(signal.SIGUSR1, lambda *_: None)
+stop = False
+def spin():
+    while not stop: sum(range(1000))
+def accept(result):
+    n = libc.accept(l.fileno(), None, None)
+    result.append((n, ctypes.get_errno() if n < 0 else 0))
+def later():
+    time.sleep(0.3)
+    os.kill(os.getpid(), signal.SIGUSR1)
+# The first thread, while another one runs.
+spinner = threading.Thread(target=spin); spinner.start()
+threading.Thread(target=later).start()
+result = []; accept(result)
+assert result == [(-1, errno.EINTR)], result
+stop = True; spinner.join()
+# Another one, where the first holds the signal back.
+result = []
+waiter = threading.Thread(target=accept, args=(result,)); waiter.start()
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
+later(); waiter.join(10)
+assert result == [(-1, errno.EINTR)], result
+print('ok')
+`,
+      [],
+      on(plane),
+    );
+    t.is(stdout, 'ok\n', stderr);
+  });

@@ -1,21 +1,23 @@
 /**
  * A timer of 10 kHz interrupts a guest that sends and receives over one connection of the link, with handlers that restart calls and with such that do not: every octet arrives once
- * and in its place. SANDSOCK_TEST_OCTETS: how many each way.
+ * and in its place. SANDSOCK_TEST_OCTETS: how many each way. The same for a receiver that alternates between trapped and native calls, and what waiting calls end with while signals come to whatever thread runs.
  */
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import { command, needingInTurn } from '../support/needs.ts';
-import { PLANES, Running, sandbox } from './sandbox.ts';
+import { guestFile, on, PLANES, python3, Running, run, sandbox } from './sandbox.ts';
 
 const OCTETS = Number(process.env['SANDSOCK_TEST_OCTETS'] ?? 16 << 20);
 const HERTZ = 10_000;
+/** Of four octets, for the receiver that alternates: each of its calls has a turn of its own. */
+const NUMBERS = OCTETS >> 6;
+const SIGNAL_SECONDS = 2;
 const LIMIT_MS = 60_000 + OCTETS / 1000;
-const SOURCE = fileURLToPath(new URL('../../../test/runner/guest/timer.c', import.meta.url));
+const SOURCE = guestFile('timer.c');
 const PERIOD = 1_048_583;
 const PIECE = 131_072;
 
@@ -71,11 +73,13 @@ function take(socket: Socket): Promise<number> {
 
 const directory = mkdtempSync(join(tmpdir(), 'sandsock-timer-'));
 const program = join(directory, 'timer');
+const whoseSignal = join(directory, 'whose-signal');
 const compiled = needingInTurn(sandbox, command('cc'));
 test.after.always(() => rmSync(directory, { recursive: true }));
 
-compiled('the guest compiles', (t) => {
+compiled('the guests compile', (t) => {
   execFileSync('cc', ['-O2', '-o', program, SOURCE]);
+  execFileSync('cc', ['-O2', '-pthread', '-o', whoseSignal, guestFile('whose-signal.c')]);
   t.pass();
 });
 
@@ -100,3 +104,21 @@ for (const plane of PLANES)
       t.is(await arrived, OCTETS);
       server.close();
     });
+
+for (const plane of PLANES)
+  for (const kind of ['restart', 'interrupt'] as const) {
+    needingInTurn(sandbox, python3)(
+      `${NUMBERS} numbers received by trapped and native calls in turn, handlers that ${kind}: ${plane} plane`,
+      async (t) => {
+        t.timeout(LIMIT_MS);
+        const argv = ['python3', guestFile('alternate-receive.py'), kind, String(NUMBERS)];
+        const { stdout, stderr } = await run(argv, { ...on(plane), limitMs: LIMIT_MS });
+        t.is(stdout, 'ok\n', stderr);
+      },
+    );
+    // A call that no signal is for must not see ERESTARTSYS (errno 512).
+    compiled(`signals for the thread that runs, handlers that ${kind}: ${plane} plane`, async (t) => {
+      const { stdout, stderr } = await run([whoseSignal, String(SIGNAL_SECONDS), kind], on(plane));
+      t.is(stdout, 'ok\n', stderr);
+    });
+  }
