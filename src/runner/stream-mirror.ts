@@ -285,7 +285,9 @@ export class StreamMirror implements View, Lender {
     let unread = this.#settle(0, inputQueue(guestEnd));
     while (this.#recalled < octets && unread > 0) {
       const n = receiveTo(guestEnd, scratch.address, Math.min(octets - this.#recalled, BATCH));
-      unread = n > 0 ? this.#settle(n, inputQueue(guestEnd)) : 0;
+      // Nothing, where there was something: a native reader had it in hand, whose octets count as unread until it has copied them.
+      unread = this.#settle(Math.max(0, n), inputQueue(guestEnd));
+      if (n <= 0) break;
     }
     close(guestEnd);
   }
