@@ -63,7 +63,11 @@ const runSchema = z
     pcap: z.string().min(1, { error: 'needs a file name' }).optional(),
     hostPort: z.array(port).max(1024).default([]),
     publish: z.array(published).max(256).default([]),
-    plane: z.enum(['direct', 'strict'], { error: 'is not a plane; there are direct and strict' }).optional(),
+    plane: z
+      .enum(['direct', 'strict'], {
+        error: ({ input }) => `${JSON.stringify(input)} is not a plane; there are direct and strict`,
+      })
+      .optional(),
     link: device.optional(),
     ip: z.array(interfaceAddress).max(16).default([]),
     /** False for none; else routers of `link`. */

@@ -16,6 +16,7 @@ import {
   UNIX_STREAM,
   unixSocket,
 } from '../host/unix-socket.ffi.ts';
+import { RunError } from './errors.ts';
 
 const BACKLOG = 16;
 const EAGAIN = 11;
@@ -26,22 +27,40 @@ function check(result: number, call: string, what: string): number {
   return result;
 }
 
+function temporaryDirectory(): string {
+  try {
+    return mkdtempSync(join(tmpdir(), 'sandsock-'));
+  } catch (error) {
+    const why = error instanceof Error && 'code' in error ? String(error.code) : String(error);
+    throw new RunError(
+      'E_CONFIG',
+      `no directory can be made in ${tmpdir()} (${why})`,
+      'set TMPDIR to a directory that exists and that this user may write',
+      error,
+    );
+  }
+}
+
 export class Rendezvous {
   readonly #listener: number;
   readonly #path: number;
   #hasOrphans = false;
 
-  /** @throws HostError */
+  /** @throws RunError, HostError */
   constructor() {
-    const directory = mkdtempSync(join(tmpdir(), 'sandsock-'));
-    const name = join(directory, 's');
+    const directory = temporaryDirectory();
+    const at = openPath(directory);
+    // By the directory's descriptor: sun_path holds 108 octets, fewer than many a TMPDIR has.
+    const name = `/proc/self/fd/${at}/s`;
     try {
+      check(at, 'open', directory);
       this.#listener = check(unixSocket(UNIX_STREAM, true), 'socket', 'AF_UNIX');
       check(bindPath(this.#listener, name), 'bind', name);
       check(listenUnix(this.#listener, BACKLOG), 'listen', name);
       this.#path = check(openPath(name), 'open', name);
       unlinkSync(name);
     } finally {
+      if (at >= 0) close(at);
       rmdirSync(directory);
     }
   }

@@ -1,10 +1,12 @@
 /** A bug of ours outside of any call: the guest ends, and whoever waits for it is told what was thrown. Nothing goes on silently. */
 import { spawnSync } from 'node:child_process';
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import test from 'ava';
 import { Sentry } from '../../src/runner/sentry.ts';
 import { needingInTurn } from '../support/needs.ts';
-import { sandbox } from './sandbox.ts';
+import { cli, sandbox } from './sandbox.ts';
 
 for (const plane of ['strict', 'direct'] as const)
   needingInTurn(sandbox)(`what is thrown in a turn ends the guest and rejects its end (${plane})`, async (t) => {
@@ -46,6 +48,27 @@ for (const plane of ['strict', 'direct'] as const)
       t.deepEqual({ listeners: listeners(), children: children() }, before);
     },
   );
+
+const runIn = (TMPDIR: string) =>
+  spawnSync(process.execPath, [cli, 'run', '--no-gateway', '--', 'true'], {
+    encoding: 'utf8',
+    timeout: 20_000,
+    env: { ...process.env, TMPDIR },
+  });
+needingInTurn(sandbox)('TMPDIR may be long, and is named where nothing can be made in it', async (t) => {
+  const directory = mkdtempSync(join(tmpdir(), 'sandsock-test-'));
+  const long = join(directory, 'd'.repeat(120));
+  mkdirSync(long);
+  t.like(runIn(long), { status: 0, stderr: '' });
+  t.deepEqual(readdirSync(long), []);
+  const missing = runIn(join(directory, 'missing'));
+  t.is(missing.status, 125);
+  t.regex(
+    missing.stderr,
+    /^sandsock: no directory can be made in \S+\/missing \(ENOENT\): set TMPDIR to a directory that exists and that this user may write\n$/,
+  );
+  rmSync(directory, { recursive: true });
+});
 
 const LIBC = new URL('../../src/host/', import.meta.url).href;
 

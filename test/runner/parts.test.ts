@@ -261,7 +261,7 @@ test('options are checked, and faults are named', (t) => {
   t.regex(failure({ hostPort: ['x'] }), /--host-port "x" is not a port/);
   t.regex(failure({ hostPort: ['1.5'] }), /--host-port "1.5" is not a port/);
   t.regex(failure({ plane: 'direct', strace: '-' }), /--strace lists every call, .* leave --plane out/);
-  t.regex(failure({ plane: 'astral' }), /--plane is not a plane/);
+  t.regex(failure({ plane: 'astral' }), /--plane "astral" is not a plane; there are direct and strict/);
   t.regex(failure({ strace: '' }), /--strace needs a file name/);
 });
 
