@@ -6,30 +6,35 @@ import { bothInside, clientInside, serverInside } from './sockets.ts';
 import { startUp } from './start-up.ts';
 import { missing } from './target.ts';
 
+/** What one client measures. @param up from the client to its server, in words; down back */
+const oneStream = (up: string, down: string): Section['rows'] => [
+  { name: 'rtt', title: 'TCP, round trip of 1 octet', unit: 'us', words: ['tcp', 'round-trip'], cpu: true },
+  { name: 'up', title: `TCP, ${up}, 1 stream`, unit: 'Gbit/s', words: ['tcp', 'upload'], cpu: true },
+  { name: 'down', title: `TCP, ${down}, 1 stream`, unit: 'Gbit/s', words: ['tcp', 'download'], cpu: true },
+  { name: 'connections', title: 'TCP, connections', unit: '1/s', words: ['tcp', 'connections'], cpu: true },
+  {
+    name: 'udp-rtt',
+    title: 'UDP, round trip of 64 octets',
+    unit: 'us',
+    words: ['udp', 'datagram-round-trip'],
+    cpu: true,
+  },
+  {
+    name: 'udp-up',
+    title: `UDP, ${up}, 64 octets`,
+    unit: '1/s',
+    words: ['udp', 'datagrams-up'],
+    cpu: true,
+  },
+];
+
 export const sections: readonly Section[] = [
   {
     name: 'client',
     title: 'The client in the sandbox, the server on the host',
     open: (world) => clientInside(world),
     rows: [
-      { name: 'rtt', title: 'TCP, round trip of 1 octet', unit: 'us', words: ['tcp', 'round-trip'], cpu: true },
-      { name: 'up', title: 'TCP, sandbox to host, 1 stream', unit: 'Gbit/s', words: ['tcp', 'upload'], cpu: true },
-      { name: 'down', title: 'TCP, host to sandbox, 1 stream', unit: 'Gbit/s', words: ['tcp', 'download'], cpu: true },
-      { name: 'connections', title: 'TCP, connections', unit: '1/s', words: ['tcp', 'connections'], cpu: true },
-      {
-        name: 'udp-rtt',
-        title: 'UDP, round trip of 64 octets',
-        unit: 'us',
-        words: ['udp', 'datagram-round-trip'],
-        cpu: true,
-      },
-      {
-        name: 'udp-up',
-        title: 'UDP, sandbox to host, 64 octets',
-        unit: '1/s',
-        words: ['udp', 'datagrams-up'],
-        cpu: true,
-      },
+      ...oneStream('sandbox to host', 'host to sandbox'),
       {
         name: 'udp-down',
         title: 'UDP, host to sandbox, 64 octets',
@@ -43,26 +48,7 @@ export const sections: readonly Section[] = [
     name: 'server',
     title: 'The server in the sandbox, the client on the host',
     open: (world) => serverInside(world),
-    rows: [
-      { name: 'rtt', title: 'TCP, round trip of 1 octet', unit: 'us', words: ['tcp', 'round-trip'], cpu: true },
-      { name: 'up', title: 'TCP, host to sandbox, 1 stream', unit: 'Gbit/s', words: ['tcp', 'upload'], cpu: true },
-      { name: 'down', title: 'TCP, sandbox to host, 1 stream', unit: 'Gbit/s', words: ['tcp', 'download'], cpu: true },
-      { name: 'connections', title: 'TCP, connections', unit: '1/s', words: ['tcp', 'connections'], cpu: true },
-      {
-        name: 'udp-rtt',
-        title: 'UDP, round trip of 64 octets',
-        unit: 'us',
-        words: ['udp', 'datagram-round-trip'],
-        cpu: true,
-      },
-      {
-        name: 'udp-up',
-        title: 'UDP, host to sandbox, 64 octets',
-        unit: '1/s',
-        words: ['udp', 'datagrams-up'],
-        cpu: true,
-      },
-    ],
+    rows: [...oneStream('host to sandbox', 'sandbox to host')],
   },
   {
     name: 'core',

@@ -108,7 +108,9 @@ type AddressKey =
   | 'nameservers'
   | 'guestNameservers';
 
-const macOf = (text: string): Uint8Array => Uint8Array.from(text.split(':'), (octet) => Number.parseInt(octet, 16));
+/** Of a MAC address that was checked. */
+export const macOf = (text: string): Uint8Array =>
+  Uint8Array.from(text.split(':'), (octet) => Number.parseInt(octet, 16));
 
 /** @param config as `parseConfig` gave it. */
 export function resolveConfig(config: CompleteConfig): Settings {

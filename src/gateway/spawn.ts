@@ -12,7 +12,7 @@ import { type SentryControl, sentryControl } from './control.ts';
 import { closeListeners, openListeners } from './listeners.ts';
 import { MESSAGE_LIMIT } from './messages.ts';
 
-export type { CompleteConfig, GatewayConfig, PublishedPort } from './config.ts';
+export { type CompleteConfig, type GatewayConfig, macOf, type PublishedPort } from './config.ts';
 export { PublishError } from './listeners.ts';
 export type { Counters, FlowMetadata, MessageFromGateway } from './messages.ts';
 

@@ -7,6 +7,7 @@ import {
   type GatewayExit,
   type GatewayProcess,
   type MessageFromGateway,
+  macOf,
   spawnGateway,
 } from '../gateway/spawn.ts';
 import { EPOLLIN } from '../host/epoll.ffi.ts';
@@ -15,7 +16,7 @@ import { close } from '../host/libc.ffi.ts';
 import type { PacketPool } from '../netstack/packet.ts';
 import type { GatewayEnded, GatewayPeer } from './carrier.ts';
 import { DescriptorCarrier } from './descriptor-carrier.ts';
-import { interfaceOptions, macOf, startError } from './gateway-settings.ts';
+import { interfaceOptions, startError } from './gateway-settings.ts';
 import type { Loop } from './loop.ts';
 
 /** How long the gateway is given to tell its last counters. */

@@ -1,13 +1,10 @@
 /** The guest's interface on a link to a gateway of ours. */
-import { type CompleteConfig, PublishError } from '../gateway/spawn.ts';
+import { type CompleteConfig, macOf, PublishError } from '../gateway/spawn.ts';
 import { IpAddress } from '../netstack/address.ts';
 import type { LinkOptions } from '../netstack/stack.ts';
 import { RunError } from './errors.ts';
 
 const DNS_PORT = 53;
-
-export const macOf = (text: string): Uint8Array =>
-  Uint8Array.from(text.split(':'), (octet) => Number.parseInt(octet, 16));
 
 export function interfaceOptions(config: CompleteConfig): Omit<LinkOptions, 'name'> {
   const { guest4, prefix4, gateway4, dns4, guest6, prefix6, gateway6, dns6, guestNameservers, gatewayMac } = config;

@@ -1,4 +1,5 @@
 /** Scripted endpoints: a test sets what they say and looks at what they were told. The real ones are used wherever behaviour matters. */
+
 import { ByteRing } from '../../src/lib/byte-ring.ts';
 import { TimerHeap } from '../../src/lib/clock.ts';
 import { SeededRandom } from '../../src/lib/random.ts';
@@ -21,6 +22,7 @@ import { linkCounters } from '../../src/netstack/link/link.ts';
 import type { NetError } from '../../src/netstack/net-error.ts';
 import { type Packet, PacketPool } from '../../src/netstack/packet.ts';
 import { type Observer, Readiness } from '../../src/netstack/readiness.ts';
+import { defaultTcpSettings, defaultUdpSettings } from '../../src/netstack/settings.ts';
 import type { Credentials } from '../../src/socket/credentials.ts';
 import { SocketFactory } from '../../src/socket/factory.ts';
 import type { GuestMemory } from '../../src/socket/guest-memory.ts';
@@ -109,35 +111,7 @@ export class FakeTcp implements TcpEndpoint {
   atMark = false;
   queue: FakeTcp[] = [];
   answer: NetError | undefined = undefined;
-  readonly settings: TcpSettings = {
-    ttl: 0,
-    tos: 0,
-    v6Only: false,
-    reuseAddress: false,
-    reusePort: false,
-    boundInterface: 0,
-    freeBind: false,
-    bindAddressNoPort: false,
-    noDelay: false,
-    cork: false,
-    keepAlive: false,
-    keepIdleSeconds: 7200,
-    keepIntervalSeconds: 75,
-    keepCount: 9,
-    userTimeoutMs: 0,
-    maxSegment: 0,
-    synRetries: 6,
-    lingerSeconds: -1,
-    linger2Seconds: 60,
-    quickAck: true,
-    deferAcceptSeconds: 0,
-    windowClamp: 0,
-    sendBuffer: 16_384,
-    receiveBuffer: 131_072,
-    sendBufferLocked: false,
-    receiveBufferLocked: false,
-    oobInline: false,
-  };
+  readonly settings: TcpSettings = defaultTcpSettings();
 
   constructor(family: Family) {
     this.family = family;
@@ -295,30 +269,7 @@ export class FakeUdp implements UdpEndpoint {
   readonly pool: PacketPool;
   chosen: SendChoices | undefined = undefined;
   destination: string | undefined = undefined;
-  readonly settings: UdpSettings = {
-    ttl: 0,
-    tos: 0,
-    v6Only: false,
-    reuseAddress: false,
-    reusePort: false,
-    boundInterface: 0,
-    freeBind: false,
-    bindAddressNoPort: false,
-    broadcast: false,
-    receiveBuffer: 212_992,
-    sendBuffer: 212_992,
-    dontFragment: true,
-    neverFragment: false,
-    receiveErrors: false,
-    receiveErrors6: false,
-    noChecksum: false,
-    multicastTtl: 1,
-    multicastLoop: true,
-    multicastInterface: 0,
-    multicastSource: undefined,
-    multicastAll: true,
-    multicastAll6: true,
-  };
+  readonly settings: UdpSettings = defaultUdpSettings();
 
   constructor(family: Family, pool: PacketPool) {
     this.family = family;

@@ -18,6 +18,7 @@ import type { IcmpError, IpLayer } from '../ip/ip.ts';
 import { IpProtocol } from '../ip/ip.ts';
 import type { Packet, PacketPool } from '../packet.ts';
 import { PortTable } from '../ports.ts';
+import { defaultTcpSettings } from '../settings.ts';
 import type { TcpTransport, TransportEnvironment } from '../stack.ts';
 import { checksumIsValid } from '../transport-checksum.ts';
 import { destinationPort, sequence, sourcePort } from '../wire/tcp.ts';
@@ -31,7 +32,6 @@ import { armRetransmit, flush as flushConnection, sendAck } from './output.ts';
 import { RingMemory } from './ring-memory.ts';
 import { Segment } from './segment.ts';
 import { before } from './seq.ts';
-import { defaultTcpSettings } from './settings.ts';
 import type { Tcb, TcpContext } from './tcb.ts';
 import type { TcpCounters, TcpExtCounters } from './tcp-stats.ts';
 

@@ -10,19 +10,13 @@
 
 import type { Clock } from '../../lib/clock.ts';
 import { type Family, IpAddress } from '../address.ts';
-import {
-  type Datagram,
-  type DatagramError,
-  type SendChoices,
-  Shutdown,
-  type UdpEndpoint,
-  type UdpSettings,
-} from '../endpoint.ts';
+import { type Datagram, type DatagramError, type SendChoices, Shutdown, type UdpEndpoint } from '../endpoint.ts';
 import type { IcmpError, IpLayer, OutputOptions, Route } from '../ip/ip.ts';
 import type { NetError } from '../net-error.ts';
 import { type Packet, type PacketPool, SMALL_OCTETS } from '../packet.ts';
 import { PortBinding, type PortTable } from '../ports.ts';
 import { type Observer, Readiness } from '../readiness.ts';
+import { defaultUdpSettings } from '../settings.ts';
 import { EtherType } from '../wire/ethernet.ts';
 import * as ipv4 from '../wire/ipv4.ts';
 import * as ipv6 from '../wire/ipv6.ts';
@@ -50,36 +44,10 @@ export interface DatagramCounters {
   SndbufErrors: number;
 }
 
-const defaultSettings = (): UdpSettings => ({
-  ttl: 0,
-  tos: 0,
-  v6Only: false,
-  reuseAddress: false,
-  reusePort: false,
-  boundInterface: 0,
-  freeBind: false,
-  bindAddressNoPort: false,
-  broadcast: false,
-  receiveBuffer: 212_992,
-  sendBuffer: 212_992,
-  // ip_no_pmtu_disc 0: IP_PMTUDISC_WANT.
-  dontFragment: true,
-  neverFragment: false,
-  receiveErrors: false,
-  receiveErrors6: false,
-  noChecksum: false,
-  multicastTtl: 1,
-  multicastLoop: true,
-  multicastInterface: 0,
-  multicastSource: undefined,
-  multicastAll: true,
-  multicastAll6: true,
-});
-
 export abstract class DatagramSocket implements UdpEndpoint {
   readonly id: number;
   readonly family: Family;
-  readonly settings = defaultSettings();
+  readonly settings = defaultUdpSettings();
   readonly isListening = false;
   observer: Observer | undefined = undefined;
   localAddress: IpAddress;

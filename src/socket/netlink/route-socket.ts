@@ -5,6 +5,7 @@
  * there at once and each next one when one is read, so that a guest that does not read holds no more than its SO_RCVBUF. What finds no room is lost, and the next
  * receive says so (ENOBUFS).
  */
+
 import { CmsgWalker, CmsgWriter } from '../../abi/cmsg.ts';
 import { Errno } from '../../abi/errno.ts';
 import { NETLINK_PKTINFO, NETLINK_ROUTE, nlPktinfo } from '../../abi/netlink.ts';
@@ -23,12 +24,12 @@ import {
 import { ucred } from '../../abi/sockopt.ts';
 import { u16 } from '../../abi/struct.ts';
 import type { IpSettings, Netstack } from '../../netstack/endpoint.ts';
+import { defaultIpSettings } from '../../netstack/settings.ts';
 import type { Committable } from '../committable.ts';
 import type { Credentials } from '../credentials.ts';
 import type { Devices } from '../devices.ts';
 import type { MessageLender } from '../inet-dgram.ts';
 import type { Message } from '../message.ts';
-import { noSettings } from '../options/local.ts';
 import { OptionState, type OptionTarget } from '../options/target.ts';
 import { Socket } from '../socket.ts';
 import { GUARDED_GROUPS, getNetlinkOption, NetlinkOptions, setNetlinkOption } from './options.ts';
@@ -71,7 +72,7 @@ export class NetlinkSocket extends Socket implements OptionTarget, NetlinkPort, 
   readonly tcp = undefined;
   readonly udp = undefined;
   readonly options = new OptionState();
-  readonly settings: IpSettings = noSettings();
+  readonly settings: IpSettings = defaultIpSettings();
   override readonly acceptCommittable = NO_ACCEPT;
   lender: MessageLender | undefined = undefined;
   portId = 0;

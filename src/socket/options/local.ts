@@ -30,7 +30,6 @@ import {
   SOL_SOCKET,
 } from '../../abi/socket.ts';
 import { i32 } from '../../abi/struct.ts';
-import type { IpSettings } from '../../netstack/endpoint.ts';
 import type { Credentials } from '../credentials.ts';
 import { writeInt } from './row.ts';
 import { capReceiveBuffer, capSendBuffer, SOCKET_LEVEL } from './socket-level.ts';
@@ -45,18 +44,6 @@ export class LocalOptions {
   /** SO_PASSCRED. */
   passCredentials = false;
 }
-
-/** Settings of an endpoint that is not there. */
-export const noSettings = (): IpSettings => ({
-  ttl: 0,
-  tos: 0,
-  v6Only: false,
-  reuseAddress: false,
-  reusePort: false,
-  boundInterface: 0,
-  freeBind: false,
-  bindAddressNoPort: false,
-});
 
 /** Rows of SOL_SOCKET that need no internet endpoint. */
 const SHARED: readonly number[] = [

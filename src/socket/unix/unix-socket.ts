@@ -14,6 +14,7 @@
  * SIOCUNIXFILE, BPF. A stream's receive of no octets leaves descriptors in the queue, where Linux hands them out; and one that fails writes no control messages, where Linux writes
  * empty credentials. MSG_TRUNC with MSG_WAITALL does not wait, MSG_ERRQUEUE neither.
  */
+
 import { Errno } from '../../abi/errno.ts';
 import { O_NONBLOCK } from '../../abi/fcntl.ts';
 import { SIOCINQ, SIOCOUTQ } from '../../abi/ioctl.ts';
@@ -33,11 +34,11 @@ import {
 import { AF_UNIX, SO_SNDBUF, SO_SNDBUFFORCE, SOCK_DGRAM, SOMAXCONN } from '../../abi/socket.ts';
 import type { Instant } from '../../lib/clock.ts';
 import type { Netstack } from '../../netstack/endpoint.ts';
+import { defaultIpSettings } from '../../netstack/settings.ts';
 import type { Committable } from '../committable.ts';
 import type { Credentials } from '../credentials.ts';
 import type { Devices } from '../devices.ts';
 import type { Message } from '../message.ts';
-import { noSettings } from '../options/local.ts';
 import { OptionState } from '../options/target.ts';
 import { Socket } from '../socket.ts';
 import { Waiter, WaitQueue } from '../wait-queue.ts';
@@ -98,7 +99,7 @@ export abstract class UnixSocket extends Socket implements UnixOptionTarget, Car
   readonly tcp = undefined;
   readonly udp = undefined;
   readonly options = new OptionState();
-  readonly settings = noSettings();
+  readonly settings = defaultIpSettings();
   readonly own = new UnixOptions();
   readonly acceptCommittable: Committable;
   readonly world: UnixWorld;
