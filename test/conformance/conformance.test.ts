@@ -2,16 +2,16 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import test from 'ava';
 import * as fc from 'fast-check';
+import { EmulatorDriver } from '../../src/conformance/emulator/driver.ts';
+import { HostDriver, HostUnavailable } from '../../src/conformance/host/driver.ts';
+import { PITFALLS } from '../../src/conformance/pitfalls.ts';
+import { runBody } from '../../src/conformance/runner.ts';
+import { type Body, bodies } from '../../src/conformance/suite.ts';
 import { type Need, needingInTurn } from '../support/needs.ts';
-import { EmulatorDriver } from './emulator/driver.ts';
-import { HostDriver, HostUnavailable } from './host/driver.ts';
-import { PITFALLS } from './pitfalls.ts';
 import { inetFamily } from './random.ts';
 import { messageSteps, messages } from './random-messages.ts';
 import { alone, stepsOf, together } from './random-sequences.ts';
 import { unixFamily } from './random-unix.ts';
-import { runBody } from './runner.ts';
-import { type Body, bodies } from './suite.ts';
 
 const host = ((): Need => {
   try {

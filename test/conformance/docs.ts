@@ -1,6 +1,6 @@
 /** Writes what docs/conformance.md says of the planes of `sandsock run` (`npm run docs`); a test compares. */
 import { readFileSync, writeFileSync } from 'node:fs';
-import { DEVIATIONS, EVERYWHERE, REASONS, type Reason } from './deviations.ts';
+import { DEVIATIONS, EVERYWHERE, REASONS, type Reason } from '../../src/conformance/deviations.ts';
 
 const DOCUMENT = 'docs/conformance.md';
 const HEADING = '## Where `sandsock run` differs\n';
@@ -21,7 +21,7 @@ export function conformanceMarkdown(): string {
   const at = document.indexOf(HEADING);
   return [
     `${document.slice(0, at < 0 ? document.length : at).trimEnd()}\n\n${HEADING}`,
-    'Generated from `test/conformance/deviations.ts` by `npm run docs`. Every body runs in both planes, and every other line of its transcript is the same as on the host kernel.',
+    'Generated from `src/conformance/deviations.ts` by `npm run docs`. Every body runs in both planes, and every other line of its transcript is the same as on the host kernel.',
     '',
     '| what and why | planes | bodies |',
     '|---|---|---|',

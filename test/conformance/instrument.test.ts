@@ -1,19 +1,27 @@
 /** The instrument itself: what it must notice, and what it must not. */
 import { readFileSync } from 'node:fs';
 import test from 'ava';
-import type { Body, System } from './body.ts';
-import { DEVIATIONS, type Deviation, EVERYWHERE, ListedComparison, REASONS } from './deviations.ts';
+import type { Body, System } from '../../src/conformance/body.ts';
+import { DEVIATIONS, type Deviation, EVERYWHERE, ListedComparison, REASONS } from '../../src/conformance/deviations.ts';
+import { EmulatorDriver } from '../../src/conformance/emulator/driver.ts';
+import { agentExecutable, HANDLER_ADDRESS, RESTORER_ADDRESS } from '../../src/conformance/host/agent.ts';
+import { kit } from '../../src/conformance/kit.ts';
+import {
+  DATA_BASE,
+  EDGE_BASE,
+  EDGE_USABLE,
+  FIXED_BASE,
+  isReadable,
+  isWritable,
+  NOWHERE,
+} from '../../src/conformance/layout.ts';
+import * as c from '../../src/conformance/linux.ts';
+import { RunNames, showTimestamp } from '../../src/conformance/normalise.ts';
+import { differences, summary, tables, verdict } from '../../src/conformance/report.ts';
+import { compare, type Outcome, runBody } from '../../src/conformance/runner.ts';
+import { showOctets } from '../../src/conformance/session.ts';
+import { asControl, asSockaddr, asText, eventNames } from '../../src/conformance/show.ts';
 import { conformanceMarkdown } from './docs.ts';
-import { EmulatorDriver } from './emulator/driver.ts';
-import { agentExecutable, HANDLER_ADDRESS, RESTORER_ADDRESS } from './host/agent.ts';
-import { kit } from './kit.ts';
-import { DATA_BASE, EDGE_BASE, EDGE_USABLE, FIXED_BASE, isReadable, isWritable, NOWHERE } from './layout.ts';
-import * as c from './linux.ts';
-import { RunNames, showTimestamp } from './normalise.ts';
-import { differences, summary, tables, verdict } from './report.ts';
-import { compare, type Outcome, runBody } from './runner.ts';
-import { showOctets } from './session.ts';
-import { asControl, asSockaddr, asText, eventNames } from './show.ts';
 
 /** The transcript of a body on the emulator. */
 function onEmulator(run: (sys: System) => void): readonly string[] {

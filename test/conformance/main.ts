@@ -1,19 +1,20 @@
 /** `npm run conformance`: every body on the host kernel and on the emulator or in a sandbox, as a table. */
+import { fileURLToPath } from 'node:url';
 import { Command, Option } from 'commander';
 import * as fc from 'fast-check';
+import { ListedComparison } from '../../src/conformance/deviations.ts';
+import type { Driver } from '../../src/conformance/driver.ts';
+import { EmulatorDriver } from '../../src/conformance/emulator/driver.ts';
+import { HostDriver, HostUnavailable } from '../../src/conformance/host/driver.ts';
+import { differences, summary, tables, verdict } from '../../src/conformance/report.ts';
+import { compare, type Outcome, runBody } from '../../src/conformance/runner.ts';
+import { runSandboxed } from '../../src/conformance/sandboxed.ts';
+import { type Body, bodies } from '../../src/conformance/suite.ts';
 import type { PlaneName } from '../../src/runner/sentry.ts';
-import { ListedComparison } from './deviations.ts';
-import type { Driver } from './driver.ts';
-import { EmulatorDriver } from './emulator/driver.ts';
-import { HostDriver, HostUnavailable } from './host/driver.ts';
 import { inetFamily } from './random.ts';
 import { messageSteps, messages } from './random-messages.ts';
 import { alone, stepsOf, together } from './random-sequences.ts';
 import { unixFamily } from './random-unix.ts';
-import { differences, summary, tables, verdict } from './report.ts';
-import { compare, type Outcome, runBody } from './runner.ts';
-import { runSandboxed } from './sandboxed.ts';
-import { type Body, bodies } from './suite.ts';
 
 interface Options {
   readonly group?: string;
@@ -140,14 +141,16 @@ async function inSandbox(plane: PlaneName): Promise<Outcome[]> {
   const selection = selecting.flatMap((name) => (options[name] === undefined ? [] : [`--${name}`, options[name]]));
   const comparison = new ListedComparison(plane, process.getuid?.() === 0);
   const compared = async (of: readonly string[]): Promise<Outcome[]> =>
-    (await runSandboxed(plane, of)).map(([{ linux: onHost = [], ...outcome }, { linux: inside = [] }]) => {
-      const [linux, ours] = [onHost.map(withoutIds), inside.map(withoutIds)];
-      const difference =
-        options.random === undefined
-          ? comparison.compare(outcome.name, linux, ours)
-          : comparison.compare(outcome.name, beforeReserved(linux), beforeReserved(ours));
-      return { ...outcome, linux, ours, difference };
-    });
+    (await runSandboxed(plane, fileURLToPath(import.meta.url), of)).map(
+      ([{ linux: onHost = [], ...outcome }, { linux: inside = [] }]) => {
+        const [linux, ours] = [onHost.map(withoutIds), inside.map(withoutIds)];
+        const difference =
+          options.random === undefined
+            ? comparison.compare(outcome.name, linux, ours)
+            : comparison.compare(outcome.name, beforeReserved(linux), beforeReserved(ours));
+        return { ...outcome, linux, ours, difference };
+      },
+    );
   const outcomes = await compared(selection);
   const differing = outcomes.filter(({ difference }) => difference !== undefined).map(({ name }) => name);
   if (differing.length > 0 && differing.length <= MOST_AGAIN && options.random === undefined) {

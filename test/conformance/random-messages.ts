@@ -3,12 +3,12 @@
  * UDP and TCP sockets of both families with control messages asked for or not.
  */
 import * as fc from 'fast-check';
-import type { Body, System } from './body.ts';
-import { inet, inet6, type Kit, kit } from './kit.ts';
-import { NOWHERE } from './layout.ts';
-import * as c from './linux.ts';
-import { showOctets } from './session.ts';
-import { asControl, asMmsghdrs, asMsghdr, asSockaddr } from './show.ts';
+import type { Body, System } from '../../src/conformance/body.ts';
+import { inet, inet6, type Kit, kit } from '../../src/conformance/kit.ts';
+import { NOWHERE } from '../../src/conformance/layout.ts';
+import * as c from '../../src/conformance/linux.ts';
+import { showOctets } from '../../src/conformance/session.ts';
+import { asControl, asMmsghdrs, asMsghdr, asSockaddr } from '../../src/conformance/show.ts';
 
 interface Piece {
   readonly kind: number;

@@ -3,9 +3,9 @@
  * who is blocked is woken by what the others do, or by a signal.
  */
 import * as fc from 'fast-check';
-import type { Arg, Body, System, Task } from './body.ts';
-import type { Kit } from './kit.ts';
-import * as c from './linux.ts';
+import type { Arg, Body, System, Task } from '../../src/conformance/body.ts';
+import type { Kit } from '../../src/conformance/kit.ts';
+import * as c from '../../src/conformance/linux.ts';
 
 /** A descriptor that operations work on, and what sort of socket it is. */
 export interface Made<S> {

@@ -1,6 +1,6 @@
 /** Sequences of calls made at random on AF_UNIX sockets. Descriptors that pass are those of a UDP socket: when Linux collects a cycle of sockets in flight is its own affair. */
-import { TYPES, UnixKit } from './bodies/unix-kit.ts';
-import * as c from './linux.ts';
+import { TYPES, UnixKit } from '../../src/conformance/bodies/unix-kit.ts';
+import * as c from '../../src/conformance/linux.ts';
 import { common, type Family, type Operations, of } from './random-sequences.ts';
 
 const NAMES = ['\0a', '\0b', 'c', 'd'];

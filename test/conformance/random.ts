@@ -1,6 +1,6 @@
 /** Sequences of calls made at random on TCP and UDP sockets of both families over loopback. */
-import { Kit } from './kit.ts';
-import * as c from './linux.ts';
+import { Kit } from '../../src/conformance/kit.ts';
+import * as c from '../../src/conformance/linux.ts';
 import { common, type Family, type Operations, of } from './random-sequences.ts';
 
 const FIRST_PORT = 7000;

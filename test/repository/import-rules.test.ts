@@ -19,7 +19,8 @@ const mayImport = {
   gateway: ['netstack', 'lib', 'policy'],
   host: ['abi', 'lib'],
   runner: ['abi', 'syscalls', 'socket', 'netstack', 'host', 'lib'],
-  cli: ['lib', 'abi', 'netstack', 'policy', 'socket', 'syscalls', 'gateway', 'host', 'runner'],
+  conformance: ['lib', 'abi', 'netstack', 'socket', 'syscalls', 'host', 'runner'],
+  cli: ['lib', 'abi', 'netstack', 'policy', 'socket', 'syscalls', 'gateway', 'host', 'runner', 'conformance'],
 } as const satisfies Record<string, readonly string[]>;
 
 type Layer = keyof typeof mayImport;

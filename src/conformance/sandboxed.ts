@@ -5,12 +5,11 @@
 import { spawn } from 'node:child_process';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
-import type { PlaneName } from '../../src/runner/sentry.ts';
+import type { PlaneName } from '../runner/sentry.ts';
 import { HostUnavailable } from './host/driver.ts';
 import type { Outcome } from './runner.ts';
 
-const cli = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
-const main = fileURLToPath(new URL('./main.js', import.meta.url));
+const cli = fileURLToPath(new URL('../cli/main.js', import.meta.url));
 /** Of one of the two; an idle machine of two cores takes 10 to 20 s. */
 const LIMIT_MS = 300_000;
 
@@ -37,11 +36,13 @@ const inside = (plane: PlaneName, ...argv: readonly string[]): readonly string[]
 const outcomesOf = (json: string): Outcome[] => JSON.parse(json) as Outcome[];
 
 /**
- * @param selection options of the command that choose bodies
+ * @param main the program that runs bodies here and there, and understands `--host-only --json --in-place`
+ * @param selection options of it that choose bodies
  * @returns what the host kernel did as `linux`, what the sandbox did as `ours`
  */
 export async function runSandboxed(
   plane: PlaneName,
+  main: string,
   selection: readonly string[],
 ): Promise<readonly (readonly [linux: Outcome, ours: Outcome])[]> {
   const status = await outputOf(inside(plane, 'cat', '/proc/self/status'));

@@ -10,7 +10,8 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { monotonic } from '../../../src/host/clock.ts';
+import { monotonic } from '../../host/clock.ts';
+import { anonymousFile, SharedMemory } from '../../host/shared-memory.ffi.ts';
 import type { Arg, BodyOptions } from '../body.ts';
 import type { Driver, DriverTask } from '../driver.ts';
 import {
@@ -38,7 +39,6 @@ import {
   Slot,
   slotAt,
 } from './agent.ts';
-import { anonymousFile, SharedMemory } from './shared-memory.ffi.ts';
 
 /** The host cannot run the suite: what is missing, and what to do about it. */
 export class HostUnavailable extends Error {

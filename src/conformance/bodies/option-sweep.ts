@@ -1,5 +1,5 @@
 /** Every option that is served, on every kind of socket, set to values at the edges and read back. */
-import { OPTIONS } from '../../../src/socket/options/table.ts';
+import { OPTIONS } from '../../socket/options/table.ts';
 import { conformance } from '../body.ts';
 import { kit } from '../kit.ts';
 import * as c from '../linux.ts';

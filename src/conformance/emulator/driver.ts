@@ -4,16 +4,16 @@
  * After each call the loop turns until nothing moves; time stands still meanwhile. It passes only when a body waits (`finish`, `sleep`), and then from
  * alarm to alarm.
  */
-import { after, type Instant, instant, millis, TimerHeap } from '../../../src/lib/clock.ts';
-import { SeededRandom } from '../../../src/lib/random.ts';
-import { PacketPool } from '../../../src/netstack/packet.ts';
-import { Stack } from '../../../src/netstack/stack.ts';
-import { TcpLayer } from '../../../src/netstack/tcp/tcp-layer.ts';
-import { EmulatedFdTable } from '../../../src/socket/emulated-fd-table.ts';
-import { SocketFactory } from '../../../src/socket/factory.ts';
-import { OpenFile } from '../../../src/socket/file.ts';
-import { ArenaMemory, Protection } from '../../../src/syscalls/arena-memory.ts';
-import { type EmulatedTask, Emulator, ROOT } from '../../../src/syscalls/emulator.ts';
+import { after, type Instant, instant, millis, TimerHeap } from '../../lib/clock.ts';
+import { SeededRandom } from '../../lib/random.ts';
+import { PacketPool } from '../../netstack/packet.ts';
+import { Stack } from '../../netstack/stack.ts';
+import { TcpLayer } from '../../netstack/tcp/tcp-layer.ts';
+import { EmulatedFdTable } from '../../socket/emulated-fd-table.ts';
+import { SocketFactory } from '../../socket/factory.ts';
+import { OpenFile } from '../../socket/file.ts';
+import { ArenaMemory, Protection } from '../../syscalls/arena-memory.ts';
+import { type EmulatedTask, Emulator, ROOT } from '../../syscalls/emulator.ts';
 import type { Arg } from '../body.ts';
 import type { Driver, DriverTask } from '../driver.ts';
 import {

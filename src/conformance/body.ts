@@ -5,7 +5,7 @@
  *
  * Everything is synchronous: `call` returns when the call has returned, `start` when it has returned or is certain to be blocked.
  */
-import type { Struct } from '../../src/abi/struct.ts';
+import type { Struct } from '../abi/struct.ts';
 import type { SyscallName } from './linux.ts';
 
 export type Arg = number | bigint;

@@ -1,5 +1,5 @@
 /** One run of one body on one driver: keeps the transcript. */
-import { errnoName } from '../../src/abi/index.ts';
+import { errnoName } from '../abi/index.ts';
 import type { Arg, Body, Codec, Names, Show, System, Task } from './body.ts';
 import type { Driver, DriverTask } from './driver.ts';
 import {

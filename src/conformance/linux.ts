@@ -1,7 +1,7 @@
 /** What bodies name: constants and structs of the ABI, and the calls by name. */
-import { NR_AMD64 } from '../../src/abi/index.ts';
+import { NR_AMD64 } from '../abi/index.ts';
 
-export * from '../../src/abi/index.ts';
+export * from '../abi/index.ts';
 
 /** Call numbers of the architecture that bodies run on. */
 export const NUMBERS = NR_AMD64;

@@ -1,6 +1,6 @@
 /** The memory that the driver and the agents share, and the futex(2) calls by which they wake each other. */
 import koffi from 'koffi';
-import { addressOf, errno, HostError, must, native } from '../../../src/host/libc.ffi.ts';
+import { addressOf, errno, HostError, must, native } from './libc.ffi.ts';
 
 const memfdCreate = native<(name: string, flags: number) => number>(
   'int memfd_create(const char *name, unsigned int flags)',
