@@ -1,9 +1,10 @@
 /** The command line. Exit status as docker run: the guest's own, 128 + signal, 125 for a failure of ours, 126 not executable, 127 not found. */
 import { readFileSync } from 'node:fs';
-import { Command, CommanderError } from 'commander';
+import { Command, CommanderError, Option } from 'commander';
 import colours from 'picocolors';
 import { RunError } from '../runner/errors.ts';
 import { parseRunOptions } from './config.ts';
+import type { ConformanceOptions } from './conformance.ts';
 import { examine, type Finding } from './doctor.ts';
 import { run } from './run.ts';
 
@@ -23,6 +24,22 @@ Examples:
   sandsock run -- sh -c 'exit 7'; echo $?
 
 Exit status: the program's own; 128 + n when signal n ended it; 125 when sandsock failed; 126 when the program cannot be executed; 127 when there is none.`;
+
+const CONFORMANCE_EXAMPLES = `
+Examples:
+  sandsock conformance                            every body on this kernel and on the emulator
+  sandsock conformance --quick                    some seconds: ten bodies of each group, none in which time passes
+  sandsock conformance --group epoll              one group; an unknown one lists them
+  sandsock conformance --driver direct            the same bodies as a guest of sandsock run
+  sandsock conformance --json | jq '.[] | select(.equal | not)'
+
+A body is a script of system calls. It runs on this host's kernel in a network namespace of its own and on sandsock; its transcript holds each
+call with its result, each octet of its memory that changed and who was woken, and the two transcripts must be equal, line by line.
+
+--json prints an array of {name, group, linux, sandsock, equal}: linux and sandsock are the transcripts, as arrays of lines. In a plane of
+sandsock run a body may have "deviations": why the two may differ where they do (docs/conformance.md lists them).
+
+Exit status: 0 when all are equal, but for what is listed of the plane; 1 when one differs; 125 when the bodies cannot be run here.`;
 
 /** Options whose value is optional take it after = only, so that the word behind them stays the program. */
 function withExplicitValues(argv: readonly string[]): string[] {
@@ -94,6 +111,24 @@ function commandLine(): Command {
       const findings = await examine();
       process.stdout.write(options.json === true ? `${JSON.stringify(findings)}\n` : findings.map(lineOf).join(''));
       process.exitCode = findings.some(({ state }) => state === 'lacking') ? 1 : 0;
+    });
+  program
+    .command('conformance')
+    .description('compare sandsock with the kernel of this host, body by body')
+    .option('--group <name>', 'only the bodies of this group')
+    .option('--quick', 'ten bodies of each group, none in which time passes')
+    .addOption(
+      new Option('--driver <name>', 'what is compared with the kernel: the emulator, or sandsock run in one plane')
+        .choices(['emulator', 'strict', 'direct'])
+        .default('emulator'),
+    )
+    .option('--json', 'the transcripts as JSON, on stdout; the summary goes to stderr')
+    .addOption(new Option('--names <json>').hideHelp())
+    .addOption(new Option('--here <json>').hideHelp())
+    .addHelpText('after', CONFORMANCE_EXAMPLES)
+    .action(async (options: ConformanceOptions) => {
+      const { conformance } = await import('./conformance.ts');
+      await conformance(options);
     });
   return program;
 }

@@ -384,6 +384,7 @@ const standsAt = (lines: readonly string[], at: number, part: readonly string[])
 export class ListedComparison {
   readonly #listed: readonly Deviation[];
   readonly #used = new Set<Deviation>();
+  readonly #reasons = new Set<Reason>();
 
   readonly #isRoot: boolean;
 
@@ -394,12 +395,14 @@ export class ListedComparison {
   /** @returns the first difference that is not listed */
   compare(body: string, linux: readonly string[], ours: readonly string[]): Difference | undefined {
     const listed = this.#listed.filter((one) => one.body === body);
+    this.#reasons.clear();
     let i = 0;
     let j = 0;
     while (i < linux.length || j < ours.length) {
       const found = listed.find((one) => standsAt(linux, i, one.linux) && standsAt(ours, j, one.ours));
       if (found !== undefined) {
         this.#used.add(found);
+        this.#reasons.add(found.reason);
         if (found.last === true) return undefined;
         i += found.linux.length;
         j += found.ours.length;
@@ -416,13 +419,15 @@ export class ListedComparison {
   unused(ran: ReadonlySet<string>): readonly Deviation[] {
     return this.#listed.filter((one) => ran.has(one.body) && !this.#used.has(one));
   }
-  /** How many entries had their difference. */
-  get used(): number {
-    return this.#used.size;
+  /** Why the transcripts compared last may differ where they do. */
+  get reasons(): readonly Reason[] {
+    return [...this.#reasons];
   }
   #isSame(linux: string | undefined, ours: string | undefined): boolean {
     if (linux === ours) return true;
     if (linux === undefined || ours === undefined) return false;
-    return EVERYWHERE.some(({ rootless, same }) => !(this.#isRoot && rootless === true) && same(linux, ours));
+    const found = EVERYWHERE.find(({ rootless, same }) => !(this.#isRoot && rootless === true) && same(linux, ours));
+    if (found !== undefined) this.#reasons.add(found.reason);
+    return found !== undefined;
   }
 }

@@ -1,13 +1,15 @@
 /** The outcome of a run as text and as JSON. */
 import Table from 'cli-table3';
 import pc from 'picocolors';
-import type { Outcome } from './runner.ts';
+import { compare, type Outcome } from './runner.ts';
 
-export type Verdict = 'equal' | 'different' | 'ran';
+/** 'listed': the differences are those that deviations.ts lists. 'ran': on one side only. */
+export type Verdict = 'equal' | 'listed' | 'different' | 'ran';
 
-export function verdict(outcome: Outcome): Verdict {
-  if (outcome.linux === undefined || outcome.ours === undefined) return 'ran';
-  return outcome.difference === undefined ? 'equal' : 'different';
+export function verdict({ linux, ours, difference, deviations = [] }: Outcome): Verdict {
+  if (linux === undefined || ours === undefined) return 'ran';
+  if (difference !== undefined) return 'different';
+  return deviations.length > 0 ? 'listed' : 'equal';
 }
 
 const LINE_WIDTH = 100;
@@ -23,8 +25,8 @@ export function tables(outcomes: readonly Outcome[]): string {
   for (const [group, members] of groups) {
     const table = new Table({ head: [group, 'linux', 'sandsock', 'equal'], style: { head: [], border: [] } });
     for (const outcome of members) {
-      const mark = { equal: pc.green('yes'), different: pc.red('NO'), ran: '-' }[verdict(outcome)];
-      table.push([outcome.name, lines(outcome.linux), lines(outcome.ours), mark]);
+      const mark = { equal: pc.green('yes'), listed: pc.yellow('as listed'), different: pc.red('NO'), ran: '-' };
+      table.push([outcome.name, lines(outcome.linux), lines(outcome.ours), mark[verdict(outcome)]]);
     }
     out.push(table.toString());
   }
@@ -48,7 +50,30 @@ export function differences(outcomes: readonly Outcome[]): string {
 
 export function summary(outcomes: readonly Outcome[]): string {
   const count = (wanted: Verdict) => outcomes.filter((outcome) => verdict(outcome) === wanted).length;
-  const compared = count('equal') + count('different');
+  const [alike, listed] = [count('equal') + count('listed'), count('listed')];
+  const compared = alike + count('different');
   if (compared === 0) return `${outcomes.length} bodies ran on one side, nothing was compared`;
-  return `${count('equal')} of ${compared} bodies are equal on linux and sandsock`;
+  const but = listed === 0 ? '' : `, ${listed} of them but for what docs/conformance.md lists`;
+  return `${alike} of ${compared} bodies are equal on linux and sandsock${but}`;
 }
+
+/** What `sandsock conformance --json` prints of a body. */
+export interface ConformanceRecord {
+  readonly name: string;
+  readonly group: string;
+  /** The transcripts, line by line: what the host kernel did, and what sandsock did. */
+  readonly linux: readonly string[];
+  readonly sandsock: readonly string[];
+  /** True when the two are the same, line by line. */
+  readonly equal: boolean;
+  /** In a plane of `sandsock run`: why the two may differ where they do. A body that differs without being listed has none. */
+  readonly deviations?: readonly string[];
+}
+export const recordOf = ({ name, group, linux = [], ours = [], deviations = [] }: Outcome): ConformanceRecord => ({
+  name,
+  group,
+  linux,
+  sandsock: ours,
+  equal: compare(linux, ours) === undefined,
+  ...(deviations.length === 0 ? {} : { deviations }),
+});

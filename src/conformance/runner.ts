@@ -1,6 +1,8 @@
 /** Runs bodies on drivers and compares the transcripts. */
 import type { Body } from './body.ts';
 import type { Driver } from './driver.ts';
+import { EmulatorDriver } from './emulator/driver.ts';
+import { HostDriver, type HostOptions } from './host/driver.ts';
 import { Session } from './session.ts';
 
 export interface Difference {
@@ -16,7 +18,8 @@ export interface Outcome {
   readonly ours: readonly string[] | undefined;
   /** Undefined when both ran and agree, or only one ran. */
   readonly difference: Difference | undefined;
-  readonly ms: number;
+  /** Differences of a plane that are listed with their reasons (deviations.ts), and so are none. */
+  readonly deviations?: readonly string[];
 }
 
 /** @returns the first line in which the transcripts are not the same. */
@@ -44,10 +47,33 @@ export function runBody(
   ours: Driver | undefined,
   inPlace: boolean = false,
 ): Outcome {
-  const from = (linux ?? ours)?.now() ?? 0;
   const onLinux = linux === undefined ? undefined : inPlace ? guarded(body, linux) : new Session(linux).run(body);
-  const ms = ((linux ?? ours)?.now() ?? 0) - from;
   const onOurs = ours === undefined ? undefined : guarded(body, ours);
   const difference = onLinux !== undefined && onOurs !== undefined ? compare(onLinux, onOurs) : undefined;
-  return { name: body.name, group: body.group, linux: onLinux, ours: onOurs, difference, ms };
+  return { name: body.name, group: body.group, linux: onLinux, ours: onOurs, difference };
+}
+
+/** Which sides run; one that is undefined does not. */
+export interface Sides {
+  readonly linux?: HostOptions;
+  readonly ours?: true;
+}
+
+/**
+ * Runs bodies in this process, one after the other.
+ * @param told is called with the number of those that have run
+ * @throws HostUnavailable
+ */
+export function runBodies(bodies: readonly Body[], sides: Sides, told?: (done: number) => void): Outcome[] {
+  const linux = sides.linux === undefined ? undefined : new HostDriver(sides.linux);
+  const ours = sides.ours === undefined ? undefined : new EmulatorDriver();
+  try {
+    return bodies.map((body, i) => {
+      told?.(i);
+      return runBody(body, linux, ours, sides.linux?.inPlace === true);
+    });
+  } finally {
+    linux?.close();
+    ours?.close();
+  }
 }

@@ -9,7 +9,8 @@ export type RunErrorCode =
   | 'E_GATEWAY'
   | 'E_PUBLISH'
   | 'E_LINK'
-  | 'E_CONFIG';
+  | 'E_CONFIG'
+  | 'E_CONFORMANCE';
 
 export class RunError extends Error {
   override readonly name = 'RunError';

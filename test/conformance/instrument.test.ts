@@ -201,7 +201,6 @@ const outcome = (linux: string[] | undefined, ours: string[] | undefined): Outco
   linux,
   ours,
   difference: linux === undefined || ours === undefined ? undefined : compare(linux, ours),
-  ms: 1,
 });
 test('the report names what differs', (t) => {
   const outcomes = [outcome(['x'], ['x']), outcome(['x'], ['y']), outcome(['x'], undefined)];

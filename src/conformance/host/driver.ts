@@ -44,6 +44,13 @@ import {
 export class HostUnavailable extends Error {
   override readonly name = 'HostUnavailable';
   readonly code = 'HOST_UNAVAILABLE';
+  readonly what: string;
+  readonly remedy: string;
+  constructor(what: string, remedy: string) {
+    super(`${what}: ${remedy}`);
+    this.what = what;
+    this.remedy = remedy;
+  }
 }
 
 /** Calls that the driver itself makes, by their x86_64 numbers. */
@@ -154,14 +161,24 @@ class AgentTask implements DriverTask {
   /** Makes a call that does not block, for the driver's own purposes. */
   must(number: number, what: string, ...args: Arg[]): number {
     const result = this.perform(number, ...args);
-    if (result < 0) throw new HostUnavailable(`${what} failed in the conformance agent with errno ${-result}`);
+    if (result < 0) {
+      throw new HostUnavailable(
+        `${what} failed in the conformance agent with errno ${-result}`,
+        'see whether this process is confined (seccomp, a container, a limit) and run it where it is not, or as root',
+      );
+    }
     return result;
   }
   perform(number: number, ...args: Arg[]): number {
     this.raw(number, args);
     const end = monotonic() + PATIENCE_US;
     while (!this.idle) {
-      if (monotonic() > end) throw new HostUnavailable(`the conformance agent does not answer call ${number}`);
+      if (monotonic() > end) {
+        throw new HostUnavailable(
+          `the conformance agent does not answer call ${number}`,
+          'the host may be too busy: run it again, with less beside it',
+        );
+      }
       this.wait(PATIENCE_US);
     }
     return this.result;
@@ -197,7 +214,8 @@ export class HostDriver implements Driver {
     this.#capabilities = options.capabilities;
     if (process.arch !== 'x64') {
       throw new HostUnavailable(
-        `the conformance agent is written for x86_64, this is ${process.arch}: run the suite on an x86_64 host`,
+        `the conformance agent is written for x86_64, this is ${process.arch}`,
+        'run the suite on an x86_64 host',
       );
     }
     this.memory = this.#shared.bytes.subarray(CONTROL_OCTETS);
@@ -230,8 +248,8 @@ export class HostDriver implements Driver {
     if (result < 0) {
       const reason = -result === EPERM ? 'EPERM' : `errno ${-result}`;
       throw new HostUnavailable(
-        `this host refuses user namespaces (${reason}): run as root, or set kernel.unprivileged_userns_clone=1, ` +
-          'user.max_user_namespaces above 0 and kernel.apparmor_restrict_unprivileged_userns=0',
+        `this host refuses network and user namespaces (${reason})`,
+        'run as root, or set sysctl kernel.unprivileged_userns_clone=1, user.max_user_namespaces above 0 and kernel.apparmor_restrict_unprivileged_userns=0; in a container allow CAP_SYS_ADMIN',
       );
     }
     const [uid, gid] = [process.getuid?.() ?? 0, process.getgid?.() ?? 0];
@@ -351,7 +369,12 @@ export class HostDriver implements Driver {
       if (equal >= OBSERVATIONS && monotonic() - began >= leastUs) return;
       before = now ?? '';
       busy[0]?.wait(POLL_US);
-      if (monotonic() > end) throw new HostUnavailable('a task of the conformance agent neither returns nor sleeps');
+      if (monotonic() > end) {
+        throw new HostUnavailable(
+          'a task of the conformance agent neither returns nor sleeps',
+          'the host may be too busy: run it again, with less beside it',
+        );
+      }
     }
   }
   /** Until it has taken up every call made by now, and shown what came of it: a task that waits for its supervisor looks like one that is blocked. */
@@ -462,7 +485,10 @@ function launch(shared: SharedMemory, cwd: string): ChildProcess {
   closeSync(image);
   child.unref();
   if (child.pid === undefined)
-    throw new HostUnavailable('the conformance agent could not be started from an anonymous file');
+    throw new HostUnavailable(
+      'the conformance agent could not be started from an anonymous file',
+      'mount /proc, and allow anonymous files to be executed (sysctl vm.memfd_noexec=0)',
+    );
   return child;
 }
 
