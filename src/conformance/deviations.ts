@@ -26,7 +26,6 @@ export const REASONS = {
   deaf: 'What comes after shutdown of reading is dropped, not readable: the poll mask needs the shutdown of the placeholder, and that drops data.',
   queue:
     'An error queue without a pending error is not shown as POLLERR: whatever shows it makes the next native call fail.',
-  few: 'Below SO_RCVLOWAT octets lie with the supervisor, so that poll(2) does not show them; a native read of fewer waits as one of more does.',
   overrun:
     'Natively a send is told of the overrun of a netlink socket, and that is the end of it: the placeholder has one error for both directions.',
   empty:
@@ -179,14 +178,6 @@ export const DEVIATIONS: readonly Deviation[] = [
     reason: 'queue',
     linux: ['  pollfds~2 {3 all -> OUT|ERR|WRNORM|WRBAND}'],
     ours: ['  pollfds~2 {3 all -> OUT|WRNORM|WRBAND}'],
-  },
-  {
-    planes: DIRECT,
-    body: 'SO_RCVLOWAT holds back poll and a recv that may wait',
-    reason: 'few',
-    linux: ['a: recvfrom(5, in~2, 2, 0, 0, 0) = 2'],
-    ours: ['a: recvfrom(5, in~2, 2, 0, 0, 0) blocks, which the body did not expect'],
-    last: true,
   },
   {
     planes: DIRECT,

@@ -59,6 +59,7 @@ const SO_TYPE = 3;
 const SO_ERROR = 4;
 const SO_SNDBUF = 7;
 const SO_PEERCRED = 17;
+const SO_RCVLOWAT = 18;
 const SO_DOMAIN = 39;
 const MSG_DONTWAIT = 0x40;
 const MSG_NOSIGNAL = 0x4000;
@@ -185,6 +186,11 @@ export const socketType = (fd: number): number => intOption(fd, SO_TYPE);
 export function setSendBuffer(fd: number, octets: number): number {
   words[4] = octets;
   return result(setsockopt(fd, SOL_SOCKET, SO_SNDBUF, memory.address + 16, 4));
+}
+/** SO_RCVLOWAT. */
+export function setLowWater(fd: number, octets: number): number {
+  words[4] = octets;
+  return result(setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, memory.address + 16, 4));
 }
 /** Process id of the other end as it was when it connected. */
 export function peerPid(fd: number): number {

@@ -25,8 +25,6 @@ import {
   SHUT_WR,
   sendFrom,
   sendOctets,
-  setReceiveTimeout,
-  setSendTimeout,
   shutdownUnix,
   takeError,
   takeOctets,
@@ -35,7 +33,8 @@ import {
 } from '../host/unix-socket.ffi.ts';
 import type { MessageLender } from '../socket/inet-dgram.ts';
 import { SHOWN, type View } from './display.ts';
-import type { Borrow, MirrorWorld } from './mirror-world.ts';
+import { GuestOptions } from './guest-options.ts';
+import type { GuestSide, MirrorWorld } from './mirror-world.ts';
 import { MESSAGE_OCTETS, type MirroredMessages, scratch } from './mirrored-messages.ts';
 import { NO_COPY } from './plane.ts';
 
@@ -75,8 +74,9 @@ export class DatagramMirror implements View, MessageLender {
   readonly #world: MirrorWorld;
   readonly #file: MirroredMessages['file'];
   readonly #messages: MirroredMessages;
-  readonly #borrow: Borrow;
+  readonly #guest: GuestSide;
   readonly #weights: Weights;
+  readonly #options = new GuestOptions();
   #peer = NONE;
   #inode = NONE;
   /** A copy of G that the call at hand has, as long as it is one. */
@@ -95,14 +95,12 @@ export class DatagramMirror implements View, MessageLender {
   #sendingShut = false;
   #endings = 0;
   #queuedAgain = false;
-  #receiveTimeoutUs = 0;
-  #sendTimeoutUs = 0;
 
-  constructor(world: MirrorWorld, messages: MirroredMessages, borrow: Borrow) {
+  constructor(world: MirrorWorld, messages: MirroredMessages, guest: GuestSide) {
     this.#world = world;
     this.#messages = messages;
     this.#file = messages.file;
-    this.#borrow = borrow;
+    this.#guest = guest;
     this.#weights = sharedWeights ??= new Weights();
     messages.file.lender = this;
   }
@@ -128,7 +126,7 @@ export class DatagramMirror implements View, MessageLender {
     }
     this.#leaving = 0;
     this.#lent = NO_COPY;
-    if (copy !== NO_COPY) this.#applyOptions(copy);
+    if (copy !== NO_COPY) this.#options.apply(this.#file, copy);
     const ending = events & (POLLRDHUP | POLLHUP) & ~this.#endings;
     if (ending !== 0 && copy !== NO_COPY) {
       shutdownUnix(copy, (ending & POLLHUP) === 0 ? SHUT_RD : SHUT_RDWR);
@@ -150,13 +148,6 @@ export class DatagramMirror implements View, MessageLender {
       takeError(copy);
       this.#errorShown = false;
     }
-  }
-  #applyOptions(copy: number): void {
-    const { receiveTimeoutUs, sendTimeoutUs } = this.#file;
-    if (receiveTimeoutUs !== this.#receiveTimeoutUs) setReceiveTimeout(copy, Math.abs(receiveTimeoutUs));
-    if (sendTimeoutUs !== this.#sendTimeoutUs) setSendTimeout(copy, Math.abs(sendTimeoutUs));
-    this.#receiveTimeoutUs = receiveTimeoutUs;
-    this.#sendTimeoutUs = sendTimeoutUs;
   }
 
   /** Network to guest. */
@@ -206,7 +197,7 @@ export class DatagramMirror implements View, MessageLender {
     const lent = this.#lent;
     // The call that it was lent for may have parked since, and its number stand for another.
     const isLent = lent !== NO_COPY && socketInode(lent) === this.#inode;
-    const guestEnd = isLent ? lent : this.#borrow(count === ALL);
+    const guestEnd = isLent ? lent : this.#guest.borrow(count === ALL);
     if (guestEnd === NO_COPY) return;
     while (this.#recalled < count && this.#pushed.length > 0) {
       const len = receiveTo(guestEnd, scratch.address, MESSAGE_OCTETS);
@@ -254,7 +245,7 @@ export class DatagramMirror implements View, MessageLender {
 
   #showError(copy: number): void {
     if (!this.#messages.hasError || (this.#errorShown && !this.#errorRose)) return;
-    const guestEnd = copy === NO_COPY ? this.#borrow(true) : copy;
+    const guestEnd = copy === NO_COPY ? this.#guest.borrow(true) : copy;
     if (guestEnd === NO_COPY) return;
     this.#errorRose = false;
     // The last one may have been told by a native call, and this is another.

@@ -4,13 +4,15 @@
  */
 import { close } from '../host/libc.ffi.ts';
 import { pidfdGetfd, pidfdOpen, socketInode } from '../host/process.ffi.ts';
+import type { Clock } from '../lib/clock.ts';
 import type { OpenFile } from '../socket/file.ts';
 import { InetDatagramSocket } from '../socket/inet-dgram.ts';
 import { InetStreamSocket } from '../socket/inet-stream.ts';
 import { NetlinkSocket } from '../socket/netlink/route-socket.ts';
 import { DatagramMirror } from './datagram-mirror.ts';
-import { holderOf } from './holders.ts';
-import type { Borrow, MirrorWorld, PlaneCounters, Resumable } from './mirror-world.ts';
+import { HeldBack } from './held-back.ts';
+import { holderOf, isReadNatively } from './holders.ts';
+import type { GuestSide, MirrorWorld, PlaneCounters, Resumable } from './mirror-world.ts';
 import { type MirroredMessages, NetlinkMessages, UdpMessages } from './mirrored-messages.ts';
 import { NO_COPY, type PeerWatches, type Placeholder } from './plane.ts';
 import { StreamMirror } from './stream-mirror.ts';
@@ -39,12 +41,14 @@ export class DirectPlane extends StrictPlane {
   readonly #head: number;
   #world: MirrorWorld | undefined = undefined;
   readonly #counters: PlaneCounters = { lostSends: 0 };
+  readonly #held: HeldBack;
   #again: Resumable[] = [];
 
   /** @param head process id of the head of the launch chain */
-  constructor(head: number) {
+  constructor(head: number, clock: Clock) {
     super();
     this.#head = head;
+    this.#held = new HeldBack(clock);
   }
   /** A copy of the guest's end, which the caller closes; or NO_COPY. With `anyone` all processes of the sandbox are asked, if it must be. */
   #borrow(placeholder: StrictPlaceholder, anyone: boolean): number {
@@ -64,20 +68,24 @@ export class DirectPlane extends StrictPlane {
       touch: (file) => this.touch(file),
       counters: this.#counters,
       again: (mirror) => this.#again.push(mirror),
+      holds: (mirror) => this.#held.watch(mirror),
     };
   }
   protected override makeEnd(placeholder: StrictPlaceholder): number {
     const { file } = placeholder;
     const world = this.#world;
-    const fromUser: Borrow = (anyone) => this.#borrow(placeholder, anyone);
+    const guest: GuestSide = {
+      borrow: (anyone) => this.#borrow(placeholder, anyone),
+      isRead: () => isReadNatively(this.#head, placeholder.inode),
+    };
     if (world !== undefined && file instanceof InetStreamSocket) {
-      const mirror = new StreamMirror(world, file, fromUser);
+      const mirror = new StreamMirror(world, file, guest);
       placeholder.display = mirror;
       return mirror.make(file.poll());
     }
     const messages = messagesOf(file);
     if (world === undefined || messages === undefined) return super.makeEnd(placeholder);
-    const mirror = new DatagramMirror(world, messages, fromUser);
+    const mirror = new DatagramMirror(world, messages, guest);
     placeholder.display = mirror;
     return mirror.make(file.poll());
   }

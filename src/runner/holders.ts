@@ -1,9 +1,11 @@
 /**
  * Which process of the sandbox has a socket, where the thread that named it last has it no more: a child that inherited it and only reads and writes is never heard of, and a thread
  * may have ended. Processes are found from the head of the launch chain down (/proc/PID/task/TID/children, proc(5); CONFIG_PROC_CHILDREN), descriptors by their number, since fork keeps
- * it, and as 0, 1 and 2, where servers put it for what they start. It takes files of /proc, so it is for rare events only.
+ * it, and as 0, 1 and 2, where servers put it for what they start. And whether any of them waits in a receive that we are not told of. It takes files of /proc, so it is for rare events only.
  */
 import { readFileSync } from 'node:fs';
+import { NR_AMD64 } from '../abi/nr-amd64.ts';
+import { NR_ARM64 } from '../abi/nr-arm64.ts';
 import { namesIn, targetOf } from './proc.ts';
 
 export interface Holder {
@@ -23,16 +25,46 @@ function childrenOf(pid: number, tid: string): number[] {
   }
 }
 
+/** `look` at the processes from `head` down, parents first, until one says something. */
+function below<T>(head: number, look: (pid: number, threads: readonly string[]) => T | undefined): T | undefined {
+  const processes = [head];
+  for (let i = 0; i < processes.length && i < MAX_PROCESSES; i++) {
+    const pid = processes[i] as number;
+    const threads = namesIn(`/proc/${pid}/task`);
+    const found = look(pid, threads);
+    if (found !== undefined) return found;
+    for (const tid of threads) processes.push(...childrenOf(pid, tid));
+  }
+  return undefined;
+}
+
 /** A holder of the socket `inode` below process `head`, which had the number `fd` once. */
 export function holderOf(head: number, inode: number, fd: number): Holder | undefined {
   const target = `socket:[${inode}]`;
   const numbers = [...new Set([fd, 0, 1, 2])];
-  const processes = [head];
-  for (let i = 0; i < processes.length && i < MAX_PROCESSES; i++) {
-    const pid = processes[i] as number;
+  return below(head, (pid) => {
     const found = numbers.find((number) => targetOf(pid, number) === target);
-    if (found !== undefined) return { pid, fd: found };
-    for (const tid of namesIn(`/proc/${pid}/task`)) processes.push(...childrenOf(pid, tid));
+    return found === undefined ? undefined : { pid, fd: found };
+  });
+}
+
+const { read, readv, recvfrom, splice } = process.arch === 'arm64' ? NR_ARM64 : NR_AMD64;
+/** Native calls that wait for octets, with the descriptor in their first register. */
+const RECEIVING: ReadonlySet<number> = new Set([read, readv, recvfrom, splice]);
+
+/** Whether a thread below process `head` waits in a native receive on the socket `inode` (/proc/PID/task/TID/syscall). */
+export function isReadNatively(head: number, inode: number): boolean {
+  const target = `socket:[${inode}]`;
+  const reads = (pid: number, tid: string): boolean => {
+    const [nr, fd = ''] = callOf(pid, tid).split(' ');
+    return RECEIVING.has(Number(nr)) && targetOf(pid, Number(fd) | 0) === target;
+  };
+  return below(head, (pid, threads) => (threads.some((tid) => reads(pid, tid)) ? true : undefined)) === true;
+}
+function callOf(pid: number, tid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/task/${tid}/syscall`, 'latin1');
+  } catch {
+    return '';
   }
-  return undefined;
 }

@@ -251,7 +251,7 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
     const gap = this.#listener.probe();
     if (gap !== undefined) throw new RunError('E_UNSUPPORTED_KERNEL', gap.what, gap.remedy);
     if (options.syncWakeUp !== false) this.#listener.setSyncWakeUp(true);
-    this.#plane = this.plane === 'direct' ? new DirectPlane(launched.pid) : new StrictPlane();
+    this.#plane = this.plane === 'direct' ? new DirectPlane(launched.pid, stack.clock) : new StrictPlane();
 
     const { clock } = stack;
     const offset = realtimeOffset();

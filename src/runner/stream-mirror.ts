@@ -23,9 +23,7 @@ import {
   SHUT_WR,
   sendFrom,
   sendOctets,
-  setReceiveTimeout,
   setSendBuffer,
-  setSendTimeout,
   shutdownUnix,
   takeError,
   takeOctets,
@@ -37,7 +35,8 @@ import type { ByteRing } from '../lib/byte-ring.ts';
 import type { TcpEndpoint } from '../netstack/endpoint.ts';
 import type { InetStreamSocket, Lender } from '../socket/inet-stream.ts';
 import { SHOWN, StreamDisplay, shrink, type View } from './display.ts';
-import type { Borrow, MirrorWorld } from './mirror-world.ts';
+import { GuestOptions } from './guest-options.ts';
+import type { GuestSide, Holding, MirrorWorld } from './mirror-world.ts';
 import { NO_COPY } from './plane.ts';
 
 type Mode = 'fresh' | 'connecting' | 'listening' | 'open' | 'dead';
@@ -61,14 +60,14 @@ const ENDINGS = EPOLLRDHUP | EPOLLHUP | EPOLLERR;
 
 const scratch = arena(BATCH);
 
-export class StreamMirror implements View, Lender {
+export class StreamMirror implements View, Lender, Holding {
   readonly shown = SHOWN;
   readonly isCrowded = false;
   readonly #world: MirrorWorld;
   readonly #file: InetStreamSocket;
   readonly #tcp: TcpEndpoint;
-  /** A copy of G from who used it last, which the caller closes; or NO_COPY. */
-  readonly #borrow: Borrow;
+  readonly #guest: GuestSide;
+  readonly #options = new GuestOptions();
   #mode: Mode = 'fresh';
   #peer = NONE;
   #listener: StreamDisplay | undefined = undefined;
@@ -99,15 +98,13 @@ export class StreamMirror implements View, Lender {
   /** The guest shut its sending side; the last octet in P is the marker. */
   #marked = false;
   #queuedAgain = false;
-  #receiveTimeoutUs = 0;
-  #sendTimeoutUs = 0;
   #sendBuffer = 0;
 
-  constructor(world: MirrorWorld, file: InetStreamSocket, borrow: Borrow) {
+  constructor(world: MirrorWorld, file: InetStreamSocket, guest: GuestSide) {
     this.#world = world;
     this.#file = file;
     this.#tcp = file.tcp;
-    this.#borrow = borrow;
+    this.#guest = guest;
     file.lender = this;
   }
 
@@ -153,12 +150,7 @@ export class StreamMirror implements View, Lender {
     this.#listener?.show(copy === NO_COPY ? events | (shown & POLLIN) : events, edge, copy);
   }
   #applyOptions(copy: number): void {
-    const { receiveTimeoutUs, sendTimeoutUs } = this.#file;
-    // Below 0 a wait ends at once, for which the least time stands.
-    if (receiveTimeoutUs !== this.#receiveTimeoutUs) setReceiveTimeout(copy, Math.abs(receiveTimeoutUs));
-    if (sendTimeoutUs !== this.#sendTimeoutUs) setSendTimeout(copy, Math.abs(sendTimeoutUs));
-    this.#receiveTimeoutUs = receiveTimeoutUs;
-    this.#sendTimeoutUs = sendTimeoutUs;
+    this.#options.apply(this.#file, copy);
     if (this.#mode === 'open' && this.#guestBuffer !== this.#sendBuffer) this.#enlarge(copy);
   }
   /** What the guest may write ahead: its own choice counts once it made one. */
@@ -206,7 +198,7 @@ export class StreamMirror implements View, Lender {
       this.#die(copy);
       return (events & (POLLIN | POLLRDHUP)) !== 0;
     }
-    const guestEnd = copy === NO_COPY ? this.#borrow(false) : copy;
+    const guestEnd = copy === NO_COPY ? this.#guest.borrow(false) : copy;
     this.#open(guestEnd);
     // The buffer grew before the room for it: one edge of OUT, as TCP's.
     while (this.#fill > 0) {
@@ -280,7 +272,7 @@ export class StreamMirror implements View, Lender {
   recall(octets: number): void {
     this.#leaving = 0;
     if (this.#pushed === 0) return;
-    const guestEnd = this.#borrow(false);
+    const guestEnd = this.#guest.borrow(false);
     if (guestEnd === NO_COPY) return;
     let unread = this.#settle(0, inputQueue(guestEnd));
     while (this.#recalled < octets && unread > 0) {
@@ -356,6 +348,14 @@ export class StreamMirror implements View, Lender {
   /** SO_RCVLOWAT: a reader waits for so much. */
   #mayPush(): boolean {
     return this.#file.options.receiveLowWater === 1 || (this.#file.poll() & POLLIN) !== 0;
+  }
+  held(): void {
+    this.#world.holds(this);
+  }
+  offer(): boolean {
+    if (this.#mode !== 'open' || this.#mayPush() || this.#tcp.receivable <= this.#pushed) return false;
+    if (this.#guest.isRead()) this.#pushAll();
+    return true;
   }
   #pushAll(): void {
     const { receivable, receiveRing: ring } = this.#tcp;
@@ -485,7 +485,7 @@ export class StreamMirror implements View, Lender {
     const { finReceived, error } = this.#tcp;
     // At the end of P nobody has G any more.
     if (!finReceived && inputQueue(this.#peer) === 0 && takeOctets(this.#peer, 1) === -EAGAIN) {
-      const guestEnd = copy === NO_COPY ? this.#borrow(true) : copy;
+      const guestEnd = copy === NO_COPY ? this.#guest.borrow(true) : copy;
       if (guestEnd !== NO_COPY) sendOctets(guestEnd, 1);
       if (guestEnd !== copy && guestEnd !== NO_COPY) close(guestEnd);
     }

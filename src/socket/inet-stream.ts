@@ -52,6 +52,8 @@ const HELD_UNREAD = 131_072;
 export interface Lender {
   /** Takes the first `octets` back, as far as they are not read there; what is read leaves the ring. */
   recall(octets: number): void;
+  /** Octets came of which no poll may tell (SO_RCVLOWAT). */
+  held(): void;
 }
 
 export class InetStreamSocket extends InetSocket {
@@ -393,7 +395,9 @@ export class InetStreamSocket extends InetSocket {
     return this.#isBelowLowWater() ? events & ~(POLLIN | POLLRDNORM) : events;
   }
   override endpointChanged(events: number): void {
-    super.endpointChanged(this.#isBelowLowWater() ? events & ~(POLLIN | POLLRDNORM) : events);
+    const held = this.#isBelowLowWater();
+    if (held) this.lender?.held();
+    super.endpointChanged(held ? events & ~(POLLIN | POLLRDNORM) : events);
   }
   /** SO_RCVLOWAT moves readability as well (tcp_stream_is_readable). */
   #isBelowLowWater(): boolean {
