@@ -17,13 +17,14 @@ export type { GuestMemory } from './socket/guest-memory.ts';
 export { Socket } from './socket/socket.ts';
 export { ArenaMemory, PAGE, Protection } from './syscalls/arena-memory.ts';
 export {
+  type Caller,
   type CallStatistics,
   type CrashReport,
   Dispatcher,
   type DispatcherOptions,
   type Observer,
   type Platform,
-  type Unsupported,
+  type Refusal,
 } from './syscalls/dispatch.ts';
 export { EmulatedTask, type EmulatedTaskOptions, Emulator, type EmulatorOptions, ROOT } from './syscalls/emulator.ts';
 export { StraceFormatter } from './syscalls/strace.ts';

@@ -11,9 +11,11 @@ export const IPPROTO_TCP = 6;
 export const IPPROTO_UDP = 17;
 export const IPPROTO_IPV6 = 41;
 export const IPPROTO_ICMPV6 = 58;
+export const IPPROTO_L2TP = 115;
 export const IPPROTO_SCTP = 132;
 export const IPPROTO_UDPLITE = 136;
 export const IPPROTO_RAW = 255;
+export const IPPROTO_SMC = 256;
 export const IPPROTO_MPTCP = 262;
 /** First number that socket(2) refuses with EINVAL (include/uapi/linux/in.h: IPPROTO_MPTCP + 1). */
 export const IPPROTO_MAX = 263;
@@ -49,6 +51,7 @@ export const IP_NODEFRAG = 22;
 export const IP_CHECKSUM = 23;
 export const IP_BIND_ADDRESS_NO_PORT = 24;
 export const IP_RECVFRAGSIZE = 25;
+export const IP_RECVERR_RFC4884 = 26;
 export const IP_MULTICAST_IF = 32;
 export const IP_MULTICAST_TTL = 33;
 export const IP_MULTICAST_LOOP = 34;
@@ -70,6 +73,10 @@ export const MCAST_LEAVE_SOURCE_GROUP = 47;
 export const MCAST_MSFILTER = 48;
 export const IP_LOCAL_PORT_RANGE = 51;
 export const IP_PROTOCOL = 52;
+
+/** Of netfilter (linux/netfilter_ipv4.h, netfilter_ipv6/ip6_tables.h): the destination that a connection had before it was redirected. */
+export const SO_ORIGINAL_DST = 80;
+export const IP6T_SO_ORIGINAL_DST = 80;
 
 // Values of IP_MTU_DISCOVER; those of IPV6_MTU_DISCOVER are the same.
 export const IP_PMTUDISC_DONT = 0;

@@ -70,6 +70,8 @@ export const TCP_CA_Loss = 4;
 
 // Options of level SOL_UDP.
 export const UDP_CORK = 1;
+export const UDPLITE_SEND_CSCOV = 10;
+export const UDPLITE_RECV_CSCOV = 11;
 export const UDP_ENCAP = 100;
 export const UDP_NO_CHECK6_TX = 101;
 export const UDP_NO_CHECK6_RX = 102;

@@ -21,6 +21,7 @@ Examples:
   sandsock run -p 8080:80 -p 127.0.0.1:5353:53/udp -- ./server
   sandsock run --link tap:tap0 --ip 10.0.5.2/24 --gateway 10.0.5.1 -- iperf3 -c 10.0.5.1
   sandsock run --strace=calls.txt --json -- python3 app.py
+  sandsock run --report gaps.txt -- ping -c1 example.org
   sandsock run -- sh -c 'exit 7'; echo $?
 
 Exit status: the program's own; 128 + n when signal n ended it; 125 when sandsock failed; 126 when the program cannot be executed; 127 when there is none.`;
@@ -76,6 +77,10 @@ function commandLine(): Command {
     .option('--strace [file]', 'list every socket call: on stderr, or in a file')
     .option('--pcap <file>', 'capture the frames of the link, with who caused them (pcapng, for Wireshark)')
     .option('--json [file]', 'a summary as one line of JSON at the end: on stderr, or in a file')
+    .option(
+      '--report <file>',
+      'what the program asked for and did not get, and what that means for it; as JSON in FILE.json, - is stderr',
+    )
     .option(
       '--host-port <port>',
       "open this port of the host's loopback at 10.0.2.2 and host.internal; repeatable",

@@ -60,6 +60,7 @@ const runSchema = z
   .strictObject({
     strace: sink.optional(),
     json: sink.optional(),
+    report: z.string().min(1, { error: 'needs a file name' }).optional(),
     pcap: z.string().min(1, { error: 'needs a file name' }).optional(),
     hostPort: z.array(port).max(1024).default([]),
     publish: z.array(published).max(256).default([]),

@@ -6,6 +6,7 @@ import { IpAddress } from '../netstack/address.ts';
 import type { Death } from '../runner/deaths.ts';
 import { Sentry, type SentryOptions, type SentrySummary } from '../runner/sentry.ts';
 import type { RunConfig } from './config.ts';
+import { compatibilityReport, reportFor } from './report.ts';
 import { CaptureFile, openSink, type Sink, stderrSink } from './sink.ts';
 import { StraceWriter } from './strace-writer.ts';
 
@@ -91,7 +92,7 @@ export interface RunReport {
   readonly flows: { readonly tcp: number; readonly udp: number; readonly dns: number } | null;
   readonly flowsAnnounced: number;
   readonly refused: Readonly<Record<string, number>>;
-  readonly unsupported: SentrySummary['unsupported'];
+  readonly unsupported: readonly { call: string; what: string; errno: string; count: number }[];
   readonly crashes: number;
   readonly deaths: readonly Death[];
 }
@@ -125,7 +126,7 @@ function stackDropsOf({ stack }: Sentry, nativeSend: number): RunReport['stackDr
 }
 
 export function reportOf(sentry: Sentry, exitStatus: number, durationMs: number): RunReport {
-  const { calls, received, passed, link, flows, gateway, unsupported, crashes, deaths, lostSends } = sentry.summary();
+  const { calls, received, passed, link, flows, gateway, refusals, crashes, deaths, lostSends } = sentry.summary();
   return {
     exitStatus,
     durationMs: Math.round(durationMs),
@@ -140,7 +141,9 @@ export function reportOf(sentry: Sentry, exitStatus: number, durationMs: number)
     flows: flowsOf(gateway, link),
     flowsAnnounced: flows,
     refused: gateway?.refused ?? {},
-    unsupported,
+    unsupported: refusals.flatMap(({ call, what, errno, count, onLinuxToo }) =>
+      onLinuxToo ? [] : [{ call, what, errno, count }],
+    ),
     crashes,
     deaths,
   };
@@ -164,11 +167,47 @@ function planeNote({ plane, strace, pcap }: RunConfig): string | undefined {
     : '--pcap names the call behind each frame, so each is trapped: the plane is strict, and slower (--plane direct leaves calls unnamed)';
 }
 
+/** What the options ask to be written, open before the guest starts so that a name that cannot be written is an error at once. */
+class Outputs {
+  readonly listing: Sink | undefined;
+  readonly capture: CaptureFile | undefined;
+  readonly #summary: Sink | undefined;
+  readonly #report: Sink | undefined;
+  readonly #config: RunConfig;
+
+  /** @throws RunError */
+  constructor(config: RunConfig) {
+    this.#config = config;
+    const { strace, json, report, pcap } = config;
+    this.listing = strace === undefined ? undefined : openSink(strace);
+    this.#summary = json === undefined ? undefined : openSink(json);
+    this.#report = report === undefined ? undefined : openSink(report);
+    this.capture = pcap === undefined ? undefined : new CaptureFile(pcap);
+  }
+  /** What is known only at the end. */
+  conclude(sentry: Sentry, command: readonly string[], status: number, durationMs: number): void {
+    this.#summary?.line(JSON.stringify(reportOf(sentry, status, durationMs)));
+    const { refusals, refusalsDropped } = sentry.summary();
+    const report = compatibilityReport(command, status, refusals, refusalsDropped);
+    this.#report?.line(reportFor(this.#config.report ?? '', report));
+  }
+  close(): void {
+    const { strace, json, report, pcap } = this.#config;
+    const all = [
+      [this.listing, strace],
+      [this.#summary, json],
+      [this.#report, report],
+      [this.capture, pcap],
+    ] as const;
+    for (const [sink] of all) sink?.close();
+    for (const [sink, file] of all) tellFailed(sink, file);
+  }
+}
+
 /** Runs `command` and returns the exit status for ours. @throws RunError */
 export async function run(command: string, args: readonly string[], config: RunConfig): Promise<number> {
-  const listing: Sink | undefined = config.strace === undefined ? undefined : openSink(config.strace);
-  const summary: Sink | undefined = config.json === undefined ? undefined : openSink(config.json);
-  const capture = config.pcap === undefined ? undefined : new CaptureFile(config.pcap);
+  const outputs = new Outputs(config);
+  const { listing, capture } = outputs;
   const started = performance.now();
   const sentry = await Sentry.start(command, args, {
     ...linkOptions(config),
@@ -191,15 +230,10 @@ export async function run(command: string, args: readonly string[], config: RunC
   const stop = forwardSignals(sentry);
   try {
     const status = await sentry.exited;
-    summary?.line(JSON.stringify(reportOf(sentry, status, performance.now() - started)));
+    outputs.conclude(sentry, [command, ...args], status, performance.now() - started);
     return status;
   } finally {
     stop();
-    listing?.close();
-    summary?.close();
-    capture?.close();
-    tellFailed(listing, config.strace);
-    tellFailed(summary, config.json);
-    tellFailed(capture, config.pcap);
+    outputs.close();
   }
 }

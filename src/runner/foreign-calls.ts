@@ -4,14 +4,16 @@
  * A call is let through (SECCOMP_USER_NOTIF_FLAG_CONTINUE) only where nothing that it points to decides safety, because another thread of the guest can
  * change that after the look (seccomp_unotify(2)).
  */
-import { Errno } from '../abi/errno.ts';
-import { AF_UNIX } from '../abi/socket.ts';
+import { Errno, type ErrnoName } from '../abi/errno.ts';
+import { AF_UNIX, SO_PASSPIDFD, SO_PEERPIDFD, SOL_SOCKET } from '../abi/socket.ts';
 import { close } from '../host/libc.ffi.ts';
 import type { SeccompListener } from '../host/seccomp.ffi.ts';
 import { socketDomain } from '../host/unix-socket.ffi.ts';
 import { type Devices, isDeviceRequest } from '../socket/devices.ts';
 import { deviceIoctl } from '../syscalls/handlers/ioctl-devices.ts';
-import { TUNSETIFF, WALLS } from './filter.ts';
+import { familyName, namespaceFlagNames, optionName } from '../syscalls/names.ts';
+import { offersSocket } from '../syscalls/offered.ts';
+import { ABSENT, CLONE_NEW_ANY, TUNSETIFF, USERFAULTFD_NEW, WALLS } from './filter.ts';
 import { readString } from './guest-memory.ts';
 import type { GuestTask } from './guest-task.ts';
 import { FAREWELL, KEEPER_PROGRAM } from './namespaces.ts';
@@ -31,7 +33,7 @@ export interface ForeignOptions {
   readonly signals: SignalActions;
   readonly unix: UnixNames;
   readonly devices: Devices;
-  readonly unsupported: (call: string, what: string, errno: string) => void;
+  readonly unsupported: (call: string, what: string, errno: string, onLinuxToo?: boolean) => void;
   /** The process is about to install a handler without SA_RESTART. */
   readonly onInterruptible: (pid: number) => void;
   /** The guest's own program is about to start, in that thread. */
@@ -54,6 +56,11 @@ export class ForeignCalls {
       if (nr !== undefined) this.#judges.set(nr, judge);
     };
     for (const name of WALLS) on(name, (listener) => this.#wall(name, listener));
+    for (const name of ABSENT) on(name, () => this.#refuse(name, '', 'ENOSYS'));
+    on('clone', ({ args }) => this.#refuse('clone', namespaceFlagNames((args[0] as number) & CLONE_NEW_ANY), 'EPERM'));
+    on('socketpair', ({ args }) => this.#pair((args[0] as number) | 0));
+    on('getsockopt', (listener) => this.#peerPidfd('getsockopt', listener));
+    on('setsockopt', (listener) => this.#peerPidfd('setsockopt', listener));
     on('execve', (listener, task) => this.#exec(listener, task));
     on('execveat', (listener) => this.#forgetActions(listener));
     on('rt_sigaction', (listener, task) => this.#sigaction(listener, task));
@@ -68,13 +75,26 @@ export class ForeignCalls {
     return this.#judges.get(listener.nr)?.(listener, task) ?? 'resume';
   }
 
+  /** Counts it, once the guest's own program runs. */
+  #refuse(call: string, what: string, errno: ErrnoName, onLinuxToo = false): Judgement {
+    if (this.#phase === 'guest') this.#options.unsupported(call, what, errno, onLinuxToo);
+    return -Errno[errno];
+  }
   #wall(name: string, listener: SeccompListener): Judgement {
     if (this.#phase === 'chain') return 'resume';
     const flags = listener.args[0] as number;
     if (name === 'unshare' && (flags & ~HARMLESS_UNSHARE) === 0) return 'resume';
-    const what = name === 'unshare' ? `0x${flags.toString(16)}` : '';
-    this.#options.unsupported(name, what, 'EPERM');
-    return -Errno.EPERM;
+    return this.#refuse(name, name === 'unshare' ? namespaceFlagNames(flags) : '', 'EPERM');
+  }
+  /** Families other than AF_UNIX, AF_INET and AF_INET6, which the filter answers. */
+  #pair(family: number): Judgement {
+    return this.#refuse('socketpair', familyName(family), 'EAFNOSUPPORT', !offersSocket(family, 0, 0));
+  }
+  /** The descriptor does not matter, so nothing can be changed after the look. */
+  #peerPidfd(call: 'getsockopt' | 'setsockopt', { args }: SeccompListener): Judgement {
+    const option = call === 'getsockopt' ? SO_PEERPIDFD : SO_PASSPIDFD;
+    if (args[2] !== SOL_SOCKET || args[4] !== option) return 'resume';
+    return this.#refuse(call, `SOL_SOCKET/${optionName(SOL_SOCKET, option)}`, 'ENOPROTOOPT');
   }
   #exec(listener: SeccompListener, task: () => GuestTask): Judgement {
     if (this.#phase === 'guest') return this.#forgetActions(listener);
@@ -105,10 +125,8 @@ export class ForeignCalls {
   }
   #ioctl(listener: SeccompListener, task: () => GuestTask): Judgement {
     const [fd = 0, , request = 0, , low = 0, high = 0] = listener.args;
-    if (request === TUNSETIFF) {
-      this.#options.unsupported('ioctl', 'TUNSETIFF', 'EPERM');
-      return -Errno.EPERM;
-    }
+    if (request === TUNSETIFF) return this.#refuse('ioctl', 'TUNSETIFF', 'EPERM');
+    if (request === USERFAULTFD_NEW) return this.#refuse('ioctl', 'USERFAULTFD_IOC_NEW', 'EPERM');
     if (this.#phase !== 'guest' || !isDeviceRequest(AF_UNIX, request)) return 'resume';
     return this.#deviceRequest(task(), fd | 0, request, high * 0x1_0000_0000 + low);
   }

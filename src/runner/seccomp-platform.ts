@@ -14,7 +14,7 @@ import { placeholderLimit } from '../host/unix-socket.ffi.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { OpenFile } from '../socket/file.ts';
 import { Socket } from '../socket/socket.ts';
-import type { CrashReport, Dispatcher, Platform } from '../syscalls/dispatch.ts';
+import type { Caller, CrashReport, Dispatcher, Platform } from '../syscalls/dispatch.ts';
 import { SHOWN } from './display.ts';
 import type { ForeignCalls } from './foreign-calls.ts';
 import { GuestTask, type GuestWorld } from './guest-task.ts';
@@ -22,6 +22,7 @@ import type { HostFiles } from './host-files.ts';
 import { Interruptions } from './interruptions.ts';
 import { NO_COPY, type Placeholder, type Plane } from './plane.ts';
 import { duplicatesOf, isCloexec, pollersOf, rewatch } from './pollers.ts';
+import { programOf } from './proc.ts';
 import type { SignalActions } from './signals.ts';
 import { answerWithSigpipe, isPlainSend } from './sigpipe.ts';
 
@@ -251,6 +252,10 @@ export class SeccompPlatform implements Platform<GuestTask> {
     }
   }
 
+  callerOf(task: GuestTask | undefined): Caller {
+    const { pid } = this.#taskOf(task?.tid ?? this.#listener.tid).process;
+    return { pid, program: programOf(pid) };
+  }
   beforeDeliver(task: GuestTask, file: OpenFile, events: number): void {
     const placeholder = this.#plane.byFile(file);
     if (placeholder === undefined) return;

@@ -27,7 +27,7 @@ import {
   type CrashReport,
   Dispatcher,
   type Observer,
-  type Unsupported,
+  type Refusal,
 } from '../syscalls/dispatch.ts';
 import { SOCKET_CALLS, systemCalls } from '../syscalls/table.ts';
 import type { Carrier } from './carrier.ts';
@@ -85,7 +85,10 @@ export interface SentrySummary {
   readonly received: number;
   readonly passed: number;
   readonly calls: readonly CallStatistics[];
-  readonly unsupported: readonly Unsupported[];
+  /** What guests asked for and did not get: the gaps of the sandbox, then what Linux refuses as well. */
+  readonly refusals: readonly Refusal[];
+  /** Distinct refusals beyond those listed. */
+  readonly refusalsDropped: number;
   readonly crashes: number;
   /** Messages that the guest sent natively and that could not leave. */
   readonly lostSends: number;
@@ -255,8 +258,8 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
 
     const { clock } = stack;
     const offset = realtimeOffset();
-    const unsupported = (call: string, what: string, errno: string): void =>
-      this.dispatcher.unsupported(call, what, errno);
+    const unsupported = (call: string, what: string, errno: string, onLinuxToo?: boolean): void =>
+      this.dispatcher.unsupported(call, what, errno, onLinuxToo);
     const sockets = new SocketFactory(stack, (at) => at + offset, unsupported);
     const signals = new SignalActions();
     this.#unix = new UnixNames({
@@ -433,7 +436,8 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
       received: this.#platform.received,
       passed: this.#platform.passed,
       calls: this.dispatcher.statistics(),
-      unsupported: this.dispatcher.unsupportedRequests(),
+      refusals: this.dispatcher.refusals(),
+      refusalsDropped: this.dispatcher.refusalsDropped,
       crashes: this.dispatcher.crashes,
       lostSends: this.#plane.lostSends,
       link: this.#uplink?.counters,

@@ -36,6 +36,7 @@ import {
 import { sendTimeoutOf, socketDomain, socketType } from '../host/unix-socket.ffi.ts';
 import { type Alarm, type Clock, type Instant, micros, millis } from '../lib/clock.ts';
 import type { GuestMemory } from '../socket/guest-memory.ts';
+import { printable } from '../syscalls/names.ts';
 import type { Judgement } from './foreign-calls.ts';
 import type { GuestTask } from './guest-task.ts';
 import type { PendingSignals } from './pending-signals.ts';
@@ -236,7 +237,9 @@ export class UnixNames {
     const identity = identityOf(found);
     if (identity !== undefined && this.#bound.has(identity)) return found;
     let refusal: number = Errno.ENOENT;
-    if (!isSocket(found)) refusal = this.#asGuest(task, () => mayWrite(found)) ? Errno.ECONNREFUSED : Errno.EACCES;
+    if (isSocket(found))
+      this.#options.unsupported('connect', `a unix socket of the host: ${printable(path, SUN_OCTETS)}`, 'ENOENT');
+    else refusal = this.#asGuest(task, () => mayWrite(found)) ? Errno.ECONNREFUSED : Errno.EACCES;
     close(found);
     return -refusal;
   }

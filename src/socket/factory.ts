@@ -3,23 +3,13 @@
  * net/ipv4/af_inet.c inet_create; the flag bits of the type argument are the caller's).
  */
 import { Errno } from '../abi/errno.ts';
-import {
-  IPPROTO_ICMP,
-  IPPROTO_ICMPV6,
-  IPPROTO_IP,
-  IPPROTO_MAX,
-  IPPROTO_MPTCP,
-  IPPROTO_TCP,
-  IPPROTO_UDP,
-  IPPROTO_UDPLITE,
-} from '../abi/in.ts';
-import { MAX_LINKS, NETLINK_ROUTE } from '../abi/netlink.ts';
+import { IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_IP, IPPROTO_MAX, IPPROTO_TCP, IPPROTO_UDP } from '../abi/in.ts';
+import { NETLINK_ROUTE } from '../abi/netlink.ts';
 import {
   AF_INET,
   AF_INET6,
   AF_MAX,
   AF_NETLINK,
-  AF_PACKET,
   AF_UNIX,
   SOCK_DGRAM,
   SOCK_MAX,
@@ -187,22 +177,4 @@ function refusalOf(domain: number, type: number, protocol: number): number {
   // Linux 2.0's way to ask for a packet socket: the kernel turns it into AF_PACKET.
   if (domain === AF_INET && type === SOCK_PACKET) return -Errno.EAFNOSUPPORT;
   return protocol < 0 || protocol >= IPPROTO_MAX ? -Errno.EINVAL : 0;
-}
-
-const FAMILIES: Readonly<Record<number, string>> = {
-  [AF_PACKET]: 'AF_PACKET',
-};
-
-/** For the compatibility report: what this release lacks, of those that most Linux kernels have; undefined when Linux would refuse as well. */
-export function notProvided(domain: number, type: number, protocol: number): string | undefined {
-  if (domain === AF_NETLINK)
-    return protocol > NETLINK_ROUTE && protocol < MAX_LINKS ? `AF_NETLINK ${protocol}` : undefined;
-  return domain === AF_INET || domain === AF_INET6 ? notProvidedInet(domain, type, protocol) : FAMILIES[domain];
-}
-function notProvidedInet(domain: number, type: number, protocol: number): string | undefined {
-  const name = domain === AF_INET ? 'AF_INET' : 'AF_INET6';
-  if (type === SOCK_RAW) return `${name} SOCK_RAW`;
-  if (type === SOCK_STREAM && protocol === IPPROTO_MPTCP) return `${name} SOCK_STREAM IPPROTO_MPTCP`;
-  if (type === SOCK_DGRAM && protocol === IPPROTO_UDPLITE) return `${name} SOCK_DGRAM IPPROTO_UDPLITE`;
-  return undefined;
 }

@@ -35,6 +35,8 @@ export interface Platform<T extends Task> {
   rolledBack(task: T, file: OpenFile): void;
   /** Asked before a call that was woken is tried again: false if its thread is gone or a signal took the call away, so that it takes nothing. */
   stillWaits?(task: T): boolean;
+  /** Who makes the call, for the compatibility report; `task` is undefined for a call that the dispatcher does not serve. Asked once for each new refusal. */
+  callerOf?(task: T | undefined): Caller | undefined;
   /** A handler threw. Returns the result the guest gets, or undefined if the platform has ended the guest. */
   crashed(task: T, report: CrashReport): number | undefined;
 }
@@ -57,11 +59,24 @@ export interface CallStatistics {
   notTaken: number;
 }
 
-export interface Unsupported {
+/** Who makes a call. */
+export interface Caller {
+  readonly pid: number;
+  /** The program's name (comm). */
+  readonly program: string;
+}
+
+/** Something that guests asked for and did not get. */
+export interface Refusal {
   readonly call: string;
   readonly what: string;
+  /** The errno they got; empty for what was taken and has no effect. */
   readonly errno: string;
+  /** Linux refuses it as well: a guest is no worse off here. Else it is a gap of the sandbox. */
+  readonly onLinuxToo: boolean;
   count: number;
+  /** Who asked first; undefined where the platform does not know. */
+  readonly first: Caller | undefined;
 }
 
 export interface DispatcherOptions<T extends Task> {
@@ -70,8 +85,8 @@ export interface DispatcherOptions<T extends Task> {
   readonly platform: Platform<T>;
 }
 
-/** Distinct requests kept for the compatibility report: a guest could invent any number of them. */
-const MAX_UNSUPPORTED = 1024;
+/** Distinct refusals kept for the compatibility report, gaps and others each: a guest could invent any number of them. */
+const MAX_REFUSALS = 1024;
 
 export class Dispatcher<T extends Task = Task> implements Scheduler {
   readonly clock: Clock;
@@ -79,9 +94,12 @@ export class Dispatcher<T extends Task = Task> implements Scheduler {
   observer: Observer<T> | undefined = undefined;
   readonly #table: SyscallTable;
   readonly #statistics = new Map<Syscall, CallStatistics>();
-  readonly #unsupported = new Map<string, Unsupported>();
-  /** Unsupported requests beyond what the report keeps. */
-  unsupportedDropped = 0;
+  readonly #gaps = new Map<string, Refusal>();
+  readonly #refusedOnLinux = new Map<string, Refusal>();
+  /** Refusals beyond what the report keeps. */
+  refusalsDropped = 0;
+  /** The task whose call is being tried or answered. */
+  #trying: T | undefined = undefined;
   /** Calls with numbers that the table does not have. */
   unknownCalls = 0;
   crashes = 0;
@@ -107,7 +125,9 @@ export class Dispatcher<T extends Task = Task> implements Scheduler {
     task.start(call, nr, registers, this.#callId);
     if (call === undefined) {
       this.unknownCalls++;
+      this.#trying = task;
       this.unsupported(`syscall ${nr}`, '', 'ENOSYS');
+      this.#trying = undefined;
       this.#finish(task, -Errno.ENOSYS);
       return;
     }
@@ -174,17 +194,20 @@ export class Dispatcher<T extends Task = Task> implements Scheduler {
   statistics(): CallStatistics[] {
     return [...this.#statistics.values()].filter((s) => s.calls > 0);
   }
-  /** What guests asked for and did not get. */
-  unsupportedRequests(): Unsupported[] {
-    return [...this.#unsupported.values()];
+  /** What guests asked for and did not get: the gaps of the sandbox, then what Linux refuses as well, each in the order of first use. */
+  refusals(): Refusal[] {
+    return [...this.#gaps.values(), ...this.#refusedOnLinux.values()];
   }
 
-  unsupported(call: string, what: string, errno: string): void {
+  unsupported(call: string, what: string, errno: string, onLinuxToo = false): void {
+    const refusals = onLinuxToo ? this.#refusedOnLinux : this.#gaps;
     const key = `${call} ${what} ${errno}`;
-    const known = this.#unsupported.get(key);
+    const known = refusals.get(key);
     if (known !== undefined) known.count++;
-    else if (this.#unsupported.size < MAX_UNSUPPORTED) this.#unsupported.set(key, { call, what, errno, count: 1 });
-    else this.unsupportedDropped++;
+    else if (refusals.size < MAX_REFUSALS) {
+      const first = this.platform.callerOf?.(this.#trying);
+      refusals.set(key, { call, what, errno, onLinuxToo, count: 1, first });
+    } else this.refusalsDropped++;
   }
   /** @internal */
   woken(task: Task): void {
@@ -218,15 +241,18 @@ export class Dispatcher<T extends Task = Task> implements Scheduler {
     const call = task.call as Syscall;
     task.phase = Phase.Trying;
     task.again = false;
+    this.#trying = task;
     let result: number;
     try {
       result = call.run(task, task.registers);
     } catch (error) {
       this.#crashed(task, error);
+      this.#trying = undefined;
       return;
     }
     if (result === BLOCKED) this.#park(task);
     else this.#finish(task, result);
+    this.#trying = undefined;
   }
   #park(task: T): void {
     if (task.attempt === 0) {

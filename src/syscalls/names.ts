@@ -5,6 +5,7 @@ import * as inet from '../abi/in.ts';
 import * as ioctl from '../abi/ioctl.ts';
 import * as netlink from '../abi/netlink.ts';
 import * as poll from '../abi/poll.ts';
+import * as sched from '../abi/sched.ts';
 import * as socket from '../abi/socket.ts';
 import * as transport from '../abi/transport.ts';
 
@@ -46,8 +47,8 @@ const PROTOCOLS = names(inet, /^IPPROTO_/, /MAX/);
 const NETLINK_PROTOCOLS = names(netlink, /^NETLINK_(ROUTE|GENERIC)$/);
 const OPTIONS: ReadonlyMap<number, Names> = new Map([
   [socket.SOL_SOCKET, names(socket, /^SO_/, /SO_(GET_FILTER)/)],
-  [socket.SOL_IP, names(inet, /^(IP|MCAST)_/, /PMTUDISC|IP_RETOPTS|IP_ORIGDST/)],
-  [socket.SOL_IPV6, names(inet, /^IPV6_/, /IPV6_(JOIN|LEAVE)_GROUP|IPV6_ORIGDST/)],
+  [socket.SOL_IP, names(inet, /^(IP|MCAST|SO)_/, /PMTUDISC|IP_ORIGDST/)],
+  [socket.SOL_IPV6, names(inet, /^(IPV6|MCAST|IP6T)_/, /IPV6_(JOIN|LEAVE)_GROUP|IPV6_ORIGDST/)],
   [
     socket.SOL_TCP,
     names(
@@ -56,7 +57,7 @@ const OPTIONS: ReadonlyMap<number, Names> = new Map([
       /TCP_CM_INQ|TCP_CA_|TCP_(ESTABLISHED|SYN_SENT|SYN_RECV|FIN_WAIT|TIME_WAIT|CLOSE|LAST_ACK|LISTEN|CLOSING)/,
     ),
   ],
-  [socket.SOL_UDP, names(transport, /^UDP_/)],
+  [socket.SOL_UDP, names(transport, /^UDP(LITE)?_/)],
   [socket.SOL_NETLINK, names(netlink, /^NETLINK_/, /NETLINK_(ROUTE|GENERIC)/)],
 ]);
 const CONTROL_TYPES: ReadonlyMap<number, Names> = new Map([
@@ -65,10 +66,13 @@ const CONTROL_TYPES: ReadonlyMap<number, Names> = new Map([
 const IOCTLS = names(ioctl, /./, /^(TIOCINQ|SIOCINQ|SIOCOUTQ)$/);
 const COMMANDS = names(fcntl, /^F_/);
 const OPEN_FLAGS = names(fcntl, /^O_/, /O_(RDONLY|WRONLY|RDWR|ACCMODE)/);
+const NAMESPACES = names(sched, /^CLONE_NEW/);
 const POLL = names(poll, /^POLL/);
 const EPOLL = names(epoll, /^EPOLL/, /CTL|CLOEXEC/);
 const EPOLL_OPERATIONS = names(epoll, /^EPOLL_CTL_/);
 
+/** CLONE_NEW*. */
+export const namespaceFlagNames = (value: number): string => flags(NAMESPACES, value);
 export const familyName = (family: number): string => nameOf(FAMILIES, family);
 /** The type, with the flags that share its argument. */
 export function socketTypeName(type: number): string {
@@ -88,6 +92,8 @@ export const optionName = (level: number, option: number): string => nameOf(OPTI
 export const controlTypeName = (level: number, type: number): string =>
   nameOf(CONTROL_TYPES.get(level) ?? OPTIONS.get(level) ?? new Map(), type);
 export const ioctlName = (request: number): string => nameOf(IOCTLS, request);
+/** True for a command that Linux has. */
+export const isFcntlCommand = (command: number): boolean => COMMANDS.has(command);
 export const fcntlName = (command: number): string => nameOf(COMMANDS, command);
 /** O_*: the access mode, then the flags. */
 export function openFlagNames(value: number): string {
@@ -101,3 +107,10 @@ export const shutdownName = (how: number): string => nameOf(SHUT, how);
 export const pollNames = (value: number): string => flags(POLL, value);
 export const epollNames = (value: number): string => flags(EPOLL, value);
 export const epollOperationName = (op: number): string => nameOf(EPOLL_OPERATIONS, op);
+
+/** A C string of the guest's, at most `most` octets of it, as it may stand in a report or on a terminal. */
+export function printable(octets: Uint8Array, most: number): string {
+  const end = octets.indexOf(0);
+  const text = octets.subarray(0, Math.min(end < 0 ? octets.length : end, most));
+  return Array.from(text, (octet) => (octet > 0x20 && octet < 0x7f ? String.fromCharCode(octet) : '?')).join('');
+}

@@ -58,10 +58,10 @@ export const full = (name: string, args: ArgSpec, handler: Handler): Syscall =>
 /** A call of which `note` says what is missing. */
 export const partial = (name: string, args: ArgSpec, note: string, handler: Handler): Syscall =>
   entry(name, args, { level: 'partial', note }, handler);
-/** A call that is answered with `errno`; `note` says what programs do then. */
-export const absent = (name: string, errno: ErrnoName, note: string): Syscall =>
+/** A call that is answered with `errno`; `note` says what programs do then. `onLinuxToo` if Linux answers the same. */
+export const absent = (name: string, errno: ErrnoName, note: string, onLinuxToo = false): Syscall =>
   entry(name, {}, { level: 'absent', errno, note }, (context) => {
-    context.unsupported(name, '', errno);
+    context.unsupported(name, '', errno, onLinuxToo);
     return -Errno[errno];
   });
 

@@ -103,8 +103,8 @@ const socketCalls = (sockets: SocketCreator): readonly Syscall[] => [
   absent('io_uring_setup', 'ENOSYS', 'programs fall back to epoll'),
   absent('io_uring_enter', 'ENOSYS', 'programs fall back to epoll'),
   absent('io_uring_register', 'ENOSYS', 'programs fall back to epoll'),
-  absent('epoll_ctl_old', 'ENOSYS', 'as on every Linux since 2.6'),
-  absent('epoll_wait_old', 'ENOSYS', 'as on every Linux since 2.6'),
+  absent('epoll_ctl_old', 'ENOSYS', 'as on every Linux since 2.6', true),
+  absent('epoll_wait_old', 'ENOSYS', 'as on every Linux since 2.6', true),
 ];
 
 const sigmask = { sigmask: arg.Ptr, sigsetsize: Size };

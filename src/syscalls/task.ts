@@ -117,8 +117,13 @@ export interface CallContext {
   reserveDescriptor(): boolean;
   /** SIGPIPE for the calling thread, with the answer. */
   raiseSigpipe(): void;
-  /** Counts something the guest asked for and did not get: ('setsockopt', 'SOL_TCP/TCP_MD5SIG', 'ENOPROTOOPT'). */
-  unsupported(call: string, what: string, errno: string): void;
+  /**
+   * Counts something the guest asked for and did not get: ('setsockopt', 'SOL_TCP/TCP_MD5SIG', 'ENOPROTOOPT'). The errno is empty for what was taken and has no effect;
+   * `onLinuxToo` is for what Linux refuses as well.
+   */
+  unsupported(call: string, what: string, errno: string, onLinuxToo?: boolean): void;
+  /** The name of the call under way. */
+  readonly callName: string;
 }
 
 /** What a task asks of its dispatcher. */
@@ -129,7 +134,7 @@ export interface Scheduler {
   expired(task: Task): void;
   /** Shows the events a file will have after a commit that comes now. */
   falling(task: Task, events: number): void;
-  unsupported(call: string, what: string, errno: string): void;
+  unsupported(call: string, what: string, errno: string, onLinuxToo?: boolean): void;
 }
 
 /** Where a task's call stands. `Woken` is on the run list. */
@@ -355,8 +360,11 @@ export class Task implements CallContext {
   raiseSigpipe(): void {
     this.sigpipe = true;
   }
-  unsupported(call: string, what: string, errno: string): void {
-    this.#scheduler.unsupported(call, what, errno);
+  get callName(): string {
+    return this.call?.name ?? '';
+  }
+  unsupported(call: string, what: string, errno: string, onLinuxToo = false): void {
+    this.#scheduler.unsupported(call, what, errno, onLinuxToo);
   }
 
   /** @internal Before the first try. */

@@ -1,6 +1,6 @@
 import test from 'ava';
 import { Errno } from '../../src/abi/errno.ts';
-import { notProvided, SocketFactory } from '../../src/socket/factory.ts';
+import { SocketFactory } from '../../src/socket/factory.ts';
 import { InetDatagramSocket } from '../../src/socket/inet-dgram.ts';
 import { InetStreamSocket } from '../../src/socket/inet-stream.ts';
 import { PingSocket } from '../../src/socket/ping.ts';
@@ -72,18 +72,4 @@ test('what there is not, with Linux’s errno', (t) => {
   }
   t.is(factory.create(2, 3, 1, 0, USER), -EPERM);
   t.is(factory.create(2, 3, 1, 0, ROOT), -EPROTONOSUPPORT);
-});
-
-test('the compatibility report names what most kernels have', (t) => {
-  t.is(notProvided(1, 1, 0), undefined);
-  t.is(notProvided(17, 3, 3), 'AF_PACKET');
-  t.is(notProvided(16, 3, 16), 'AF_NETLINK 16');
-  t.is(notProvided(16, 3, 0), undefined);
-  t.is(notProvided(2, 3, 1), 'AF_INET SOCK_RAW');
-  t.is(notProvided(10, 1, 262), 'AF_INET6 SOCK_STREAM IPPROTO_MPTCP');
-  t.is(notProvided(2, 2, 136), 'AF_INET SOCK_DGRAM IPPROTO_UDPLITE');
-  t.is(notProvided(2, 2, 1), undefined);
-  t.is(notProvided(10, 2, 58), undefined);
-  t.is(notProvided(2, 1, 17), undefined);
-  t.is(notProvided(99, 1, 0), undefined);
 });

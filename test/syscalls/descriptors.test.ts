@@ -55,7 +55,7 @@ test('fcntl', (t) => {
   t.is(fcntl(abi.F_SETOWN, 1), -Errno.EINVAL);
   t.is(w.call('fcntl', 99, abi.F_GETFD), -Errno.EBADF);
   t.deepEqual(
-    w.emulator.dispatcher.unsupportedRequests().map((u) => u.what),
+    w.emulator.dispatcher.refusals().map((u) => u.what),
     ['F_SETFL/O_ASYNC', 'F_SETOWN'],
   );
 });

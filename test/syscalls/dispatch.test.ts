@@ -246,7 +246,7 @@ test('an unknown number is ENOSYS and counted', (t) => {
   t.is(w.emulator.dispatcher.unknownCalls, 1);
   t.is(w.call('io_uring_setup', 1, 0), -Errno.ENOSYS);
   t.deepEqual(
-    w.emulator.dispatcher.unsupportedRequests().map((u) => u.call),
+    w.emulator.dispatcher.refusals().map((u) => u.call),
     ['syscall 9999', 'io_uring_setup'],
   );
 });
@@ -255,9 +255,9 @@ test('the report of what is unsupported is bounded', (t) => {
   const { dispatcher } = world().emulator;
   for (let i = 0; i < 3000; i++) dispatcher.unsupported('setsockopt', `${i}`, 'ENOPROTOOPT');
   dispatcher.unsupported('setsockopt', '1', 'ENOPROTOOPT');
-  t.is(dispatcher.unsupportedRequests().length, 1024);
-  t.is(dispatcher.unsupportedRequests()[1]?.count, 2);
-  t.is(dispatcher.unsupportedDropped, 3000 - 1024);
+  t.is(dispatcher.refusals().length, 1024);
+  t.is(dispatcher.refusals()[1]?.count, 2);
+  t.is(dispatcher.refusalsDropped, 3000 - 1024);
 });
 
 test('one call at a time per task', (t) => {

@@ -20,8 +20,15 @@ test('socket: order of checks', (t) => {
   w.made.push(-Errno.EAFNOSUPPORT, -Errno.EPERM);
   t.is(socket(abi.AF_VSOCK, abi.SOCK_STREAM), -Errno.EAFNOSUPPORT);
   t.is(socket(abi.AF_INET, abi.SOCK_RAW), -Errno.EPERM);
-  t.deepEqual(w.emulator.dispatcher.unsupportedRequests(), [
-    { call: 'socket', what: 'AF_VSOCK SOCK_STREAM 0', errno: 'EAFNOSUPPORT', count: 1 },
+  t.deepEqual(w.emulator.dispatcher.refusals(), [
+    {
+      call: 'socket',
+      what: 'AF_VSOCK SOCK_STREAM 0',
+      errno: 'EAFNOSUPPORT',
+      onLinuxToo: false,
+      count: 1,
+      first: undefined,
+    },
   ]);
   t.is(socket(abi.AF_INET, abi.SOCK_STREAM | abi.SOCK_CLOEXEC), 0);
   t.is(w.task.files.closeOnExec(0), true);

@@ -54,7 +54,7 @@ test('what a socket does not have is counted by name', (t) => {
   w.put(B, int(4));
   w.call('getsockopt', fd, abi.SOL_IPV6, abi.IPV6_MTU, A, B);
   t.deepEqual(
-    w.emulator.dispatcher.unsupportedRequests().map((u) => `${u.call} ${u.what} ${u.errno}`),
+    w.emulator.dispatcher.refusals().map((u) => `${u.call} ${u.what} ${u.errno}`),
     [
       'setsockopt SOL_TCP/TCP_MD5SIG ENOPROTOOPT',
       'setsockopt 0x4d/0x3 ENOPROTOOPT',
@@ -124,7 +124,7 @@ test('ioctl', (t) => {
   t.is(w.call('ioctl', epoll, abi.TCGETS, A), -Errno.EINVAL);
   t.is(w.call('ioctl', 99, abi.FIONBIO, A), -Errno.EBADF);
   t.deepEqual(
-    w.emulator.dispatcher.unsupportedRequests().map((u) => u.what),
+    w.emulator.dispatcher.refusals().map((u) => u.what),
     ['SIOCGIFCONF', 'FIOASYNC'],
   );
 });

@@ -24,7 +24,7 @@ import {
 } from '../../abi/fcntl.ts';
 import type { FdTable } from '../../socket/fd-table.ts';
 import type { OpenFile } from '../../socket/file.ts';
-import { fcntlName } from '../names.ts';
+import { fcntlName, isFcntlCommand } from '../names.ts';
 import type { CallContext } from '../task.ts';
 
 const CLOSE_RANGE_UNSHARE = 2;
@@ -106,7 +106,7 @@ export function fcntl(ctx: CallContext, fd: number, command: number, argument: n
     case F_SETPIPE_SZ:
       return -Errno.EBADF;
     default:
-      ctx.unsupported('fcntl', fcntlName(command), 'EINVAL');
+      ctx.unsupported('fcntl', fcntlName(command), 'EINVAL', !isFcntlCommand(command));
       return -Errno.EINVAL;
   }
 }

@@ -12,13 +12,17 @@ import { copyOut } from './guest.ts';
 import { isNonblocking } from './sockets.ts';
 
 const MFD_CLOEXEC = 1;
+/** Those of Linux: MFD_CLOEXEC, ALLOW_SEALING, HUGETLB with its sizes, NOEXEC_SEAL, EXEC; and O_DIRECT, O_EXCL (a notification pipe) beside the two that pipes here have. */
+const MFD_FLAGS = 0x1f | (0x3f << 26);
+const PIPE_FLAGS = O_CLOEXEC | O_NONBLOCK | 0x4000 | 0x80;
+const hexFlags = (flags: number): string => `flags 0x${(flags >>> 0).toString(16)}`;
 const NAME_MAX = 249;
 const PIECE = 65_536;
 const staging = new Uint8Array(PIECE);
 
 export function pipe2(ctx: CallContext, at: number, flags: number): number {
   if ((flags & ~(O_CLOEXEC | O_NONBLOCK)) !== 0) {
-    ctx.unsupported('pipe2', `flags 0x${flags.toString(16)}`, 'EINVAL');
+    ctx.unsupported('pipe2', hexFlags(flags), 'EINVAL', (flags & ~PIPE_FLAGS) !== 0);
     return -Errno.EINVAL;
   }
   const table = tableOf(ctx);
@@ -43,7 +47,7 @@ export const pipe = (ctx: CallContext, at: number): number => pipe2(ctx, at, 0);
 /** The name is for show only, but it must be one. */
 export function memfdCreate(ctx: CallContext, name: number, flags: number): number {
   if ((flags & ~MFD_CLOEXEC) !== 0) {
-    ctx.unsupported('memfd_create', `flags 0x${flags.toString(16)}`, 'EINVAL');
+    ctx.unsupported('memfd_create', hexFlags(flags), 'EINVAL', (flags & ~MFD_FLAGS) !== 0);
     return -Errno.EINVAL;
   }
   const got = ctx.memory.read(name, staging, 0, NAME_MAX + 1);

@@ -6,6 +6,7 @@ import { i32 } from '../../abi/struct.ts';
 import type { OpenFile } from '../../socket/file.ts';
 import { Socket } from '../../socket/socket.ts';
 import { ioctlName } from '../names.ts';
+import { offersRequest } from '../offered.ts';
 import type { CallContext } from '../task.ts';
 import { descriptorTable } from './descriptors.ts';
 import { copyIn, putInt } from './guest.ts';
@@ -23,7 +24,7 @@ export function ioctl(ctx: CallContext, fd: number, request: number, argument: n
     case FIONBIO:
       return setNonblocking(ctx, file, argument);
     case FIOASYNC:
-      return refuse(ctx, request);
+      return refuse(ctx, file, request);
     default:
       return socketIoctl(ctx, file, request, argument);
   }
@@ -47,11 +48,12 @@ function socketIoctl(ctx: CallContext, file: OpenFile, request: number, argument
 function deviceRequest(ctx: CallContext, file: Socket, request: number, argument: number): number {
   const { devices, domain } = file;
   const result = devices === undefined ? -Errno.ENOTTY : deviceIoctl(ctx, devices, domain, request, argument);
-  return result === -Errno.ENOTTY ? refuse(ctx, request) : result;
+  return result === -Errno.ENOTTY ? refuse(ctx, file, request) : result;
 }
 
-function refuse(ctx: CallContext, request: number): number {
+function refuse(ctx: CallContext, file: OpenFile, request: number): number {
+  const isGap = !(file instanceof Socket) || offersRequest(file, request);
   // isatty(3) asks every descriptor: ENOTTY is the answer, not a lack.
-  if (request !== TCGETS && request !== TIOCGWINSZ) ctx.unsupported('ioctl', ioctlName(request), 'ENOTTY');
+  if (request !== TCGETS && request !== TIOCGWINSZ) ctx.unsupported('ioctl', ioctlName(request), 'ENOTTY', !isGap);
   return -Errno.ENOTTY;
 }

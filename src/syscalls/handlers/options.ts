@@ -2,8 +2,10 @@
 import { Errno, errnoName } from '../../abi/errno.ts';
 import { SOL_IPV6, SOL_SOCKET, SOL_TCP } from '../../abi/socket.ts';
 import { i32 } from '../../abi/struct.ts';
+import { TCP_CONGESTION, TCP_ULP } from '../../abi/transport.ts';
 import type { Socket } from '../../socket/socket.ts';
-import { levelName, optionName } from '../names.ts';
+import { levelName, optionName, printable } from '../names.ts';
+import { offersName, offersOption } from '../offered.ts';
 import type { CallContext } from '../task.ts';
 import { copyIn, copyOut, putInt } from './guest.ts';
 import { socketOf } from './sockets.ts';
@@ -11,12 +13,31 @@ import { socketOf } from './sockets.ts';
 /** No option is longer; a guest's length is cut to it. */
 const MAX_VALUE = 0x1_0000;
 const INT = 4;
+/** TCP_CA_NAME_MAX and TCP_ULP_NAME_MAX. */
+const CA_NAME_MAX = 16;
 
-function report(ctx: CallContext, call: string, level: number, option: number, result: number): void {
+type OptionCall = 'getsockopt' | 'setsockopt';
+
+/** Counts an option that the socket does not have: a gap, unless Linux has it neither. */
+function report(
+  ctx: CallContext,
+  call: OptionCall,
+  socket: Socket,
+  level: number,
+  option: number,
+  result: number,
+): void {
   if (result !== -Errno.ENOPROTOOPT && result !== -Errno.EOPNOTSUPP) return;
-  ctx.unsupported(call, `${levelName(level)}/${optionName(level, option)}`, errnoName(result));
+  const what = `${levelName(level)}/${optionName(level, option)}`;
+  ctx.unsupported(call, what, errnoName(result), !offersOption(socket, call, level, option));
 }
-
+/** ENOENT for a congestion control or an upper layer protocol, which are chosen by name. */
+function reportName(ctx: CallContext, level: number, option: number, value: Uint8Array): void {
+  if (level !== SOL_TCP || (option !== TCP_CONGESTION && option !== TCP_ULP)) return;
+  const name = printable(value, CA_NAME_MAX);
+  const list = option === TCP_CONGESTION ? 'TCP_CONGESTION' : 'TCP_ULP';
+  ctx.unsupported('setsockopt', `SOL_TCP/${list} ${name}`, 'ENOENT', !offersName(list, name));
+}
 export function setsockopt(
   ctx: CallContext,
   fd: number,
@@ -34,7 +55,8 @@ export function setsockopt(
   // The kernel reads what the option needs, mostly an int: a longer length may lead beyond the mapping.
   if (got < Math.min(wanted, INT)) return setFault(socket, ctx, level, option);
   const result = socket.setOption(level, option, got === wanted ? value : value.subarray(0, got), ctx.credentials);
-  report(ctx, 'setsockopt', level, option, result);
+  if (result < 0) report(ctx, 'setsockopt', socket, level, option, result);
+  if (result === -Errno.ENOENT) reportName(ctx, level, option, value.subarray(0, got));
   return result;
 }
 
@@ -46,7 +68,7 @@ function setFault(socket: Socket, ctx: CallContext, level: number, option: numbe
   if (level === SOL_SOCKET) return -Errno.EFAULT;
   const result = socket.setOption(level, option, NONE, ctx.credentials);
   const isNamed = VALUE_FIRST.includes(level) ? result === -Errno.EOPNOTSUPP : isUnknown(result);
-  if (isNamed) report(ctx, 'setsockopt', level, option, result);
+  if (isNamed) report(ctx, 'setsockopt', socket, level, option, result);
   return isNamed ? result : -Errno.EFAULT;
 }
 
@@ -66,8 +88,10 @@ export function getsockopt(
   if (room < 0 && level !== SOL_IPV6) return -Errno.EINVAL;
   const value = new Uint8Array(Math.min(room >>> 0, MAX_VALUE));
   const written = socket.getOption(level, option, value);
-  report(ctx, 'getsockopt', level, option, written);
-  if (written < 0) return written;
+  if (written < 0) {
+    report(ctx, 'getsockopt', socket, level, option, written);
+    return written;
+  }
   // A list may be longer than the room for it; its whole length is told (NETLINK_LIST_MEMBERSHIPS).
   const fits = Math.min(written, value.length);
   return level === SOL_SOCKET
@@ -76,7 +100,7 @@ export function getsockopt(
 }
 /** A level that the socket does not have is refused before the length is read. */
 function getFault(socket: Socket, level: number, option: number): number {
-  const unknown = level !== SOL_SOCKET && socket.getOption(level, option, new Uint8Array(0)) === -Errno.EOPNOTSUPP;
+  const unknown = level !== SOL_SOCKET && socket.getOption(level, option, NONE) === -Errno.EOPNOTSUPP;
   return unknown ? -Errno.EOPNOTSUPP : -Errno.EFAULT;
 }
 const valueOut = (ctx: CallContext, at: number, value: Uint8Array, len: number): number =>

@@ -8,7 +8,20 @@
 import { Errno } from '../../abi/errno.ts';
 import { mmsghdr } from '../../abi/msghdr.ts';
 import { POLLERR, POLLHUP, POLLOUT, POLLWRNORM } from '../../abi/poll.ts';
-import { MSG_CMSG_COMPAT, MSG_DONTWAIT, MSG_NOSIGNAL, OPTMEM_MAX, SOCK_STREAM, UIO_MAXIOV } from '../../abi/socket.ts';
+import {
+  AF_INET,
+  AF_INET6,
+  MSG_CMSG_COMPAT,
+  MSG_CONFIRM,
+  MSG_DONTWAIT,
+  MSG_FASTOPEN,
+  MSG_NOSIGNAL,
+  MSG_OOB,
+  OPTMEM_MAX,
+  SOCK_DGRAM,
+  SOCK_STREAM,
+  UIO_MAXIOV,
+} from '../../abi/socket.ts';
 import type { Socket } from '../../socket/socket.ts';
 import { BLOCKED, type CallContext } from '../task.ts';
 import { addressIn, copyIn, importBuffer, importHeader, putInt } from './guest.ts';
@@ -23,9 +36,26 @@ const WRITABLE = POLLOUT | POLLWRNORM | POLLERR | POLLHUP;
 /** Bits that only the kernel itself may pass (MSG_INTERNAL_SENDMSG_FLAGS). */
 const INTERNAL = 0x0800_0000 | 0x0001_0000 | 0x0010_0000;
 
+/** Flags that some socket refuses which Linux's does not, or takes without effect. */
+const NOTED = MSG_CONFIRM | MSG_FASTOPEN | MSG_OOB;
+
 /** Sends `ctx.message`; `ctx.progress` counts the octets of earlier tries. */
 export function sendMessage(ctx: CallContext, socket: Socket): number {
-  return socket.type === SOCK_STREAM ? sendStream(ctx, socket) : sendDatagram(ctx, socket);
+  const result = socket.type === SOCK_STREAM ? sendStream(ctx, socket) : sendDatagram(ctx, socket);
+  if ((ctx.message.flags & NOTED) !== 0) noteFlags(ctx, socket, result);
+  return result;
+}
+function noteFlags(ctx: CallContext, { domain, type }: Socket, result: number): void {
+  const { flags } = ctx.message;
+  const isInet = domain === AF_INET || domain === AF_INET6;
+  const call = ctx.callName;
+  // The neighbour is probed all the same.
+  if ((flags & MSG_CONFIRM) !== 0 && isInet && type === SOCK_DGRAM && result >= 0)
+    ctx.unsupported(call, 'MSG_CONFIRM', '');
+  if (result !== -Errno.EOPNOTSUPP) return;
+  if ((flags & MSG_FASTOPEN) !== 0)
+    ctx.unsupported(call, 'MSG_FASTOPEN', 'EOPNOTSUPP', !isInet || type !== SOCK_STREAM);
+  if ((flags & MSG_OOB) !== 0) ctx.unsupported(call, 'MSG_OOB', 'EOPNOTSUPP', type !== SOCK_STREAM);
 }
 
 function sendDatagram(ctx: CallContext, socket: Socket): number {

@@ -15,6 +15,7 @@ import { i32 } from '../../abi/struct.ts';
 import type { Credentials } from '../../socket/credentials.ts';
 import type { Socket } from '../../socket/socket.ts';
 import { familyName, protocolName, socketTypeName } from '../names.ts';
+import { offersSocket } from '../offered.ts';
 import type { Handler } from '../syscall.ts';
 import type { CallContext } from '../task.ts';
 import { copyOut } from './guest.ts';
@@ -77,7 +78,7 @@ function create<T>(
   const made = make(family, type, protocol, statusFlags, ctx.credentials);
   if (typeof made === 'number' && ABSENT.includes(-made)) {
     const what = `${familyName(family)} ${socketTypeName(type)} ${protocolName(family, protocol)}`;
-    ctx.unsupported(call, what, errnoName(made));
+    ctx.unsupported(call, what, errnoName(made), !offersSocket(family, type, protocol));
   }
   return made;
 }
