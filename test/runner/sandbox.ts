@@ -31,6 +31,8 @@ export interface RunSettings {
   readonly limitMs?: number;
   /** Also its group. */
   readonly uid?: number;
+  /** A module that the supervisor loads first. */
+  readonly preload?: string;
 }
 
 /** A sandbox that runs on its own until it is waited for. */
@@ -46,7 +48,8 @@ export class Running {
   constructor(argv: readonly string[], settings: RunSettings = {}) {
     this.#limitMs = settings.limitMs ?? LIMIT_MS;
     const env = { ...process.env, ...settings.env, SANDSOCK_TEST_MARK: this.mark };
-    const sandboxed = [process.execPath, cli, 'run', ...(settings.options ?? []), '--', ...argv];
+    const first = settings.preload === undefined ? [] : ['--import', settings.preload];
+    const sandboxed = [process.execPath, ...first, cli, 'run', ...(settings.options ?? []), '--', ...argv];
     const [program = '', ...args] = process.env['SANDSOCK_TEST_OUTSIDE'] === '1' ? argv : sandboxed;
     this.child = spawn(program, args, {
       env,
