@@ -50,6 +50,7 @@ step connections 7200 env SANDSOCK_TEST_CONNECTIONS="$(part 10000)" npx ava --ti
 step readers 7200 env SANDSOCK_TEST_DATAGRAMS="$(part 100000)" npx ava --timeout=60m build/test/runner/datagram-readers.test.js
 step soak 7200 env SANDSOCK_TEST_SOAK="$(part 100000)" npx ava --timeout=60m build/test/runner/soak.test.js
 step frames 7200 env SANDSOCK_TEST_FRAMES="$(part 100000000)" npx ava --timeout=60m build/test/netstack/flood.test.js
+step dispatcher 7200 env SANDSOCK_TEST_FUZZ="$(part 10000000)" npx ava --timeout=60m build/test/syscalls/fuzz.test.js
 step gateway 7200 env FUZZ_RUNS="$(part 100000)" npx ava --timeout=60m build/test/gateway/fuzz.test.js
 step sequences 14400 bash -c 'sequences "$(part 200000)"'
 step bench 3600 node build/bench/main.js
