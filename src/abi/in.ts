@@ -146,3 +146,12 @@ export const IPV6_FLOWINFO_SEND = 33;
 export const IPV6_MULTICAST_ALL = 29;
 export const IPV6_ROUTER_ALERT_ISOLATE = 30;
 export const IPV6_RECVERR_RFC4884 = 31;
+
+// Values of IPV6_ADDR_PREFERENCES (RFC 5014).
+export const IPV6_PREFER_SRC_TMP = 0x0001;
+export const IPV6_PREFER_SRC_PUBLIC = 0x0002;
+export const IPV6_PREFER_SRC_PUBTMP_DEFAULT = 0x0100;
+export const IPV6_PREFER_SRC_COA = 0x0004;
+export const IPV6_PREFER_SRC_HOME = 0x0400;
+export const IPV6_PREFER_SRC_CGA = 0x0008;
+export const IPV6_PREFER_SRC_NONCGA = 0x0800;

@@ -10,6 +10,8 @@ import './bodies/descriptors.ts';
 import './bodies/ending.ts';
 import './bodies/epoll.ts';
 import './bodies/ioctl.ts';
+import './bodies/ip-options.ts';
+import './bodies/ip-sweep.ts';
 import './bodies/message.ts';
 import './bodies/multicast.ts';
 import './bodies/netlink.ts';

@@ -27,6 +27,12 @@ export type TcpState =
   | 'LAST-ACK'
   | 'TIME-WAIT';
 
+/**
+ * What is done about the path MTU, the values of IP_MTU_DISCOVER. Dont: fragments where it must, and lets routers. Want: forbids them that, but fragments itself. Do: does neither.
+ * Probe, Interface and Omit look at the link's MTU alone: Probe and Interface fragment nothing, Omit does; Probe forbids it to routers.
+ */
+export const PathMtuDiscovery = { Dont: 0, Want: 1, Do: 2, Probe: 3, Interface: 4, Omit: 5 } as const;
+
 /** Settings common to both transports. A field may be changed at any time; `optionsChanged()` makes it take effect at once. */
 export interface IpSettings {
   /** TTL or hop limit, 1..255; 0 for the default. */
@@ -41,6 +47,19 @@ export interface IpSettings {
   boundInterface: number;
   /** IP_FREEBIND: bind() takes an address that is nobody's. */
   freeBind: boolean;
+  /** IP_TRANSPARENT: as freeBind, and what is sent from such an address leaves. */
+  transparent: boolean;
+  /** IP_MINTTL and IPV6_MINHOPCOUNT: segments that came further are not for this stream. */
+  minTtl: number;
+  minHopCount: number;
+  /** IP_LOCAL_PORT_RANGE: where a port is chosen from; the lowest, and the highest in the upper half, 0 of either being the system's. */
+  localPortRange: number;
+  /** IP_UNICAST_IF, IPV6_UNICAST_IF: the interface that leads to a remote address; 0 any. */
+  unicastInterface: number;
+  unicastInterface6: number;
+  /** IP_MTU_DISCOVER and IPV6_MTU_DISCOVER, values of PathMtuDiscovery. */
+  pathMtuDiscovery: number;
+  pathMtuDiscovery6: number;
   /** IP_BIND_ADDRESS_NO_PORT: bind() to port 0 leaves the choice of a port to connect(), listen() or the first datagram. */
   bindAddressNoPort: boolean;
 }
@@ -208,10 +227,10 @@ export interface UdpSettings extends IpSettings {
   /** Octets of received payload and overhead that may wait (SO_RCVBUF, 212992). */
   receiveBuffer: number;
   sendBuffer: number;
-  /** IP_MTU_DISCOVER: DF is set on whatever fits the path MTU (WANT, DO). Larger datagrams are fragmented without DF. */
-  dontFragment: boolean;
-  /** IP_MTU_DISCOVER DO: a datagram larger than the path MTU is 'message-size' instead of fragmented. */
-  neverFragment: boolean;
+  /** IPV6_DONTFRAG: a datagram larger than the path MTU is 'message-size' instead of fragmented. */
+  dontFragment6: boolean;
+  /** IPV6_MTU: fragments are no longer; 0 unset. */
+  fragmentSize6: number;
   /**
    * IP_RECVERR: every ICMP error that quotes an IPv4 datagram of this socket becomes its pending error (connected or not, and those that Linux else ignores:
    * host and network unreachable) and is kept in the error queue.
@@ -221,9 +240,15 @@ export interface UdpSettings extends IpSettings {
   receiveErrors6: boolean;
   /** SO_NO_CHECK. */
   noChecksum: boolean;
+  /** UDP_NO_CHECK6_TX, and UDP_NO_CHECK6_RX: IPv6 datagrams without a checksum are sent, and taken (RFC 6936). */
+  noChecksum6: boolean;
+  takesNoChecksum6: boolean;
   multicastTtl: number;
   multicastLoop: boolean;
   multicastInterface: number;
+  multicastHops: number;
+  multicastLoop6: boolean;
+  multicastInterface6: number;
   /** Where IPv4 multicasts come from when nothing else is bound (IP_MULTICAST_IF by address). */
   multicastSource: IpAddress | undefined;
   /** IP_MULTICAST_ALL (on at first for AF_INET alone), IPV6_MULTICAST_ALL: take what any socket joined, not this one's groups alone. */

@@ -18,7 +18,6 @@ import { IpAddress } from './address.ts';
 /** net.ipv4.ip_local_port_range. */
 export const EPHEMERAL_FIRST = 32_768;
 export const EPHEMERAL_LAST = 60_999;
-const EPHEMERAL_COUNT = EPHEMERAL_LAST - EPHEMERAL_FIRST + 1;
 /** Size of RFC 6056's table of increments. */
 const PERTURBATIONS = 256;
 
@@ -29,6 +28,8 @@ export interface PortUser {
     readonly reusePort: boolean;
     readonly v6Only: boolean;
     readonly boundInterface: number;
+    /** IP_LOCAL_PORT_RANGE: the lowest port to choose, and the highest in the upper half; 0 of either is the table's. */
+    readonly localPortRange: number;
   };
   /** A TCP listener. SO_REUSEADDR does not share a port with one. */
   readonly isListening: boolean;
@@ -81,10 +82,13 @@ export class PortTable<U extends PortUser> {
   readonly #buckets = new Map<number, Bucket<U>>();
   readonly #random: Random;
   readonly #conflict: ConflictRule<U>;
+  readonly #inPairs: boolean;
   readonly #hash: HalfSipHash13;
   readonly #increments = new Uint16Array(PERTURBATIONS);
 
-  constructor(random: Random, conflict: ConflictRule<U> = transportConflict) {
+  /** @param inPairs an odd port of a range's end is never chosen, as Linux's TCP does (inet_csk_find_open_port, __inet_hash_connect). */
+  constructor(random: Random, conflict: ConflictRule<U> = transportConflict, inPairs = false) {
+    this.#inPairs = inPairs;
     this.#random = random;
     this.#conflict = conflict;
     this.#hash = HalfSipHash13.random(random);
@@ -120,10 +124,11 @@ export class PortTable<U extends PortUser> {
   ): number {
     const index = this.#tupleHash(address, remote, remotePort);
     const cell = (index >>> 24) % PERTURBATIONS;
-    const start = (((index >>> 0) + (this.#increments[cell] as number)) % EPHEMERAL_COUNT) & ~1;
+    const { first, count } = this.#rangeOf(binding.user.settings.localPortRange);
+    const start = (((index >>> 0) + (this.#increments[cell] as number)) % count) & ~1;
     for (let parity = 0; parity < 2; parity++) {
-      for (let i = 0; i < EPHEMERAL_COUNT; i += 2) {
-        const port = EPHEMERAL_FIRST + ((start + i + parity) % EPHEMERAL_COUNT);
+      for (let i = 0; i + parity < count; i += 2) {
+        const port = first + ((start + i + parity) % count);
         const bucket = this.#buckets.get(port);
         if (bucket !== undefined && (bucket.explicitCount > 0 || !isFree(port))) continue;
         this.#increments[cell] = (this.#increments[cell] as number) + i + 2;
@@ -178,17 +183,25 @@ export class PortTable<U extends PortUser> {
 
   /** An odd port first, then an even one, from a random start; a port that can be had without sharing before one that cannot. */
   #freePort(binding: PortBinding<U>, address: IpAddress): number {
-    const start = (this.#random.u32() % EPHEMERAL_COUNT) | 1;
+    const { first, count } = this.#rangeOf(binding.user.settings.localPortRange);
+    const start = (this.#random.u32() % count) | 1;
     for (const shared of [false, true]) {
       for (let parity = 0; parity < 2; parity++) {
-        for (let i = 0; i < EPHEMERAL_COUNT; i += 2) {
-          const port = EPHEMERAL_FIRST + ((start + i + parity) % EPHEMERAL_COUNT);
+        for (let i = 0; i < count; i += 2) {
+          const port = first + ((start + i + parity) % count);
           if (!this.#buckets.has(port)) return port;
           if (shared && !this.conflicts(binding, address, port)) return port;
         }
       }
     }
     return 0;
+  }
+  /** inet_sk_get_local_port_range: a bound outside the system's range is none. */
+  #rangeOf(asked: number): PortRange {
+    if (asked === 0) return EVERY_PORT;
+    const first = within(asked & 0xffff, EPHEMERAL_FIRST);
+    const count = within(asked >>> 16, EPHEMERAL_LAST) - first + 1;
+    return { first, count: this.#inPairs && count > 1 ? count & ~1 : count };
   }
   #tupleHash(local: IpAddress, remote: IpAddress, remotePort: number): number {
     const h = this.#hash;
@@ -203,6 +216,14 @@ export class PortTable<U extends PortUser> {
     return h.finish();
   }
 }
+
+interface PortRange {
+  readonly first: number;
+  readonly count: number;
+}
+const EVERY_PORT: PortRange = { first: EPHEMERAL_FIRST, count: EPHEMERAL_LAST - EPHEMERAL_FIRST + 1 };
+const within = (port: number, otherwise: number): number =>
+  port >= EPHEMERAL_FIRST && port <= EPHEMERAL_LAST ? port : otherwise;
 
 /** Whether two bound addresses can receive the same packet. */
 function overlap(a: IpAddress, aV6Only: boolean, b: IpAddress, bV6Only: boolean): boolean {

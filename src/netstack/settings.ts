@@ -1,5 +1,5 @@
 /** What a new endpoint has: the values that getsockopt(2) reports on Linux. */
-import type { IpSettings, TcpSettings, UdpSettings } from './endpoint.ts';
+import { type IpSettings, PathMtuDiscovery, type TcpSettings, type UdpSettings } from './endpoint.ts';
 
 export const defaultIpSettings = (): IpSettings => ({
   ttl: 0,
@@ -9,6 +9,15 @@ export const defaultIpSettings = (): IpSettings => ({
   reusePort: false,
   boundInterface: 0,
   freeBind: false,
+  transparent: false,
+  minTtl: 0,
+  minHopCount: 0,
+  localPortRange: 0,
+  unicastInterface: 0,
+  unicastInterface6: 0,
+  // ip_no_pmtu_disc 0.
+  pathMtuDiscovery: PathMtuDiscovery.Want,
+  pathMtuDiscovery6: PathMtuDiscovery.Want,
   bindAddressNoPort: false,
 });
 
@@ -40,15 +49,19 @@ export const defaultUdpSettings = (): UdpSettings => ({
   broadcast: false,
   receiveBuffer: 212_992,
   sendBuffer: 212_992,
-  // ip_no_pmtu_disc 0: IP_PMTUDISC_WANT.
-  dontFragment: true,
-  neverFragment: false,
+  dontFragment6: false,
+  fragmentSize6: 0,
   receiveErrors: false,
   receiveErrors6: false,
   noChecksum: false,
+  noChecksum6: false,
+  takesNoChecksum6: false,
   multicastTtl: 1,
   multicastLoop: true,
   multicastInterface: 0,
+  multicastHops: 1,
+  multicastLoop6: true,
+  multicastInterface6: 0,
   multicastSource: undefined,
   multicastAll: true,
   multicastAll6: true,

@@ -22,7 +22,7 @@ import {
   SOCK_DGRAM,
 } from '../abi/socket.ts';
 import { instant } from '../lib/clock.ts';
-import type { IpAddress } from '../netstack/address.ts';
+import { IpAddress } from '../netstack/address.ts';
 import type { Datagram, Netstack, UdpEndpoint } from '../netstack/endpoint.ts';
 import { Packet } from '../netstack/packet.ts';
 import type { Committable } from './committable.ts';
@@ -125,11 +125,26 @@ export class InetDatagramSocket extends InetSocket {
   }
   override optionsChanged(): void {
     super.optionsChanged();
+    const { options } = this;
     const { settings } = this.endpoint;
-    settings.receiveErrors = this.options.receiveErrors;
-    settings.receiveErrors6 = this.options.receiveErrors6;
+    settings.receiveErrors = options.receiveErrors;
+    settings.receiveErrors6 = options.receiveErrors6;
+    settings.multicastTtl = options.multicastTtl;
+    settings.multicastLoop = options.multicastLoop;
+    settings.multicastInterface = options.multicastInterface;
+    settings.multicastSource =
+      options.multicastInterfaceAddress === 0 ? undefined : IpAddress.v4(options.multicastInterfaceAddress);
+    settings.multicastAll = options.multicastAll ?? this.domain === AF_INET;
+    settings.multicastHops = options.multicastHops;
+    settings.multicastLoop6 = options.multicastLoop6;
+    settings.multicastInterface6 = options.multicastInterface6;
+    settings.multicastAll6 = options.multicastAll6;
+    settings.noChecksum6 = options.noChecksum6Sent;
+    settings.takesNoChecksum6 = options.noChecksum6Received;
+    settings.dontFragment6 = options.dontFragment6;
+    settings.fragmentSize6 = options.fragmentSize6;
     if (!settings.receiveErrors && !settings.receiveErrors6) this.#dropErrorQueue();
-    if (!this.options.cork && this.#cork.isOpen && this.#staged === 'nothing') this.#uncork();
+    if (!options.cork && this.#cork.isOpen && this.#staged === 'nothing') this.#uncork();
   }
   /** IP_RECVERR was cleared: the queue goes, the pending error stays (do_ip_setsockopt). */
   #dropErrorQueue(): void {

@@ -4,6 +4,7 @@ import { POLLERR } from '../abi/poll.ts';
 import { AF_INET, AF_UNSPEC } from '../abi/socket.ts';
 import type { Instant } from '../lib/clock.ts';
 import type { IpSettings, Netstack, TcpEndpoint, UdpEndpoint } from '../netstack/endpoint.ts';
+import { NO_HOPS } from '../netstack/ip/ip.ts';
 import type { NetError } from '../netstack/net-error.ts';
 import type { Observer } from '../netstack/readiness.ts';
 import type { Credentials } from './credentials.ts';
@@ -103,7 +104,7 @@ export abstract class InetSocket extends Socket implements OptionTarget, NameCon
   #isBindable4(): boolean {
     const { address } = this.peerName;
     if (address.isUnspecified || address.isMulticast || address.isLimitedBroadcast) return true;
-    if (this.endpoint.settings.freeBind) return true;
+    if (this.endpoint.settings.freeBind || this.options.transparent) return true;
     return this.stack.isLocal(address);
   }
   /** Ports below 1024 are not everybody's. */
@@ -156,6 +157,11 @@ export abstract class InetSocket extends Socket implements OptionTarget, NameCon
     return this.#storedErrno !== 0 || this.endpoint.error !== undefined;
   }
 
+  becomeIpv4(): void {
+    this.domain = AF_INET;
+    this.optionsChanged();
+  }
+
   override poll(): number {
     const events = this.endpoint.readiness();
     return this.#storedErrno === 0 ? events : events | POLLERR;
@@ -177,8 +183,18 @@ export abstract class InetSocket extends Socket implements OptionTarget, NameCon
   /** An endpoint has one TTL and one TOS; the socket keeps those of both families and sets it to the one it is about to use. */
   protected useFamily(v4: boolean): void {
     const { endpoint, options } = this;
-    endpoint.settings.tos = v4 ? options.tos : options.trafficClass;
-    endpoint.settings.ttl = Math.max(v4 ? options.ttl : options.hopLimit, 0);
+    const { settings } = endpoint;
+    const hops = v4 ? options.ttl : options.hopLimit;
+    settings.tos = v4 ? options.tos : options.trafficClass;
+    settings.ttl = hops === 0 ? NO_HOPS : Math.max(hops, 0);
+    settings.transparent = options.transparent;
+    settings.minTtl = options.minTtl;
+    settings.minHopCount = options.minHopCount;
+    settings.localPortRange = options.localPortRange;
+    settings.unicastInterface = options.unicastInterface;
+    settings.unicastInterface6 = options.unicastInterface6 || options.stickyInterface;
+    settings.pathMtuDiscovery = options.mtuDiscover;
+    settings.pathMtuDiscovery6 = options.mtuDiscover6;
     endpoint.optionsChanged();
   }
 }

@@ -17,7 +17,8 @@ import type { WaitQueue } from './wait-queue.ts';
 const O_RDWR = 2;
 
 export abstract class Socket extends OpenFile implements Committable {
-  readonly domain: number;
+  /** AF_INET6 may become AF_INET (IPV6_ADDRFORM). */
+  domain: number;
   /** SOCK_STREAM, SOCK_DGRAM, ... without flags. */
   readonly type: number;
   readonly protocol: number;

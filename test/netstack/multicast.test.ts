@@ -35,7 +35,7 @@ function take(endpoint: UdpEndpoint): string[] {
 /** A sender on host a whose groups leave by the link. */
 function sender(w: World, family: 4 | 6): UdpEndpoint {
   const endpoint = w.a.createUdp(family);
-  endpoint.settings.multicastInterface = ETH;
+  endpoint.settings.multicastInterface = endpoint.settings.multicastInterface6 = ETH;
   return endpoint;
 }
 
@@ -75,7 +75,7 @@ for (const [family, group, name, source] of [
     send(from, name, 'one');
     w.settle();
     t.deepEqual(take(own), [`one from ${source} on 2`]);
-    from.settings.multicastLoop = false;
+    from.settings.multicastLoop = from.settings.multicastLoop6 = false;
     from.optionsChanged();
     send(from, name, 'two');
     w.settle();

@@ -4,14 +4,27 @@ import { IpAddress } from '../../src/netstack/address.ts';
 import { EPHEMERAL_FIRST, EPHEMERAL_LAST, PortBinding, PortTable } from '../../src/netstack/ports.ts';
 
 interface User {
-  settings: { reuseAddress: boolean; reusePort: boolean; v6Only: boolean; boundInterface: number };
+  settings: {
+    reuseAddress: boolean;
+    reusePort: boolean;
+    v6Only: boolean;
+    boundInterface: number;
+    localPortRange: number;
+  };
   isListening: boolean;
 }
 type Options = Partial<User['settings']> & { isListening?: boolean };
 
 const user = ({ isListening = false, ...rest }: Options = {}): PortBinding<User> =>
   new PortBinding<User>({
-    settings: { reuseAddress: false, reusePort: false, v6Only: false, boundInterface: 0, ...rest },
+    settings: {
+      reuseAddress: false,
+      reusePort: false,
+      v6Only: false,
+      boundInterface: 0,
+      localPortRange: 0,
+      ...rest,
+    },
     isListening,
   });
 const ports = (): PortTable<User> => new PortTable<User>(new SeededRandom(3));

@@ -1,7 +1,7 @@
 import test from 'ava';
 import * as fc from 'fast-check';
 import type { Family } from '../../src/netstack/address.ts';
-import { Shutdown, type UdpEndpoint } from '../../src/netstack/endpoint.ts';
+import { PathMtuDiscovery, Shutdown, type UdpEndpoint } from '../../src/netstack/endpoint.ts';
 import { ALL_CAPABILITIES } from '../../src/netstack/link/pair.ts';
 import { Csum } from '../../src/netstack/packet.ts';
 import { Readiness } from '../../src/netstack/readiness.ts';
@@ -144,7 +144,7 @@ for (const [family, a, b, any] of [
     const packet = e.prepare(ip(b), 9, most, undefined);
     if (typeof packet === 'string') t.fail(packet);
     else packet.release();
-    e.settings.neverFragment = true;
+    e.settings.pathMtuDiscovery = e.settings.pathMtuDiscovery6 = PathMtuDiscovery.Do;
     const fits = 1500 - (family === 4 ? 28 : 48);
     t.is(send(e, new Uint8Array(fits + 1), b, 9), 'message-size');
     t.is(send(e, new Uint8Array(fits), b, 9), undefined);

@@ -19,11 +19,8 @@ const EXCEPT: Readonly<Record<string, string>> = {
   TCP_FASTOPEN: 'refused here, as by a kernel with tcp_fastopen 0',
   TCP_FASTOPEN_CONNECT: 'refused here, as by a kernel with tcp_fastopen 0',
   SO_PEEK_OFF: 'refused here',
-  IPV6_UNICAST_HOPS: '0 is refused here: such a packet dies at once',
-  IPV6_MTU: 'read-only here',
-  IP_MTU_DISCOVER: 'DONT, PROBE, INTERFACE and OMIT are refused here',
-  IPV6_MTU_DISCOVER: 'DONT, PROBE, INTERFACE and OMIT are refused here',
-  IP_MULTICAST_IF: 'an int is an address here; Linux finds 127.0.0.0 by its route',
+  UDP_ENCAP: 'tunnels are refused here; has a body of its own',
+  IP_OPTIONS: 'refused here',
 };
 const KINDS = [
   { name: 'TCP over IPv4', family: c.AF_INET, type: c.SOCK_STREAM },

@@ -44,7 +44,7 @@ export class PingSocket extends DatagramSocket {
     const { ip } = this.context;
     if (address.isUnspecified) return true;
     if (address.isMulticast || ip.isBroadcast(address)) return false;
-    return this.settings.freeBind || ip.isLocal(address);
+    return this.settings.freeBind || this.settings.transparent || ip.isLocal(address);
   }
   protected override emitHeader(): void {
     // Written by the user, completed by `seal`.

@@ -28,7 +28,7 @@ export function pushHeader(
 ): void {
   const { bytes } = packet;
   const payload = packet.length;
-  const ttl = fields.ttl || DEFAULT_TTL;
+  const ttl = (fields.ttl || DEFAULT_TTL) & 0xff;
   packet.l4 = packet.at;
   packet.protocol = protocol;
   if (destination.isV4) {

@@ -115,8 +115,9 @@ export class InternetLayer implements IpLayer, InterfaceUser {
     interfaceIndex: number,
     protocol = 0,
     port = 0,
+    anySource = false,
   ): ResolvedRoute | NetError {
-    const route = this.#router.route(remote, source, interfaceIndex, protocol, port);
+    const route = this.#router.route(remote, source, interfaceIndex, protocol, port, anySource);
     if (route === 'network-unreachable') {
       (remote.isV4 ? this.env.stats.Ip : this.env.stats.Ip6).OutNoRoutes++;
     }
@@ -140,7 +141,8 @@ export class InternetLayer implements IpLayer, InterfaceUser {
     const counters = isV4 ? stats.Ip : stats.Ip6;
     counters.OutRequests++;
     const size = packet.length + (isV4 ? ipv4.HEADER_LEN : ipv6.HEADER_LEN);
-    const tooLong = size > resolved.mtu && packet.gsoType === Gso.None;
+    const mtu = options.mtu || resolved.mtu;
+    const tooLong = size > mtu && packet.gsoType === Gso.None;
     const failure = this.#refusal(resolved, size, tooLong && options.dontFragment);
     if (failure !== undefined) {
       if (failure === 'message-size') counters.FragFails++;
@@ -154,7 +156,7 @@ export class InternetLayer implements IpLayer, InterfaceUser {
     pushHeader(packet, resolved.local, resolved.remote, protocol, options, id);
     if (isV4) this.#countOctets(resolved, packet);
     this.#loopBack(packet, resolved, options);
-    return tooLong ? this.#outputFragments(packet, resolved) : this.#transmit(packet, resolved);
+    return tooLong ? this.#outputFragments(packet, resolved, mtu) : this.#transmit(packet, resolved);
   }
   #refusal(route: ResolvedRoute, size: number, mayNotCut: boolean): NetError | undefined {
     if (!route.iface.isUp) return 'network-unreachable';
@@ -171,6 +173,11 @@ export class InternetLayer implements IpLayer, InterfaceUser {
   #transmit(packet: Packet, route: ResolvedRoute): NetError | undefined {
     const { iface } = route;
     let sent: boolean;
+    if (packet.ttl === 0 && route.remote.isMulticast && !iface.isLoopback) {
+      // RFC 1112 6.1: it stays on this host, whose members have their copy.
+      packet.release();
+      return undefined;
+    }
     if (iface.neighbors === undefined) {
       // Loopback traffic stands for lo; a copy of a broadcast alone keeps its own interface.
       packet.interfaceIndex = iface.isLoopback ? 0 : iface.index;
@@ -184,11 +191,11 @@ export class InternetLayer implements IpLayer, InterfaceUser {
     (route.remote.isV4 ? this.env.stats.Ip : this.env.stats.Ip6).OutDiscards++;
     return 'no-buffers';
   }
-  #outputFragments(packet: Packet, route: ResolvedRoute): NetError | undefined {
+  #outputFragments(packet: Packet, route: ResolvedRoute, mtu: number): NetError | undefined {
     const counters = route.remote.isV4 ? this.env.stats.Ip : this.env.stats.Ip6;
     const id = route.remote.isV4 ? ipv4.id(packet.bytes, packet.at) : this.env.random.u32();
     let failure: NetError | undefined;
-    const count = fragment(packet, route.mtu, id, (piece) => {
+    const count = fragment(packet, mtu, id, (piece) => {
       failure ??= this.#transmit(piece, route);
     });
     packet.release();

@@ -15,6 +15,8 @@ export interface Route {
   readonly interfaceIndex: number;
   /** Path MTU, octets of IP packet; lowered by ICMP (RFC 1191, RFC 8201). */
   readonly mtu: number;
+  /** Octets of IP packet that the outgoing link takes. */
+  readonly linkMtu: number;
   /** LinkCapability bits of the outgoing link; loopback has all. */
   readonly capabilities: number;
   readonly isLoopback: boolean;
@@ -24,7 +26,7 @@ export interface Route {
 
 /** Per-packet choices of the sender; the same object may serve every packet of an endpoint. */
 export interface OutputOptions {
-  /** TTL or hop limit, 1..255; 0 for the stack's default (64). */
+  /** TTL or hop limit, 1..255; 0 for the stack's default (64), NO_HOPS for 0. */
   ttl: number;
   /** TOS or traffic class octet. */
   tos: number;
@@ -32,6 +34,8 @@ export interface OutputOptions {
   dontFragment: boolean;
   /** False keeps a multicast from reaching members on this host (IP_MULTICAST_LOOP). */
   multicastLoop?: boolean;
+  /** Fragments are no longer than this instead of the route's MTU; 0 unset. */
+  mtu?: number;
 }
 
 /** An ICMP error about a packet we sent (RFC 792, RFC 4443). */
@@ -47,12 +51,15 @@ export interface IcmpError {
   readonly offender: IpAddress;
 }
 
+/** A TTL or hop limit of 0, where 0 stands for the default. */
+export const NO_HOPS = 256;
+
 export interface IpLayer {
   readonly generation: number;
   /**
    * Route lookup with source selection. `source` unspecified lets the layer choose; a chosen source must be local
    * (weak host model, as Linux). `interfaceIndex` 0 for any. The route's remote is the address to put into headers: the unspecified address stands
-   * for loopback. `protocol` and `port` name the service asked for, since some addresses of loopback may be served across a link (see LinkService).
+   * for loopback; with `anySource` the source may be anybody's. `protocol` and `port` name the service asked for, since some addresses of loopback may be served across a link (see LinkService).
    */
   route(
     remote: IpAddress,
@@ -60,6 +67,7 @@ export interface IpLayer {
     interfaceIndex: number,
     protocol?: number,
     port?: number,
+    anySource?: boolean,
   ): Route | NetError;
   /**
    * Sends a packet whose `at` stands on the transport header, complete (or Csum.Partial). Writes the IP header in front,

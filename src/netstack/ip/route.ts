@@ -9,6 +9,7 @@ export interface RouteFields {
   readonly remote: IpAddress;
   readonly nextHop: IpAddress;
   readonly mtu: number;
+  readonly linkMtu: number;
   readonly isBroadcast: boolean;
   readonly generation: number;
 }
@@ -19,6 +20,7 @@ export class ResolvedRoute implements Route {
   readonly remote: IpAddress;
   readonly nextHop: IpAddress;
   readonly mtu: number;
+  readonly linkMtu: number;
   readonly isBroadcast: boolean;
   readonly generation: number;
   /** Kept between packets; looked up again once it left the cache. */
@@ -30,6 +32,7 @@ export class ResolvedRoute implements Route {
     this.remote = fields.remote;
     this.nextHop = fields.nextHop;
     this.mtu = fields.mtu;
+    this.linkMtu = fields.linkMtu;
     this.isBroadcast = fields.isBroadcast;
     this.generation = fields.generation;
   }

@@ -60,10 +60,11 @@ export class Router {
     interfaceIndex: number,
     protocol: number,
     port: number,
+    anySource = false,
   ): ResolvedRoute | NetError {
     const from = source?.isUnspecified === true ? undefined : source;
     const remote = asked.isUnspecified ? (from ?? loopbackOf(asked)) : asked;
-    const refusal = this.#refusal(remote, from, interfaceIndex);
+    const refusal = this.#refusal(remote, from, interfaceIndex, anySource);
     if (refusal !== undefined) return refusal;
     const served = remote.isLoopback ? this.#serviceRoute(remote, from, interfaceIndex, protocol, port) : undefined;
     if (served !== undefined) return served;
@@ -72,14 +73,19 @@ export class Router {
     return this.#tableRoute(remote, from, interfaceIndex);
   }
 
-  #refusal(remote: IpAddress, from: IpAddress | undefined, interfaceIndex: number): NetError | undefined {
+  #refusal(
+    remote: IpAddress,
+    from: IpAddress | undefined,
+    interfaceIndex: number,
+    anySource: boolean,
+  ): NetError | undefined {
     if (interfaceIndex !== 0 && this.interfaceAt(interfaceIndex)?.isUp !== true) {
       // Only IPv4 tells an interface that does not exist from one that leads nowhere.
       return remote.isV4 && this.interfaceAt(interfaceIndex) === undefined ? 'no-device' : 'network-unreachable';
     }
     if (from === undefined) return undefined;
     if (from.isV4 !== remote.isV4) return 'network-unreachable';
-    if (this.isLocal(from)) return undefined;
+    if (anySource || this.isLocal(from)) return undefined;
     // ip_route_output_key_hash_rcu: what can be nobody's address is invalid, what is someone else's leads nowhere.
     return from.isV4 && !from.isMulticast && !from.isLimitedBroadcast ? 'network-unreachable' : 'invalid';
   }
@@ -172,7 +178,7 @@ export class Router {
   ): ResolvedRoute {
     const linkMtu = Math.min(iface.mtu, spec?.mtu ?? iface.mtu, remote.isV4 ? MAX_MTU_V4 : MAX_MTU_V6);
     const mtu = iface.isLoopback ? linkMtu : this.pathMtus.lookup(remote, linkMtu);
-    return new ResolvedRoute(iface, { local, remote, nextHop, mtu, isBroadcast, generation: this.generation });
+    return new ResolvedRoute(iface, { local, remote, nextHop, mtu, linkMtu, isBroadcast, generation: this.generation });
   }
 }
 

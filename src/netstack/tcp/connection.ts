@@ -12,6 +12,7 @@ import { stopListening } from './accept.ts';
 import { isWriteable } from './acknowledge.ts';
 import { emitSyn, routeOf, updateMss, windowToOffer } from './emit.ts';
 import { infoOf } from './info.ts';
+import { forbidsFragments } from './ip-settings.ts';
 import { armKeepAlive, stopKeepAlive } from './keep-alive.ts';
 import { abort, armFinWait2, finish, leaveFlows, setState } from './lifecycle.ts';
 import { Listener } from './listener.ts';
@@ -66,8 +67,8 @@ export class TcpConnection extends Tcb implements TcpEndpoint {
   bind(address: IpAddress, port: number): NetError | undefined {
     if (this.state !== 'CLOSED' || this.isBound) return 'invalid';
     if (!this.#accepts(address)) return 'invalid';
-    const { freeBind, bindAddressNoPort } = this.settings;
-    if (!freeBind && !this.context.ip.isBindable(address)) return 'address-not-available';
+    const { freeBind, transparent, bindAddressNoPort } = this.settings;
+    if (!freeBind && !transparent && !this.context.ip.isBindable(address)) return 'address-not-available';
     const noPort = bindAddressNoPort && port === 0;
     const refused = noPort ? undefined : this.context.ports.bind(this.binding, address, port);
     if (refused !== undefined) return refused;
@@ -405,6 +406,7 @@ export class TcpConnection extends Tcb implements TcpEndpoint {
     context.begin();
     this.outputOptions.ttl = settings.ttl;
     this.outputOptions.tos = settings.tos;
+    this.outputOptions.dontFragment = forbidsFragments(settings);
     if (this.route !== undefined) updateMss(this);
     if (settings.keepAlive) {
       if (this.keepAlarm?.armed !== true) armKeepAlive(this);

@@ -23,8 +23,11 @@ const DEFAULT_OPTIONS = { ttl: 0, tos: 0, dontFragment: true };
 const headerOf = (isV4: boolean): number => (isV4 ? 20 : 40);
 
 /** The way to the peer, from the local address if that is known. */
-export const routeOf = (c: Tcb): Route | NetError =>
-  c.context.ip.route(c.remoteAddress, c.localAddress, c.settings.boundInterface, IpProtocol.Tcp, c.remotePort);
+export function routeOf({ context, remoteAddress, localAddress, remotePort, settings }: Tcb): Route | NetError {
+  const { boundInterface, unicastInterface, unicastInterface6, transparent } = settings;
+  const through = boundInterface || (remoteAddress.isV4 ? unicastInterface : unicastInterface6);
+  return context.ip.route(remoteAddress, localAddress, through, IpProtocol.Tcp, remotePort, transparent);
+}
 
 /** Finds the route, and with it the MSS; false (and a soft error) when there is none now. */
 export function refreshRoute(c: Tcb): boolean {

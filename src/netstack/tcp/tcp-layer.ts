@@ -13,6 +13,7 @@
 import type { Clock } from '../../lib/clock.ts';
 import type { Random } from '../../lib/random.ts';
 import { type Family, IpAddress } from '../address.ts';
+import { PathMtuDiscovery } from '../endpoint.ts';
 import { FlowTable } from '../flow-table.ts';
 import type { IcmpError, IpLayer } from '../ip/ip.ts';
 import { IpProtocol } from '../ip/ip.ts';
@@ -27,6 +28,7 @@ import { TcpConnection } from './connection.ts';
 import { emitReset, refreshRoute } from './emit.ts';
 import { InitialSequence } from './initial-sequence.ts';
 import { segmentArrives } from './input.ts';
+import { forbidsFragments, isTooFar } from './ip-settings.ts';
 import { fail, finish } from './lifecycle.ts';
 import { armRetransmit, flush as flushConnection, sendAck } from './output.ts';
 import { RingMemory } from './ring-memory.ts';
@@ -83,7 +85,7 @@ export class TcpLayer implements TcpTransport, TcpContext {
     this.tcp = env.stats.Tcp;
     this.ext = env.stats.TcpExt;
     this.#nextId = () => env.nextSocketId();
-    this.ports = new PortTable<Tcb>(env.random);
+    this.ports = new PortTable<Tcb>(env.random, undefined, true);
     this.flows = new FlowTable<Tcb>({ random: env.random, limit: limits.flows ?? FLOWS });
     this.#timeWaitLimit = limits.timeWait ?? TIME_WAIT;
     this.rings = new RingMemory(limits.memory ?? MEMORY);
@@ -117,7 +119,7 @@ export class TcpLayer implements TcpTransport, TcpContext {
     const { src0, src1, src2, src3, dst0, dst1, dst2, dst3 } = packet;
     const c = this.flows.find(dst0, dst1, dst2, dst3, s.destinationPort, src0, src1, src2, src3, s.sourcePort);
     if (c !== undefined) {
-      segmentArrives(c, s);
+      if (!isTooFar(packet, c)) segmentArrives(c, s);
       return;
     }
     // RFC 9293 3.9.2.3 (MUST-57): nothing opens, and nothing is refused, toward a group.
@@ -126,8 +128,9 @@ export class TcpLayer implements TcpTransport, TcpContext {
     const remote = new IpAddress(src0, src1, src2, src3);
     if (local.isMulticast || local.isLimitedBroadcast) return;
     const listener = this.findListener(local, s.destinationPort, packet.interfaceIndex, src3 ^ s.sourcePort);
-    if (listener !== undefined) segmentArrives(listener, s);
-    else emitReset(this, local, remote, s);
+    if (listener !== undefined) {
+      if (!isTooFar(packet, listener)) segmentArrives(listener, s);
+    } else emitReset(this, local, remote, s);
   }
 
   /** RFC 5927 4.1: only an error about octets in flight is believed. RFC 9293 3.9.2.2: soft errors do not abort; RFC 1191 for "too big". */
@@ -159,6 +162,10 @@ export class TcpLayer implements TcpTransport, TcpContext {
   }
   #tooBig(c: Tcb, mtu: number): void {
     const was = c.mss;
+    const { pathMtuDiscovery, pathMtuDiscovery6 } = c.settings;
+    // ip_sk_accept_pmtu: INTERFACE and OMIT go by the link alone.
+    const discovery = c.remoteAddress.isV4 ? pathMtuDiscovery : pathMtuDiscovery6;
+    if (discovery >= PathMtuDiscovery.Interface) return;
     this.ip.lowerPathMtu(c.remoteAddress, mtu);
     if (!refreshRoute(c) || c.mss >= was || c.state === 'SYN-SENT' || c.state === 'SYN-RECEIVED') return;
     // What is in flight in larger pieces will not arrive: send it again in smaller ones (RFC 1191 6.4); that is no congestion.
@@ -212,6 +219,7 @@ export class TcpLayer implements TcpTransport, TcpContext {
     const child = new TcpConnection(this, this.#nextId(), listener.family, settings, new Congestion());
     child.outputOptions.ttl = settings.ttl;
     child.outputOptions.tos = settings.tos;
+    child.outputOptions.dontFragment = forbidsFragments(settings);
     return child;
   }
   addListener(c: Tcb): void {

@@ -16,6 +16,7 @@ export const tcpCounters = () => ({
 export const tcpExtCounters = () => ({
   EmbryonicRsts: 0,
   OutOfWindowIcmps: 0,
+  TCPMinTTLDrop: 0,
   TW: 0,
   TWRecycled: 0,
   PAWSEstab: 0,

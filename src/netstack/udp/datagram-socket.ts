@@ -10,8 +10,15 @@
 
 import type { Clock } from '../../lib/clock.ts';
 import { type Family, IpAddress } from '../address.ts';
-import { type Datagram, type DatagramError, type SendChoices, Shutdown, type UdpEndpoint } from '../endpoint.ts';
-import type { IcmpError, IpLayer, OutputOptions, Route } from '../ip/ip.ts';
+import {
+  type Datagram,
+  type DatagramError,
+  PathMtuDiscovery,
+  type SendChoices,
+  Shutdown,
+  type UdpEndpoint,
+} from '../endpoint.ts';
+import { type IcmpError, type IpLayer, NO_HOPS, type OutputOptions, type Route } from '../ip/ip.ts';
 import type { NetError } from '../net-error.ts';
 import { type Packet, type PacketPool, SMALL_OCTETS } from '../packet.ts';
 import { PortBinding, type PortTable } from '../ports.ts';
@@ -72,7 +79,7 @@ export abstract class DatagramSocket implements UdpEndpoint {
   #routeAsked: IpAddress | undefined = undefined;
   #routeInterface = 0;
   #routePort = 0;
-  readonly #output = { ttl: 0, tos: 0, dontFragment: false, multicastLoop: true };
+  readonly #output = { ttl: 0, tos: 0, dontFragment: false, multicastLoop: true, mtu: 0 };
 
   constructor(context: DatagramContext, family: Family) {
     this.context = context;
@@ -154,7 +161,7 @@ export abstract class DatagramSocket implements UdpEndpoint {
     return undefined;
   }
   protected isBindable(address: IpAddress): boolean {
-    return this.settings.freeBind || this.context.ip.isBindable(address);
+    return this.settings.freeBind || this.settings.transparent || this.context.ip.isBindable(address);
   }
   /** An IPv4 endpoint takes no IPv6 address, one with `v6Only` no IPv4 one. */
   #refusesFamily(address: IpAddress, whenV6Only: NetError): NetError | undefined {
@@ -174,7 +181,8 @@ export abstract class DatagramSocket implements UdpEndpoint {
     const iface = this.#interfaceFor(address, 0);
     const source = this.#sourceFor(address);
     if (typeof source === 'string') return source;
-    const route = this.context.ip.route(address, source, iface, this.protocolOf(address.isV4), port);
+    const protocol = this.protocolOf(address.isV4);
+    const route = this.context.ip.route(address, source, iface, protocol, port, settings.transparent);
     if (typeof route === 'string') return route;
     if (route.isBroadcast && !settings.broadcast) return 'permission';
     // As Linux: an address once chosen stays over a further connect() until disconnect().
@@ -205,8 +213,11 @@ export abstract class DatagramSocket implements UdpEndpoint {
     return remote.isV4 ? undefined : 'address-family';
   }
   #interfaceFor(remote: IpAddress, chosen: number): number {
-    const { boundInterface, multicastInterface } = this.settings;
-    return chosen || boundInterface || (remote.isMulticast ? multicastInterface : 0);
+    const { settings } = this;
+    const wanted = chosen || settings.boundInterface;
+    if (wanted !== 0) return wanted;
+    if (remote.isV4) return remote.isMulticast ? settings.multicastInterface : settings.unicastInterface;
+    return remote.isMulticast ? settings.multicastInterface6 : settings.unicastInterface6;
   }
 
   prepare(to: IpAddress | undefined, port: number, len: number, choices: SendChoices | undefined): Packet | NetError {
@@ -240,7 +251,7 @@ export abstract class DatagramSocket implements UdpEndpoint {
     ) {
       return cached;
     }
-    const route = ip.route(remote, source, iface, this.protocolOf(remote.isV4), port);
+    const route = ip.route(remote, source, iface, this.protocolOf(remote.isV4), port, this.settings.transparent);
     if (typeof route === 'string') return route;
     this.#route = route;
     this.#routeAsked = remote;
@@ -252,10 +263,34 @@ export abstract class DatagramSocket implements UdpEndpoint {
   #refusesRoute(route: Route, len: number): NetError | undefined {
     const { settings } = this;
     if (route.isBroadcast && !settings.broadcast) return 'permission';
-    if (settings.neverFragment && this.#size(route, len) > route.mtu) return 'message-size';
+    if (!this.#mayFragment(route) && this.#size(route, len) > this.#mtuOf(route)) return 'message-size';
     const pending = this.takeError();
     if (pending !== undefined) return pending;
     return this.sendEnded ? 'broken-pipe' : undefined;
+  }
+  /** ip_sk_use_pmtu: PROBE, INTERFACE and OMIT go by the link alone. */
+  #mtuOf(route: Route): number {
+    const { pathMtuDiscovery, pathMtuDiscovery6, fragmentSize6 } = this.settings;
+    const { isV4 } = route.remote;
+    const discovery = isV4 ? pathMtuDiscovery : pathMtuDiscovery6;
+    const mtu = discovery >= PathMtuDiscovery.Probe ? route.linkMtu : route.mtu;
+    return isV4 || fragmentSize6 === 0 ? mtu : Math.min(mtu, fragmentSize6);
+  }
+  /** ip_sk_ignore_df. */
+  #mayFragment(route: Route): boolean {
+    const { settings } = this;
+    const discovery = route.remote.isV4 ? settings.pathMtuDiscovery : settings.pathMtuDiscovery6;
+    if (discovery >= PathMtuDiscovery.Do && discovery !== PathMtuDiscovery.Omit) return false;
+    return route.remote.isV4 || !settings.dontFragment6;
+  }
+  /** DF, which IPv4 alone has: DO and PROBE set it, WANT where nothing has to be cut (__ip_make_skb). */
+  #forbidsFragments(fits: boolean): boolean {
+    const { pathMtuDiscovery: discovery } = this.settings;
+    return (
+      discovery === PathMtuDiscovery.Do ||
+      discovery === PathMtuDiscovery.Probe ||
+      (fits && discovery === PathMtuDiscovery.Want)
+    );
   }
   #size(route: Route, len: number): number {
     return len + this.headerLen + (route.remote.isV4 ? ipv4.HEADER_LEN : ipv6.HEADER_LEN);
@@ -270,11 +305,17 @@ export abstract class DatagramSocket implements UdpEndpoint {
     const { settings } = this;
     // Several may be prepared before the first leaves (sendmmsg), so each carries what was decided: its header stands in the headroom already.
     this.emitHeader(packet, port, len);
-    packet.ttl = choices?.ttl ?? (route.remote.isMulticast ? settings.multicastTtl : settings.ttl);
+    packet.ttl = choices?.ttl ?? this.#hops(route.remote);
     packet.tos = choices?.tos ?? settings.tos;
     packet.route = route;
     packet.socketId = this.id;
     return packet;
+  }
+
+  #hops(remote: IpAddress): number {
+    const { settings } = this;
+    if (!remote.isMulticast) return settings.ttl;
+    return (remote.isV4 ? settings.multicastTtl : settings.multicastHops) || NO_HOPS;
   }
 
   transmit(packet: Packet, callId: number): void {
@@ -287,12 +328,13 @@ export abstract class DatagramSocket implements UdpEndpoint {
     const { settings } = this;
     const isV4 = route.remote.isV4;
     const counters = this.context.counters(isV4);
-    const fits = this.#size(route, packet.length) <= route.mtu;
+    const mtu = this.#mtuOf(route);
     const output = this.#output;
     output.ttl = packet.ttl;
     output.tos = packet.tos;
-    output.dontFragment = fits && (settings.dontFragment || settings.neverFragment);
-    output.multicastLoop = settings.multicastLoop;
+    output.dontFragment = isV4 && this.#forbidsFragments(this.#size(route, packet.length) <= mtu);
+    output.multicastLoop = isV4 ? settings.multicastLoop : settings.multicastLoop6;
+    output.mtu = mtu;
     packet.push(this.headerLen);
     packet.callId = callId;
     packet.time = this.context.clock.now();
@@ -383,9 +425,11 @@ export abstract class DatagramSocket implements UdpEndpoint {
     const { settings } = this;
     const tooBig = error.kind === 'message-size';
     if (tooBig) {
-      this.context.ip.lowerPathMtu(destination, error.mtu);
-      // IP_PMTUDISC_DONT: the next one will simply be fragmented.
-      if (!settings.dontFragment && !settings.neverFragment) return;
+      const discovery = destination.isV4 ? settings.pathMtuDiscovery : settings.pathMtuDiscovery6;
+      // ip_sk_accept_pmtu.
+      if (discovery < PathMtuDiscovery.Interface) this.context.ip.lowerPathMtu(destination, error.mtu);
+      // The next one will simply be fragmented.
+      if (discovery === PathMtuDiscovery.Dont) return;
     }
     if (destination.isV4 ? settings.receiveErrors : settings.receiveErrors6) {
       const payload = quoted.l4 + this.headerLen;

@@ -21,7 +21,7 @@ export class UdpSocket extends DatagramSocket {
     udp.emit(packet.bytes, packet.at - udp.HEADER_LEN, this.localPort, port, udp.HEADER_LEN + len);
   }
   protected override seal(packet: Packet, route: Route): void {
-    if (!route.remote.isV4 || !this.settings.noChecksum) {
+    if (route.remote.isV4 ? !this.settings.noChecksum : !this.settings.noChecksum6) {
       finishChecksum(packet, route, IpProtocol.Udp, ChecksumOffset.Udp);
     }
   }

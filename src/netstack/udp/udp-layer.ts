@@ -18,6 +18,13 @@ import * as udp from '../wire/udp.ts';
 import type { DatagramContext, DatagramSocket } from './datagram-socket.ts';
 import { UdpSocket } from './udp-endpoint.ts';
 
+/** RFC 8200 8.1: IPv6 wants a checksum, but of those that do without (RFC 6936). */
+function badChecksum(packet: Packet, counters: UdpCounters): void {
+  counters.InErrors++;
+  counters.InCsumErrors++;
+  packet.release();
+}
+
 export class UdpLayer implements TransportProtocol, DatagramContext {
   readonly ip: IpLayer;
   readonly pool: PacketPool;
@@ -51,17 +58,15 @@ export class UdpLayer implements TransportProtocol, DatagramContext {
     }
     packet.end = at + udp.length(bytes, at);
     const unsummed = udp.checksum(bytes, at) === 0;
-    if (unsummed ? !isV4 : !checksumIsValid(packet, IpProtocol.Udp)) {
-      counters.InErrors++;
-      counters.InCsumErrors++;
-      packet.release();
+    if (!unsummed && !checksumIsValid(packet, IpProtocol.Udp)) {
+      badChecksum(packet, counters);
       return;
     }
     const sourcePort = udp.sourcePort(bytes, at);
     const port = udp.destinationPort(bytes, at);
     const toGroup = packet.linkMulticast && !this.ip.isLocal(destinationOf(packet));
     if (toGroup) {
-      this.#deliverToAll(packet, port, sourcePort);
+      this.#deliverToAll(packet, port, sourcePort, unsummed);
       return;
     }
     const socket = this.#lookup(packet, port, sourcePort);
@@ -69,6 +74,10 @@ export class UdpLayer implements TransportProtocol, DatagramContext {
       counters.NoPorts++;
       this.ip.unreachable(packet, 'port');
       packet.release();
+      return;
+    }
+    if (unsummed && !isV4 && !socket.settings.takesNoChecksum6) {
+      badChecksum(packet, counters);
       return;
     }
     packet.pull(udp.HEADER_LEN);
@@ -99,11 +108,13 @@ export class UdpLayer implements TransportProtocol, DatagramContext {
     return undefined;
   }
 
-  #deliverToAll(packet: Packet, port: number, sourcePort: number): void {
+  #deliverToAll(packet: Packet, port: number, sourcePort: number, unsummed: boolean): void {
+    const isForFew = unsummed && packet.ethertype === EtherType.Ipv6;
     let last: DatagramSocket | undefined;
     packet.pull(udp.HEADER_LEN);
     for (let b = this.ports.first(port); b !== undefined; b = b.next) {
       if (b.user.score(packet, sourcePort) === 0 || !b.user.takesGroup(packet)) continue;
+      if (isForFew && !b.user.settings.takesNoChecksum6) continue;
       const copy = last === undefined ? undefined : packet.copyTo(this.pool);
       if (copy !== undefined) last?.deliver(copy, sourcePort);
       last = b.user;

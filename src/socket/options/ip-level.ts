@@ -1,102 +1,125 @@
 /** SOL_IP: ip(7), net/ipv4/ip_sockglue.c. An AF_INET6 socket has these too, for its IPv4 side. */
 import { Errno } from '../../abi/errno.ts';
 import {
-  IP_ADD_MEMBERSHIP,
   IP_BIND_ADDRESS_NO_PORT,
-  IP_DROP_MEMBERSHIP,
+  IP_CHECKSUM,
   IP_FREEBIND,
+  IP_HDRINCL,
+  IP_IPSEC_POLICY,
+  IP_LOCAL_PORT_RANGE,
+  IP_MINTTL,
   IP_MTU,
   IP_MTU_DISCOVER,
-  IP_MULTICAST_ALL,
-  IP_MULTICAST_IF,
-  IP_MULTICAST_LOOP,
-  IP_MULTICAST_TTL,
+  IP_NODEFRAG,
+  IP_OPTIONS,
+  IP_PASSSEC,
   IP_PKTINFO,
-  IP_PMTUDISC_DO,
+  IP_PKTOPTIONS,
   IP_PMTUDISC_DONT,
   IP_PMTUDISC_OMIT,
-  IP_PMTUDISC_WANT,
+  IP_PROTOCOL,
   IP_RECVERR,
+  IP_RECVERR_RFC4884,
+  IP_RECVFRAGSIZE,
+  IP_RECVOPTS,
   IP_RECVORIGDSTADDR,
   IP_RECVTOS,
   IP_RECVTTL,
+  IP_RETOPTS,
+  IP_ROUTER_ALERT,
   IP_TOS,
+  IP_TRANSPARENT,
   IP_TTL,
+  IP_UNICAST_IF,
+  IP_XFRM_POLICY,
 } from '../../abi/in.ts';
 import { AF_INET, SOL_IP } from '../../abi/socket.ts';
-import { ipMreqn } from '../../abi/sockopt.ts';
-import { IpAddress } from '../../netstack/address.ts';
-import { membership4 } from './membership.ts';
-import { flag, int, type OptionRow, writeInt, writeOctets } from './row.ts';
+import { be32, i32 } from '../../abi/struct.ts';
+import type { Credentials } from '../credentials.ts';
+import { MULTICAST4 } from './multicast4.ts';
+import { int, type OptionRow, writeInt, writeOctets } from './row.ts';
 import type { OptionTarget } from './target.ts';
+import { bounded, toggle } from './toggle.ts';
 
 /** net.ipv4.ip_default_ttl. */
 const DEFAULT_TTL = 64;
 /** The bits that belong to ECN: a stream's own (RFC 3168), so IP_TOS leaves them alone there. */
 export const ECN_MASK = 3;
 
-/** IP_MTU and IPV6_MTU: of the route to the peer. */
+/** Of the route to the peer; undefined while there is none. */
+export function peerMtu(socket: OptionTarget): number | undefined {
+  const { tcp, udp } = socket;
+  const isConnected = udp === undefined ? tcp !== undefined && tcp.remotePort !== 0 : udp.isConnected;
+  const endpoint = tcp ?? udp;
+  return endpoint === undefined || !isConnected ? undefined : socket.stack.pathMtu(endpoint.remoteAddress);
+}
+/** IP_MTU and IPV6_MTU. */
 export function pathMtu(level: number, socket: OptionTarget, out: Uint8Array): number {
-  const endpoint = socket.tcp ?? socket.udp;
-  if (endpoint === undefined || endpoint.remotePort === 0) return -Errno.ENOTCONN;
-  const mtu = socket.stack.pathMtu(endpoint.remoteAddress);
+  const mtu = peerMtu(socket);
   return mtu === undefined ? -Errno.ENOTCONN : writeInt(level, out, mtu);
 }
 
-/**
- * IP_MTU_DISCOVER and IPV6_MTU_DISCOVER. A stream always discovers (RFC 1191, DF on every segment), so only the values that say so are taken there; PROBE, INTERFACE and
- * OMIT ignore the path MTU, which no endpoint here does.
- */
-export function setMtuDiscover(socket: OptionTarget, value: number): number {
-  if (value < IP_PMTUDISC_DONT || value > IP_PMTUDISC_OMIT) return -Errno.EINVAL;
-  if (value > IP_PMTUDISC_DO) return -Errno.ENOPROTOOPT;
-  if (socket.tcp !== undefined && value === IP_PMTUDISC_DONT) return -Errno.ENOPROTOOPT;
-  socket.options.mtuDiscover = value;
-  if (socket.udp !== undefined) {
-    socket.udp.settings.dontFragment = value === IP_PMTUDISC_WANT || value === IP_PMTUDISC_DO;
-    socket.udp.settings.neverFragment = value === IP_PMTUDISC_DO;
-  }
-  return 0;
-}
+/** What IP_TRANSPARENT and IPV6_TRANSPARENT want to be switched on (ip_sock_set_transparent's callers). */
+export const mayBeTransparent = ({ netAdmin, netRaw }: Credentials): boolean => netAdmin || netRaw;
 
-const multicastInterface: OptionRow = {
-  option: IP_MULTICAST_IF,
-  name: 'IP_MULTICAST_IF',
-  only: 'datagram',
-  get: (socket, out) => {
+/** IP_UNICAST_IF and IPV6_UNICAST_IF: an index in network byte order, of exactly that many octets. */
+export const unicastInterface = (
+  level: number,
+  option: number,
+  name: string,
+  key: 'unicastInterface' | 'unicastInterface6',
+): OptionRow => ({
+  option,
+  name,
+  get: ({ options }, out) => {
     const octets = new Uint8Array(4);
-    IpAddress.v4(socket.options.multicastInterfaceAddress).write4(octets, 0);
-    return writeOctets(out, octets);
+    be32.put(octets, 0, options[key]);
+    return writeInt(level, out, i32.get(octets, 0));
   },
-  // in_addr, ip_mreq (its second address) or ip_mreqn.
   set: (socket, value) => {
-    if (value.length < 4 || socket.udp === undefined) return -Errno.EINVAL;
-    let address = IpAddress.ANY4;
-    let index = 0;
-    if (value.length >= ipMreqn.size) index = ipMreqn.fields.ifindex.get(value, ipMreqn.offset.ifindex);
-    if (value.length >= ipMreqn.offset.ifindex) address = IpAddress.read4(value, ipMreqn.offset.address);
-    else address = IpAddress.read4(value, 0);
-    const { interfaces } = socket.stack;
+    if (value.length !== 4) return -Errno.EINVAL;
+    const index = be32.get(value, 0);
+    const { boundInterface } = socket.settings;
     if (index !== 0) {
-      if (!interfaces.some((i) => i.index === index)) return -Errno.EADDRNOTAVAIL;
-    } else if (!address.isUnspecified) {
-      index = interfaces.find((i) => i.addresses.some((a) => a.address.equals(address)))?.index ?? 0;
-      if (index === 0) return -Errno.EADDRNOTAVAIL;
+      if (!socket.stack.interfaces.some((i) => i.index === index)) return -Errno.EADDRNOTAVAIL;
+      if (boundInterface !== 0 && boundInterface !== index) return -Errno.EINVAL;
     }
-    socket.options.multicastInterfaceAddress = address.w3;
-    socket.udp.settings.multicastInterface = index;
-    socket.udp.settings.multicastSource = address.isUnspecified ? undefined : address;
+    socket.options[key] = index;
+    socket.optionsChanged();
+    return 0;
+  },
+});
+
+const localPortRange: OptionRow = {
+  option: IP_LOCAL_PORT_RANGE,
+  name: 'IP_LOCAL_PORT_RANGE',
+  get: ({ options }, out) => writeInt(SOL_IP, out, options.localPortRange),
+  set: (socket, value) => {
+    if (value.length !== 4) return -Errno.EINVAL;
+    const range = i32.get(value, 0);
+    const lowest = range & 0xffff;
+    const highest = range >>> 16;
+    if (lowest !== 0 && highest !== 0 && lowest > highest) return -Errno.EINVAL;
+    socket.options.localPortRange = range;
     socket.optionsChanged();
     return 0;
   },
 };
 
-const freeBind = int(SOL_IP, IP_FREEBIND, 'IP_FREEBIND', {
-  notEmpty: true,
-  get: ({ settings }) => (settings.freeBind ? 1 : 0),
-  set: ({ settings }, value) => {
-    settings.freeBind = value !== 0;
-  },
+/** xfrm_user_policy: no policy can be had here, as in a kernel without CONFIG_XFRM_USER's handler; nothing at all is not even a policy. */
+const securityPolicy = (option: number, name: string): OptionRow => ({
+  option,
+  name,
+  set: (_socket, value) => (value.length === 0 ? -Errno.EMSGSIZE : -Errno.EOPNOTSUPP),
+});
+export const SECURITY_POLICIES = { ip: securityPolicy(IP_IPSEC_POLICY, 'IP_IPSEC_POLICY'), of: securityPolicy };
+
+/** Of raw sockets alone; elsewhere off, and refused. */
+const rawOnly = (option: number, name: string, errno: number): OptionRow => ({
+  option,
+  name,
+  get: (_socket, out) => writeInt(SOL_IP, out, 0),
+  set: () => -errno,
 });
 
 export const IP_LEVEL: readonly OptionRow[] = [
@@ -107,7 +130,7 @@ export const IP_LEVEL: readonly OptionRow[] = [
     },
   }),
   int(SOL_IP, IP_TTL, 'IP_TTL', {
-    notEmpty: true,
+    shortest: 1,
     get: ({ options }) => (options.ttl < 0 ? DEFAULT_TTL : options.ttl),
     set: ({ options }, value) => {
       if (value !== -1 && (value < 1 || value > 255)) return -Errno.EINVAL;
@@ -115,95 +138,89 @@ export const IP_LEVEL: readonly OptionRow[] = [
       return 0;
     },
   }),
-  flag(
-    SOL_IP,
-    IP_PKTINFO,
-    'IP_PKTINFO',
-    ({ options }) => options.packetInfo,
-    ({ options }, on) => {
-      options.packetInfo = on;
-    },
-  ),
-  flag(
-    SOL_IP,
-    IP_RECVTTL,
-    'IP_RECVTTL',
-    ({ options }) => options.receiveTtl,
-    ({ options }, on) => {
-      options.receiveTtl = on;
-    },
-  ),
-  flag(
-    SOL_IP,
-    IP_RECVTOS,
-    'IP_RECVTOS',
-    ({ options }) => options.receiveTos,
-    ({ options }, on) => {
-      options.receiveTos = on;
-    },
-  ),
-  flag(
-    SOL_IP,
-    IP_RECVORIGDSTADDR,
-    'IP_RECVORIGDSTADDR',
-    ({ options }) => options.receiveOriginalDestination,
-    ({ options }, on) => {
-      options.receiveOriginalDestination = on;
-    },
-  ),
-  flag(
-    SOL_IP,
-    IP_RECVERR,
-    'IP_RECVERR',
-    ({ options }) => options.receiveErrors,
-    ({ options }, on) => {
-      options.receiveErrors = on;
-    },
-    'datagram',
-  ),
-  int(SOL_IP, IP_MTU_DISCOVER, 'IP_MTU_DISCOVER', {
-    get: ({ options }) => options.mtuDiscover,
-    set: setMtuDiscover,
-  }),
-  { option: IP_MTU, name: 'IP_MTU', get: (socket, out) => pathMtu(SOL_IP, socket, out) },
-  int(SOL_IP, IP_MULTICAST_TTL, 'IP_MULTICAST_TTL', {
-    notEmpty: true,
-    get: ({ udp }) => udp?.settings.multicastTtl ?? 1,
-    set: ({ udp }, value) => {
-      if (udp === undefined || value < -1 || value > 255) return -Errno.EINVAL;
-      udp.settings.multicastTtl = value === -1 ? 1 : value;
+  rawOnly(IP_HDRINCL, 'IP_HDRINCL', Errno.ENOPROTOOPT),
+  rawOnly(IP_ROUTER_ALERT, 'IP_ROUTER_ALERT', Errno.EINVAL),
+  rawOnly(IP_NODEFRAG, 'IP_NODEFRAG', Errno.ENOPROTOOPT),
+  {
+    option: IP_OPTIONS,
+    name: 'IP_OPTIONS',
+    get: ({ options }, out) => writeOctets(out, options.headerOptions),
+    set: () => -Errno.EINVAL,
+  },
+  toggle(SOL_IP, IP_RECVOPTS, 'IP_RECVOPTS', 'receiveOptions'),
+  toggle(SOL_IP, IP_RETOPTS, 'IP_RETOPTS', 'returnOptions'),
+  toggle(SOL_IP, IP_PKTINFO, 'IP_PKTINFO', 'packetInfo'),
+  {
+    // What a stream's first segment brought that IP_RECVOPTS and their like ask for: none of it is kept.
+    option: IP_PKTOPTIONS,
+    name: 'IP_PKTOPTIONS',
+    only: 'stream',
+    get: () => 0,
+  },
+  toggle(SOL_IP, IP_RECVTTL, 'IP_RECVTTL', 'receiveTtl'),
+  toggle(SOL_IP, IP_RECVTOS, 'IP_RECVTOS', 'receiveTos'),
+  toggle(SOL_IP, IP_RECVORIGDSTADDR, 'IP_RECVORIGDSTADDR', 'receiveOriginalDestination'),
+  toggle(SOL_IP, IP_CHECKSUM, 'IP_CHECKSUM', 'receiveChecksum'),
+  int(SOL_IP, IP_RECVFRAGSIZE, 'IP_RECVFRAGSIZE', {
+    get: ({ options }) => (options.receiveFragmentSize ? 1 : 0),
+    set: ({ options, tcp }, value) => {
+      if (tcp !== undefined) return -Errno.EINVAL;
+      options.receiveFragmentSize = value !== 0;
       return 0;
     },
   }),
-  flag(
-    SOL_IP,
-    IP_MULTICAST_LOOP,
-    'IP_MULTICAST_LOOP',
-    ({ udp }) => udp?.settings.multicastLoop ?? true,
-    ({ udp }, on) => {
-      if (udp !== undefined) udp.settings.multicastLoop = on;
+  toggle(SOL_IP, IP_PASSSEC, 'IP_PASSSEC', 'passSecurity'),
+  toggle(SOL_IP, IP_RECVERR, 'IP_RECVERR', 'receiveErrors'),
+  int(SOL_IP, IP_RECVERR_RFC4884, 'IP_RECVERR_RFC4884', {
+    get: ({ options }) => (options.receiveErrorsRfc4884 ? 1 : 0),
+    set: ({ options }, value) => {
+      if (value < 0 || value > 1) return -Errno.EINVAL;
+      options.receiveErrorsRfc4884 = value === 1;
+      return 0;
     },
-    'datagram',
-  ),
-  multicastInterface,
-  freeBind,
+  }),
+  bounded(SOL_IP, IP_MTU_DISCOVER, 'IP_MTU_DISCOVER', 'mtuDiscover', { min: IP_PMTUDISC_DONT, max: IP_PMTUDISC_OMIT }),
+  { option: IP_MTU, name: 'IP_MTU', get: (socket, out) => pathMtu(SOL_IP, socket, out) },
+  int(SOL_IP, IP_FREEBIND, 'IP_FREEBIND', {
+    shortest: 1,
+    get: ({ settings }) => (settings.freeBind ? 1 : 0),
+    set: ({ settings }, value) => {
+      settings.freeBind = value !== 0;
+    },
+  }),
+  int(SOL_IP, IP_TRANSPARENT, 'IP_TRANSPARENT', {
+    shortest: 1,
+    get: ({ options }) => (options.transparent ? 1 : 0),
+    set: ({ options }, value, credentials) => {
+      if (value !== 0 && !mayBeTransparent(credentials)) return -Errno.EPERM;
+      options.transparent = value !== 0;
+      return 0;
+    },
+  }),
+  bounded(SOL_IP, IP_MINTTL, 'IP_MINTTL', 'minTtl', { min: 0, max: 255 }, 1),
   int(SOL_IP, IP_BIND_ADDRESS_NO_PORT, 'IP_BIND_ADDRESS_NO_PORT', {
-    notEmpty: true,
     get: ({ settings }) => (settings.bindAddressNoPort ? 1 : 0),
     set: ({ settings }, value) => {
       settings.bindAddressNoPort = value !== 0;
     },
   }),
-  membership4(IP_ADD_MEMBERSHIP, 'IP_ADD_MEMBERSHIP', true),
-  membership4(IP_DROP_MEMBERSHIP, 'IP_DROP_MEMBERSHIP', false),
-  int(SOL_IP, IP_MULTICAST_ALL, 'IP_MULTICAST_ALL', {
-    notEmpty: true,
-    get: ({ options, domain }) => ((options.multicastAll ?? domain === AF_INET) ? 1 : 0),
-    set: ({ options, udp }, value) => {
-      if (value !== 0 && value !== 1) return -Errno.EINVAL;
-      options.multicastAll = value === 1;
-      if (udp !== undefined) udp.settings.multicastAll = value === 1;
-      return 0;
+  unicastInterface(SOL_IP, IP_UNICAST_IF, 'IP_UNICAST_IF', 'unicastInterface'),
+  localPortRange,
+  {
+    // inet_num: the port, of a raw socket alone the protocol.
+    option: IP_PROTOCOL,
+    name: 'IP_PROTOCOL',
+    get: ({ tcp, udp }, out) => writeInt(SOL_IP, out, (tcp ?? udp)?.localPort ?? 0),
+  },
+  SECURITY_POLICIES.ip,
+  {
+    option: IP_XFRM_POLICY,
+    name: 'IP_XFRM_POLICY',
+    // A policy for the other family is looked for by its number, which is of none here.
+    set: ({ domain }, value) => {
+      if (value.length === 0) return -Errno.EMSGSIZE;
+      return domain === AF_INET ? -Errno.EINVAL : -Errno.EOPNOTSUPP;
     },
-  }),
+  },
+  ...MULTICAST4,
 ];

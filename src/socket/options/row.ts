@@ -25,8 +25,8 @@ interface IntOption {
   readonly get?: (socket: OptionTarget) => number;
   /** Returns 0 or a negative errno; nothing is 0. */
   readonly set?: (socket: OptionTarget, value: number, credentials: Credentials) => number | void;
-  /** SOL_IP: an empty value is EINVAL instead of 0. */
-  readonly notEmpty?: boolean;
+  /** Octets of the shortest value that is not EINVAL, where it is not the level's. */
+  readonly shortest?: number;
 }
 
 /** An option whose value is an int. */
@@ -37,8 +37,8 @@ export function int(level: number, option: number, name: string, spec: IntOption
   if (get !== undefined) row.get = (socket, out) => writeInt(level, out, get(socket));
   if (set !== undefined) {
     row.set = (socket, value, credentials) => {
-      if (value.length < shortestInt(level, spec.notEmpty === true)) return -Errno.EINVAL;
-      const error = set(socket, readInt(value), credentials) ?? 0;
+      if (value.length < (spec.shortest ?? shortestInt(level))) return -Errno.EINVAL;
+      const error = set(socket, readInt(level, value), credentials) ?? 0;
       if (error === 0) socket.optionsChanged();
       return error;
     };
@@ -61,14 +61,11 @@ export const flag = (
     set: (socket, value) => set(socket, value !== 0),
   });
 
-/** ip(7) takes an int or a single octet (do_ip_setsockopt); the other levels want the whole int. */
-function shortestInt(level: number, notEmpty: boolean): number {
-  if (level !== SOL_IP) return 4;
-  return notEmpty ? 1 : 0;
-}
-function readInt(value: Uint8Array): number {
+/** ip(7) takes an int or a single octet, or none for 0 (do_ip_setsockopt); the other levels want the whole int. */
+const shortestInt = (level: number): number => (level === SOL_IP ? 0 : 4);
+function readInt(level: number, value: Uint8Array): number {
   if (value.length >= 4) return i32.get(value, 0);
-  return value.length > 0 ? (value[0] as number) : 0;
+  return level === SOL_IP && value.length > 0 ? (value[0] as number) : 0;
 }
 
 /** Cut to the room there is; SOL_IP answers in one octet if that is asked for and the value fits (do_ip_getsockopt). */

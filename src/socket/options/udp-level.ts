@@ -1,17 +1,33 @@
-/** SOL_UDP: udp(7), net/ipv4/udp.c udp_lib_setsockopt. Segmentation offload (UDP_SEGMENT, UDP_GRO) is not offered: a success without effect would break QUIC. */
+/** SOL_UDP: udp(7), net/ipv4/udp.c udp_lib_setsockopt and udp_lib_getsockopt. */
+import { Errno } from '../../abi/errno.ts';
 import { SOL_UDP } from '../../abi/socket.ts';
-import { UDP_CORK } from '../../abi/transport.ts';
-import { flag, type OptionRow } from './row.ts';
+import {
+  UDP_CORK,
+  UDP_ENCAP,
+  UDP_NO_CHECK6_RX,
+  UDP_NO_CHECK6_TX,
+  UDPLITE_RECV_CSCOV,
+  UDPLITE_SEND_CSCOV,
+} from '../../abi/transport.ts';
+import { int, type OptionRow, writeInt } from './row.ts';
+import { toggle } from './toggle.ts';
+
+/** Of UDP-Lite, which there is none of; UDP sockets read it as 0. */
+const coverage = (option: number, name: string): OptionRow => ({
+  option,
+  name,
+  get: (_socket, out) => writeInt(SOL_UDP, out, 0),
+});
 
 export const UDP_LEVEL: readonly OptionRow[] = [
-  flag(
-    SOL_UDP,
-    UDP_CORK,
-    'UDP_CORK',
-    ({ options }) => options.cork,
-    ({ options }, on) => {
-      options.cork = on;
-    },
-    'datagram',
-  ),
+  toggle(SOL_UDP, UDP_CORK, 'UDP_CORK', 'cork'),
+  int(SOL_UDP, UDP_ENCAP, 'UDP_ENCAP', {
+    // No tunnel ends here (ESP, L2TP), as in a kernel without them.
+    get: () => 0,
+    set: (_socket, value) => (value === 0 ? 0 : -Errno.ENOPROTOOPT),
+  }),
+  toggle(SOL_UDP, UDP_NO_CHECK6_TX, 'UDP_NO_CHECK6_TX', 'noChecksum6Sent'),
+  toggle(SOL_UDP, UDP_NO_CHECK6_RX, 'UDP_NO_CHECK6_RX', 'noChecksum6Received'),
+  coverage(UDPLITE_SEND_CSCOV, 'UDPLITE_SEND_CSCOV'),
+  coverage(UDPLITE_RECV_CSCOV, 'UDPLITE_RECV_CSCOV'),
 ];

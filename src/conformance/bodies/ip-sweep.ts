@@ -1,0 +1,129 @@
+/** Every option number of SOL_IP, SOL_IPV6 and SOL_UDP on every kind of socket: read at every length, set to values at the edges and of every length, and read back. */
+import { conformance, type System } from '../body.ts';
+import { type Kit, kit } from '../kit.ts';
+import * as c from '../linux.ts';
+import { showOctets } from '../session.ts';
+
+const group = 'ip-sweep';
+const LAST = 130;
+const ROOM = 64;
+const LENGTHS = [0, 1, 2, 3, 4, 8, 16, ROOM];
+const VALUES = [0, 1, 2, 3, 4, 5, 6, 64, 255, 256, 0xffff, 0x1_0000, -1, -2, 0x7fff_ffff, -0x8000_0000];
+/** Of other lengths than an int's. */
+const ODD = [0, 1, 2, 3, 5, 7, 8, 12, 16, 20, 32, 40, 41];
+
+/** Options of netfilter (IPT_SO_*, IP6T_SO_*, ARPT_SO_*, IP_VS_SO_*, SO_IP_SET, SO_ORIGINAL_DST): which there are depends on the modules that the host has loaded. */
+const isOfNetfilter = (level: number, option: number): boolean =>
+  level !== c.SOL_UDP && ((option >= 64 && option <= 69) || (option >= 80 && option <= 99));
+
+/** Values that Linux takes for what is refused here: the tunnels of UDP_ENCAP. */
+const isRefused = (level: number, option: number, value: number): boolean =>
+  level === c.SOL_UDP && option === c.UDP_ENCAP && (value === 2 || value === 3);
+/** IP_PROTOCOL reads a port. */
+const kindsOf = (level: number, option: number): typeof KINDS =>
+  level === c.SOL_IP && option === c.IP_PROTOCOL ? KINDS.slice(0, 5) : KINDS;
+const NOT_YET: Readonly<Record<number, readonly number[]>> = {
+  [c.SOL_IP]: [4, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47, 48],
+  [c.SOL_IPV6]: [6, 18, 17, 32, 42, 43, 44, 45, 46, 47, 48, 54, 55, 57, 59],
+  [c.SOL_UDP]: [103, 104],
+};
+
+type Make = (a: Kit) => number;
+const fresh =
+  (family: number, type: number): Make =>
+  ({ task }) =>
+    task.call('socket', family, type, 0);
+const KINDS: readonly (readonly [string, Make])[] = [
+  ['UDP over IPv4', fresh(c.AF_INET, c.SOCK_DGRAM)],
+  ['UDP over IPv6', fresh(c.AF_INET6, c.SOCK_DGRAM)],
+  ['TCP over IPv4', fresh(c.AF_INET, c.SOCK_STREAM)],
+  ['TCP over IPv6', fresh(c.AF_INET6, c.SOCK_STREAM)],
+  ['a ping socket', ({ task }) => task.call('socket', c.AF_INET, c.SOCK_DGRAM, c.IPPROTO_ICMP)],
+  ['a listener', (a) => a.listener().fd],
+  ['TCP connected', (a) => a.pair().client],
+  ['TCP accepted over IPv6', (a) => a.pair('::1').server],
+  ['UDP connected', (a) => connected(a, '127.0.0.1', c.AF_INET)],
+  ['UDP over IPv6 connected', (a) => connected(a, '::1', c.AF_INET6)],
+  ['UDP over IPv6 connected to IPv4', (a) => connected(a, '::ffff:127.0.0.1', c.AF_INET6)],
+];
+function connected(a: Kit, host: string, family: number): number {
+  const fd = a.udp(0, family);
+  a.connect(fd, host, 9);
+  return fd;
+}
+
+/** An int in `len` octets, of which those beyond are zeros. */
+function octetsOf(value: number, len: number): Uint8Array {
+  const bytes = new Uint8Array(Math.max(4, len));
+  c.i32.put(bytes, 0, value);
+  return bytes.subarray(0, len);
+}
+
+function read(sys: System, a: Kit, fd: number, level: number, option: number, len: number): void {
+  const value = sys.alloc(ROOM, 'value', (b) => showOctets(b).replace(/(?:ee)+$/, ''));
+  a.task.call('getsockopt', fd, level, option, value, a.int(len, 'len'));
+}
+function sweep(sys: System, level: number, option: number, kinds: typeof KINDS): void {
+  const a = kit(sys);
+  for (const [name, make] of kinds) {
+    sys.record('on', name);
+    let fd = -1;
+    // Which ports are chosen is not what this is about.
+    sys.quietly(() => {
+      fd = make(a);
+    });
+    for (const len of LENGTHS) read(sys, a, fd, level, option, len);
+    for (const value of VALUES) {
+      if (isRefused(level, option, value)) continue;
+      sys.record('value', value);
+      a.setInt(fd, level, option, value);
+      read(sys, a, fd, level, option, ROOM);
+    }
+    for (const len of ODD) {
+      a.task.call('setsockopt', fd, level, option, a.octets(octetsOf(1, len), 'value'), len);
+      read(sys, a, fd, level, option, ROOM);
+    }
+    a.close(fd);
+  }
+}
+
+const namesOf = (prefixes: readonly string[], other: RegExp): ReadonlyMap<number, string> =>
+  new Map(
+    Object.entries(c)
+      .filter(
+        ([name, value]) => typeof value === 'number' && prefixes.some((p) => name.startsWith(p)) && !other.test(name),
+      )
+      .map(([name, value]): [number, string] => [value as number, name]),
+  );
+const LEVELS: readonly (readonly [string, number, ReadonlyMap<number, string>])[] = [
+  ['SOL_IP', c.SOL_IP, namesOf(['IP_', 'MCAST_'], /PMTUDISC/)],
+  ['SOL_IPV6', c.SOL_IPV6, namesOf(['IPV6_', 'MCAST_'], /PREFER_SRC|IPV6_ORIGDST/)],
+  ['SOL_UDP', c.SOL_UDP, namesOf(['UDP_', 'UDPLITE_'], /^$/)],
+];
+
+for (const [levelName, level, names] of LEVELS) {
+  const unnamed: number[] = [];
+  for (let option = 0; option <= LAST; option++) {
+    if (NOT_YET[level]?.includes(option) === true) continue;
+    const name = names.get(option);
+    if (name === undefined) {
+      if (!isOfNetfilter(level, option)) unnamed.push(option);
+    } else
+      conformance(`${levelName} ${option} ${name} on every socket`, { group }, (sys) =>
+        sweep(sys, level, option, kindsOf(level, option)),
+      );
+  }
+  conformance(`${levelName}: numbers that are no option`, { group }, (sys) => {
+    const a = kit(sys);
+    for (const [name, make] of KINDS.slice(0, 4)) {
+      sys.record('on', name);
+      const fd = make(a);
+      for (const option of unnamed) {
+        for (const len of [0, 4, ROOM]) read(sys, a, fd, level, option, len);
+        for (const len of [0, 1, 4, 40])
+          a.task.call('setsockopt', fd, level, option, a.octets(octetsOf(1, len), 'value'), len);
+      }
+      a.close(fd);
+    }
+  });
+}
