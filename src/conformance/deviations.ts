@@ -26,6 +26,12 @@ export const REASONS = {
   deaf: 'What comes after shutdown of reading is dropped, not readable: the poll mask needs the shutdown of the placeholder, and that drops data.',
   queue:
     'An error queue without a pending error is not shown as POLLERR: whatever shows it makes the next native call fail.',
+  alone:
+    'POLLPRI of a TCP stream is an urgent octet in an AF_UNIX stream, which poll(2) calls readable even where nothing stands behind it.',
+  closed:
+    'Urgent data that comes after shutdown of reading is not shown: nothing can be put into an AF_UNIX stream that is shut.',
+  empties: 'A native read of no octets waits on an AF_UNIX stream for as long as nothing but an urgent octet is there.',
+  passing: 'splice(2) of an AF_UNIX stream passes an urgent octet; of TCP it stops there.',
   overrun:
     'Natively a send is told of the overrun of a netlink socket, and that is the end of it: the placeholder has one error for both directions.',
   empty:
@@ -63,6 +69,12 @@ export const EVERYWHERE: readonly {
   readonly same: (linux: string, ours: string) => boolean;
 }[] = [
   { reason: 'band', same: (linux, ours) => ours.replaceAll('|WRNORM|WRBAND', '|WRNORM') === linux },
+  {
+    reason: 'alone',
+    same: (linux, ours) =>
+      linux.includes(' -> PRI|') &&
+      ours.replaceAll('|WRNORM|WRBAND', '|WRNORM').replace(' -> IN|PRI|OUT|RDNORM', ' -> PRI|OUT') === linux,
+  },
   {
     reason: 'overflow',
     rootless: true,
@@ -220,6 +232,43 @@ export const DEVIATIONS: readonly Deviation[] = [
     reason: 'reset',
     linux: ['a: recvfrom(4, in, 100, 0, 0, 0) = 0'],
     ours: ['a: recvfrom(4, in, 100, 0, 0, 0) = -104 ECONNRESET'],
+  },
+  {
+    planes: BOTH,
+    body: 'urgent: after shutdown of reading',
+    reason: 'closed',
+    linux: ['  pollfds {5 all -> IN|PRI|OUT|RDNORM|WRNORM|RDHUP}'],
+    ours: ['  pollfds {5 all -> IN|OUT|RDNORM|WRNORM|WRBAND|RDHUP}'],
+  },
+  {
+    planes: DIRECT,
+    body: 'urgent: after shutdown of reading',
+    reason: 'deaf',
+    linux: ['a: recvfrom(5, in~2, 10, 0, 0, 0) = 2', '  in~2 "ab" and 8 untouched'],
+    ours: ['a: recvfrom(5, in~2, 10, 0, 0, 0) = 0'],
+  },
+  {
+    planes: BOTH,
+    body: 'urgent: select says it by the third set',
+    reason: 'alone',
+    linux: ['a: select(6, readable~2, writable~2, exceptional~2, timeval) = 2', '  readable~2[0..1] 00'],
+    ours: ['a: select(6, readable~2, writable~2, exceptional~2, timeval) = 3'],
+  },
+  {
+    planes: DIRECT,
+    body: 'urgent: a read of nothing at the mark',
+    reason: 'empties',
+    linux: ['a: recvfrom(5, 0x200000b0, 0, 0, 0, 0) = 0'],
+    ours: ['a: recvfrom(5, 0x200000b0, 0, 0, 0, 0) blocks, which the body did not expect'],
+    last: true,
+  },
+  {
+    planes: DIRECT,
+    body: 'urgent: splice stops at the mark',
+    reason: 'passing',
+    linux: ['a: splice(5, 0, 7, 0, 100, 2) = 0'],
+    ours: ['a: splice(5, 0, 7, 0, 100, 2) = 3'],
+    last: true,
   },
   {
     planes: DIRECT,

@@ -197,6 +197,14 @@ export class Kit {
   error(fd: number): number {
     return this.getInt(fd, c.SOL_SOCKET, c.SO_ERROR);
   }
+  /** SIOCATMARK. */
+  atMark(fd: number): number {
+    return this.task.call('ioctl', fd, c.SIOCATMARK, this.sys.alloc(4, 'mark', asI32));
+  }
+  /** SO_OOBINLINE. */
+  urgentInline(fd: number, on = 1): number {
+    return this.setInt(fd, c.SOL_SOCKET, c.SO_OOBINLINE, on);
+  }
   setTimeout(fd: number, option: number, sec: number, usec: number): number {
     return this.task.call('setsockopt', fd, c.SOL_SOCKET, option, this.timeval(sec, usec), 16);
   }

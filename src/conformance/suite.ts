@@ -26,5 +26,7 @@ import './bodies/unix.ts';
 import './bodies/unix-control.ts';
 import './bodies/unix-datagram.ts';
 import './bodies/unix-transfer.ts';
+import './bodies/urgent.ts';
+import './bodies/urgent-waiting.ts';
 
 export { type Body, bodies } from './body.ts';

@@ -63,6 +63,8 @@ const SO_RCVLOWAT = 18;
 const SO_DOMAIN = 39;
 const MSG_DONTWAIT = 0x40;
 const MSG_NOSIGNAL = 0x4000;
+const MSG_OOB = 1;
+const SO_OOBINLINE = 10;
 const O_PATH = 0o10000000;
 const EAFNOSUPPORT = 97;
 const ENFILE = 23;
@@ -132,6 +134,18 @@ export const sendOctets = (fd: number, len: number): number =>
 /** Takes up to `len` octets, or one datagram, without waiting; what they are does not matter. */
 export const takeOctets = (fd: number, len: number): number =>
   result(recv(fd, memory.address + DATA_AT, Math.min(len, DATA_OCTETS), MSG_DONTWAIT));
+/** Sends one urgent octet, which only a stream has, without waiting. */
+export function sendUrgent(fd: number, octet: number): number {
+  memory.bytes[DATA_AT] = octet;
+  return result(send(fd, memory.address + DATA_AT, 1, MSG_DONTWAIT | MSG_NOSIGNAL | MSG_OOB));
+}
+/** Takes the urgent octet. */
+export const takeUrgent = (fd: number): number => result(recv(fd, memory.address + DATA_AT, 1, MSG_DONTWAIT | MSG_OOB));
+/** Urgent octets stay in the stream. */
+export function setUrgentInline(fd: number, on: boolean): void {
+  words[4] = Number(on);
+  setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, memory.address + 16, 4);
+}
 
 /** Octets taken to `address`, 0 at the end, or a negative errno. */
 export const receiveTo = (fd: number, address: number, len: number): number =>

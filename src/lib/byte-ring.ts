@@ -67,6 +67,12 @@ export class ByteRing {
     this.#head = this.index(len);
     this.length -= len;
   }
+  /** Puts one octet in front of the head; the caller has reserved room for it. */
+  prepend(octet: number): void {
+    this.#head = this.index(-1);
+    this.bytes[this.#head] = octet;
+    this.length++;
+  }
   /** Gives the storage back; only for an empty ring that also holds nothing beyond its tail. */
   shrink(): void {
     this.bytes = EMPTY;

@@ -134,6 +134,9 @@ export interface TcpInfo {
 /** How a stream is shut down, the values of shutdown(2). */
 export const Shutdown = { Read: 1, Write: 2, Both: 3 } as const;
 
+/** What is known of urgent data (tp->urg_data of Linux): nothing, announced, received, read out of band. */
+export const Urgent = { None: 0, Pending: 1, Valid: 2, Read: 3 } as const;
+
 export interface TcpEndpoint {
   /** Attribution id, unique in the stack, never 0. */
   readonly id: number;
@@ -206,9 +209,20 @@ export interface TcpEndpoint {
   readonly mss: number;
   /** Octets of payload alone (TCP_MAXSEG once connected). */
   readonly segmentPayload: number;
-  /** Urgent octet waiting out of band, or -1; `atMark` as SIOCATMARK. */
+  /** FIONREAD: octets up to the mark of an urgent octet that is read out of band, else all. */
+  readonly unread: number;
+  /** A value of `Urgent`. */
+  readonly urgent: number;
+  /** Its sequence number, and the octet once it was received. */
+  readonly urgentSeq: number;
   readonly urgentOctet: number;
-  readonly atMark: boolean;
+  /** Octets that can be read before the urgent one, or -1 without one. At 0 the reader is at the mark (SIOCATMARK). */
+  readonly octetsToMark: number;
+  /** The octet was received, is next in the stream, and is read out of band: a read that takes nothing before it passes it. */
+  readonly isMarkUnread: boolean;
+  /** The reader is behind the mark: the octet is lost if it was not read. */
+  passMark(): void;
+  /** The octet was read out of band. */
   takeUrgent(): void;
 
   /** @param how a value of Shutdown. 'not-connected' as Linux, where it takes effect nevertheless; in SYN-SENT and (for reading) LISTEN as `disconnect`. */

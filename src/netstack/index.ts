@@ -23,7 +23,7 @@ export type {
   UdpEndpoint,
   UdpSettings,
 } from './endpoint.ts';
-export { Shutdown } from './endpoint.ts';
+export { Shutdown, Urgent } from './endpoint.ts';
 export {
   type IcmpError,
   type IpLayer,

@@ -2,6 +2,7 @@
  * Shows poll events on a guest's socket that is in truth an AF_UNIX one. Guest end G, our end P:
  *
  * - IN: octets that P sent lie in G's queue. A further octet is a further edge for EPOLLET.
+ * - PRI: an urgent octet from P, with which the kernel shows IN too. A second one makes the first an octet like any other.
  * - OUT: G's send buffer is the smallest the kernel gives. One octet of G's always lies unread in P (the resident); with a second one (the filler) G counts as full.
  *   Taking one octet at P makes room and gives the edge.
  * - RDHUP, HUP: P shuts down its sending side, both sides.
@@ -10,7 +11,8 @@
  * Lowering IN, OUT and ERR works at G, so it needs a copy of it; in the strict plane they fall only in calls of the guest, where one is at hand. A stream that was never
  * connected has no P: it shows OUT and HUP, as TCP does. (unix_poll, unix_dgram_poll, unix_writable and unix_release_sock of net/unix/af_unix.c; measured.)
  */
-import { POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDHUP } from '../abi/poll.ts';
+import { POLLERR, POLLHUP, POLLIN, POLLOUT, POLLPRI, POLLRDHUP } from '../abi/poll.ts';
+import { eventsOf } from '../host/file.ffi.ts';
 import { close } from '../host/libc.ffi.ts';
 import {
   autobind,
@@ -20,16 +22,18 @@ import {
   SHUT_RDWR,
   SHUT_WR,
   sendOctets,
+  sendUrgent,
   setSendBuffer,
   shutdownUnix,
   takeError,
   takeOctets,
+  takeUrgent,
 } from '../host/unix-socket.ffi.ts';
 import { NO_COPY } from './plane.ts';
 import type { Rendezvous } from './rendezvous.ts';
 
 /** What a placeholder can show; the other poll bits follow these. */
-export const SHOWN = POLLIN | POLLOUT | POLLERR | POLLHUP | POLLRDHUP;
+export const SHOWN = POLLIN | POLLPRI | POLLOUT | POLLERR | POLLHUP | POLLRDHUP;
 /** Of a stream that was never connected. */
 export const FRESH = POLLOUT | POLLHUP;
 const ALL_ENDED = POLLIN | POLLOUT | POLLRDHUP | POLLHUP;
@@ -75,7 +79,7 @@ export abstract class Display implements View {
   }
   show(events: number, edge: number, copy: number): boolean {
     const wanted = events & SHOWN;
-    if (wanted !== this.shown || (edge & POLLIN) !== 0) this.move(wanted, edge, copy);
+    if (wanted !== this.shown || (edge & (POLLIN | POLLPRI)) !== 0) this.move(wanted, edge, copy);
     return wanted === this.shown;
   }
   protected abstract move(wanted: number, edge: number, copy: number): void;
@@ -151,10 +155,11 @@ export class StreamDisplay extends Display {
     }
     if ((wanted & POLLERR) !== 0) {
       this.close();
-      this.shown = ALL_ENDED | POLLERR;
+      this.shown = ALL_ENDED | POLLERR | (this.shown & POLLPRI);
       return;
     }
     const ending = wanted & ENDED & ~this.shown;
+    this.#movePri(wanted, edge, copy);
     // An end is readable by itself, and one edge with it.
     if (ending === 0) this.moveIn(wanted, edge, copy);
     else {
@@ -162,6 +167,19 @@ export class StreamDisplay extends Display {
       this.shown |= POLLIN | ((ending & POLLHUP) === 0 ? POLLRDHUP : ENDED);
     }
     this.moveOut(wanted, copy);
+  }
+  #movePri(wanted: number, edge: number, copy: number): void {
+    const isUp = (this.shown & POLLPRI) !== 0;
+    if ((wanted & POLLPRI) !== 0) {
+      if ((isUp && (edge & POLLPRI) === 0) || sendUrgent(this.peer, 0) !== 1) return;
+      if (isUp) this.marks++;
+      this.shown |= POLLPRI;
+    } else if (isUp && copy !== NO_COPY) {
+      takeUrgent(copy);
+      // An empty buffer stays in its place, and shows IN, until a read comes by.
+      if (this.marks === 0) takeOctets(copy, 1);
+      this.shown &= ~POLLPRI;
+    }
   }
   /** A fresh stream gets its P: its guest end connects to our rendezvous. */
   #attach(copy: number): boolean {
@@ -181,8 +199,10 @@ export class StreamDisplay extends Display {
     return shutdownUnix(copy, SHUT_WR) === 0;
   }
   protected unmark(copy: number, left: number): void {
-    takeOctets(copy, this.marks - left);
+    // A read stops in front of an urgent octet, and the next one passes it.
+    for (let n = 1; this.marks > left && n > 0; this.marks -= n) n = Math.max(0, takeOctets(copy, this.marks - left));
     this.marks = left;
+    if ((this.shown & POLLPRI) !== 0 && (eventsOf(copy, POLLPRI) & POLLPRI) === 0) this.shown &= ~POLLPRI;
   }
 }
 

@@ -8,7 +8,7 @@
  *
  * P is shut for sending at the peer's FIN. An error is shown by closing P with an octet unread in it (unix_release_sock); a copy of G sends one if there is none, and the
  * guest's shutdown of its sending side leaves one behind, the marker, that is never read. Until a connection is made G shows what TCP does: never connected (OUT, HUP),
- * or full (nothing). Octets before T's urgent mark are pushed first; the mark itself is for trapped calls.
+ * or full (nothing). T's urgent octet is one of G's too (urgent-mirror.ts); octets behind it follow once those before it were read.
  */
 import { POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDHUP } from '../abi/poll.ts';
 import { EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP } from '../host/epoll.ffi.ts';
@@ -24,6 +24,7 @@ import {
   sendFrom,
   sendOctets,
   setSendBuffer,
+  setUrgentInline,
   shutdownUnix,
   takeError,
   takeOctets,
@@ -32,12 +33,13 @@ import {
   unixSocket,
 } from '../host/unix-socket.ffi.ts';
 import type { ByteRing } from '../lib/byte-ring.ts';
-import type { TcpEndpoint } from '../netstack/endpoint.ts';
+import { type TcpEndpoint, Urgent } from '../netstack/endpoint.ts';
 import type { InetStreamSocket, Lender } from '../socket/inet-stream.ts';
 import { SHOWN, StreamDisplay, shrink, type View } from './display.ts';
 import { GuestOptions } from './guest-options.ts';
 import type { GuestSide, Holding, MirrorWorld } from './mirror-world.ts';
 import { NO_COPY } from './plane.ts';
+import { UrgentMirror } from './urgent-mirror.ts';
 
 type Mode = 'fresh' | 'connecting' | 'listening' | 'open' | 'dead';
 
@@ -68,6 +70,7 @@ export class StreamMirror implements View, Lender, Holding {
   readonly #tcp: TcpEndpoint;
   readonly #guest: GuestSide;
   readonly #options = new GuestOptions();
+  readonly #urgent: UrgentMirror;
   #mode: Mode = 'fresh';
   #peer = NONE;
   #listener: StreamDisplay | undefined = undefined;
@@ -99,12 +102,14 @@ export class StreamMirror implements View, Lender, Holding {
   #marked = false;
   #queuedAgain = false;
   #sendBuffer = 0;
+  #urgentInline = false;
 
   constructor(world: MirrorWorld, file: InetStreamSocket, guest: GuestSide) {
     this.#world = world;
     this.#file = file;
     this.#tcp = file.tcp;
     this.#guest = guest;
+    this.#urgent = new UrgentMirror(file.tcp);
     file.lender = this;
   }
 
@@ -151,7 +156,17 @@ export class StreamMirror implements View, Lender, Holding {
   }
   #applyOptions(copy: number): void {
     this.#options.apply(this.#file, copy);
+    const { oobInline } = this.#tcp.settings;
+    if (oobInline !== this.#urgentInline) this.#showInline(copy, oobInline);
     if (this.#mode === 'open' && this.#guestBuffer !== this.#sendBuffer) this.#enlarge(copy);
+  }
+  #showInline(copy: number, oobInline: boolean): void {
+    if (this.#urgent.inGuest) {
+      this.recall(Number.POSITIVE_INFINITY);
+      this.#urgent.forget(copy);
+    }
+    setUrgentInline(copy, oobInline);
+    this.#urgentInline = oobInline;
   }
   /** What the guest may write ahead: its own choice counts once it made one. */
   get #guestBuffer(): number {
@@ -250,6 +265,7 @@ export class StreamMirror implements View, Lender, Holding {
       return true;
     }
     if (copy !== NO_COPY) this.#showShutdown(copy);
+    if (this.#urgent.isStale) this.#removeUrgent(copy);
     this.#push();
     if (this.#isLost) this.#endWithError(copy);
     return true;
@@ -274,11 +290,11 @@ export class StreamMirror implements View, Lender, Holding {
     if (this.#pushed === 0) return;
     const guestEnd = this.#guest.borrow(false);
     if (guestEnd === NO_COPY) return;
-    let unread = this.#settle(0, inputQueue(guestEnd));
+    let unread = this.#settle(0, this.#urgent.unreadIn(guestEnd));
     while (this.#recalled < octets && unread > 0) {
       const n = receiveTo(guestEnd, scratch.address, Math.min(octets - this.#recalled, BATCH));
       // Nothing, where there was something: a native reader had it in hand, whose octets count as unread until it has copied them.
-      unread = this.#settle(Math.max(0, n), inputQueue(guestEnd));
+      unread = this.#settle(Math.max(0, n), this.#urgent.unreadIn(guestEnd));
       if (n <= 0) break;
     }
     close(guestEnd);
@@ -333,7 +349,7 @@ export class StreamMirror implements View, Lender, Holding {
     if (this.#mayPush()) this.#pushAll();
     const { length } = tcp.receiveRing;
     this.#watchOut(this.#inBlocked || (this.#pushed > 0 && (length >= this.#watchedOctets || length > this.#pushed)));
-    if (this.#pushed < length) return;
+    if (this.#pushed + this.#urgent.uncounted < length) return;
     if (tcp.finReceived) {
       shutdownUnix(this.#peer, SHUT_WR);
       this.#sendingShut = true;
@@ -345,8 +361,9 @@ export class StreamMirror implements View, Lender, Holding {
     const { receiveBufferLocked, receiveBuffer } = this.#tcp.settings;
     return receiveBufferLocked ? Math.min(WATCHED_OCTETS, receiveBuffer >> 2) : WATCHED_OCTETS;
   }
-  /** SO_RCVLOWAT: a reader waits for so much. */
+  /** SO_RCVLOWAT: a reader waits for so much, but in front of urgent data. */
   #mayPush(): boolean {
+    if (this.#tcp.urgent === Urgent.Valid) return true;
     return this.#file.options.receiveLowWater === 1 || (this.#file.poll() & POLLIN) !== 0;
   }
   held(): void {
@@ -358,6 +375,7 @@ export class StreamMirror implements View, Lender, Holding {
     return true;
   }
   #pushAll(): void {
+    if (this.#urgent.isNext(this.#pushed)) this.#pushed += this.#urgent.put(this.#peer);
     const { receivable, receiveRing: ring } = this.#tcp;
     while (this.#pushed < receivable) {
       const n = this.#send(ring, Math.min(receivable - this.#pushed, BATCH));
@@ -369,6 +387,7 @@ export class StreamMirror implements View, Lender, Holding {
       this.#pushed += n;
     }
     this.#inBlocked = false;
+    if (this.#urgent.isNext(this.#pushed)) this.#pushed += this.#urgent.put(this.#peer);
   }
   /** One send even where the ring wraps: a reader may count on seeing a message whole. */
   #send(ring: ByteRing, len: number): number {
@@ -379,10 +398,32 @@ export class StreamMirror implements View, Lender, Holding {
   }
   /** What the guest has certainly read leaves T's ring. */
   #reconcile(): void {
+    if (this.#urgent.inGuest && this.#reconcileExactly()) return;
     const held = outputQueue(this.#peer);
     // A G that was closed holds nothing either, and what lay in it was read by nobody: P hangs up before it is thrown away (unix_release_sock).
     const isGone = held === 0 && !this.#receivingShut && (eventsOf(this.#peer, 0) & POLLHUP) !== 0;
     if (held >= 0 && !isGone) this.#consumed(this.#pushed - held);
+  }
+  /** The memory that an urgent octet takes says nothing about those before it. */
+  #reconcileExactly(): boolean {
+    const guestEnd = this.#guest.borrow(true);
+    if (guestEnd === NO_COPY) return false;
+    this.#readIn(guestEnd);
+    close(guestEnd);
+    return true;
+  }
+  #readIn(guestEnd: number): void {
+    const unread = this.#urgent.unreadIn(guestEnd);
+    if (unread >= 0) this.#consumed(this.#pushed - unread);
+    this.#urgent.look(guestEnd);
+  }
+  #removeUrgent(copy: number): void {
+    const guestEnd = copy === NO_COPY ? this.#guest.borrow(true) : copy;
+    if (guestEnd === NO_COPY) return;
+    this.#urgent.remove(guestEnd);
+    if (guestEnd !== copy) close(guestEnd);
+    // What stands in its place would stop a read.
+    this.recall(Number.POSITIVE_INFINITY);
   }
   #consumed(octets: number): void {
     if (octets <= 0) return;
@@ -405,9 +446,7 @@ export class StreamMirror implements View, Lender, Holding {
       this.#showsError = false;
       this.#file.takeErrno();
     }
-    if (this.#pushed === 0 || copy === NO_COPY) return;
-    const unread = inputQueue(copy);
-    if (unread >= 0) this.#consumed(this.#pushed - unread);
+    if (copy !== NO_COPY && (this.#pushed > 0 || this.#urgent.inGuest)) this.#readIn(copy);
   }
   rose(events: number): void {
     // What was written before goes before the trapped send that waits for the same room.
@@ -473,7 +512,7 @@ export class StreamMirror implements View, Lender, Holding {
   get #isLost(): boolean {
     const { state, error, finReceived, receiveRing } = this.#tcp;
     if (state !== 'CLOSED' || (finReceived && error === undefined)) return false;
-    return finReceived || this.#pushed >= receiveRing.length;
+    return finReceived || this.#pushed + this.#urgent.uncounted >= receiveRing.length;
   }
   #endWithError(copy: number): void {
     // After a FIN a reader sees the end and not the error: no octet may be left unread.
@@ -501,7 +540,9 @@ export class StreamMirror implements View, Lender, Holding {
     if (!complete) this.#tcp.abort();
     // In this order: a close first leaves the error and then drops what was unread (unix_release_sock).
     const unread = outputQueue(this.#peer) > 0 || this.#closedUnread || takeError(this.#peer) === ECONNRESET;
-    if (!unread) this.#consumed(this.#pushed);
+    if (unread) return;
+    this.#consumed(this.#pushed);
+    this.#urgent.passed();
   }
   endSending(): boolean {
     return this.#mode === 'dead' || (this.#mode === 'open' && this.#marked);

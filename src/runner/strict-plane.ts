@@ -1,5 +1,5 @@
 /** The strict plane: placeholders show readiness and carry nothing; every transfer is trapped and answered by the dispatcher. */
-import { POLLERR, POLLIN, POLLOUT } from '../abi/poll.ts';
+import { POLLERR, POLLIN, POLLOUT, POLLPRI } from '../abi/poll.ts';
 import { SOCK_STREAM } from '../abi/socket.ts';
 import { close, HostError } from '../host/libc.ffi.ts';
 import { socketInode } from '../host/process.ffi.ts';
@@ -22,7 +22,7 @@ import { Rendezvous } from './rendezvous.ts';
 const O_NONBLOCK = 0o4000;
 const NO_PEER = -1;
 /** Without a copy of the guest's end these cannot be lowered. */
-const FALLS_IN_CALLS = POLLIN | POLLOUT | POLLERR;
+const FALLS_IN_CALLS = POLLIN | POLLPRI | POLLOUT | POLLERR;
 
 export class StrictPlaceholder implements Placeholder {
   readonly file: OpenFile;

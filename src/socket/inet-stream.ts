@@ -10,7 +10,7 @@
 import { Errno } from '../abi/errno.ts';
 import { IPPROTO_TCP } from '../abi/in.ts';
 import { SIOCATMARK, SIOCINQ, SIOCOUTQ, SIOCOUTQNSD } from '../abi/ioctl.ts';
-import { POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from '../abi/poll.ts';
+import { POLLIN, POLLOUT, POLLPRI, POLLRDNORM, POLLWRNORM } from '../abi/poll.ts';
 import {
   MSG_DONTWAIT,
   MSG_ERRQUEUE,
@@ -22,7 +22,7 @@ import {
   SOCK_STREAM,
   SOMAXCONN,
 } from '../abi/socket.ts';
-import type { TcpEndpoint, TcpState } from '../netstack/endpoint.ts';
+import { type TcpEndpoint, type TcpState, Urgent } from '../netstack/endpoint.ts';
 import type { Committable } from './committable.ts';
 import { checkSocketControl } from './control.ts';
 import { resultOf } from './errors.ts';
@@ -272,6 +272,8 @@ export class InetStreamSocket extends InetSocket {
     if (endpoint.state === 'LISTEN') return -Errno.ENOTCONN;
     if ((flags & MSG_OOB) !== 0) return this.#receiveUrgent(message);
     this.lender?.recall((flags & MSG_PEEK) === 0 ? taken + iov.remaining : 0);
+    const stop = this.#stopAtMark(message, taken);
+    if (stop !== undefined) return stop;
     const available = endpoint.receivable - taken;
     if (available <= 0) return iov.remaining === 0 && this.#isBeforeUrgent(taken) ? 0 : this.#receiveNothing(taken);
     if (this.#isTooLittle(available + taken, flags, iov.remaining)) return -Errno.EAGAIN;
@@ -286,7 +288,21 @@ export class InetStreamSocket extends InetSocket {
   }
   /** An urgent octet stands behind the `taken` ones: it is something to read for who asks for nothing. */
   #isBeforeUrgent(taken: number): boolean {
-    return this.endpoint.atMark || this.endpoint.receiveRing.length > taken;
+    return this.endpoint.isMarkUnread || this.endpoint.receiveRing.length > taken;
+  }
+  /** At urgent data a call ends that has something; one that has nothing passes the mark. */
+  #stopAtMark({ iov, flags, isSplice }: Message, taken: number): number | undefined {
+    const { endpoint } = this;
+    if (endpoint.urgent === Urgent.None || endpoint.octetsToMark !== taken) return undefined;
+    if (iov.position > 0) return 0;
+    if (isSplice) {
+      // tcp_splice_read: what lies in the queue must not make it loop.
+      const result = this.#receiveNothing(taken);
+      const waits = result === -Errno.EAGAIN && (flags & MSG_DONTWAIT) === 0;
+      return waits && this.#isBeforeUrgent(taken) ? 0 : result;
+    }
+    if (endpoint.isMarkUnread && iov.remaining > 0 && (flags & MSG_PEEK) === 0) endpoint.passMark();
+    return undefined;
   }
   /** Nothing to read: end of file, error, or wait; in the order of tcp_recvmsg_locked. */
   #receiveNothing(taken: number): number {
@@ -302,7 +318,7 @@ export class InetStreamSocket extends InetSocket {
   #isTooLittle(available: number, flags: number, wanted: number): boolean {
     const { receiveLowWater } = this.options;
     if (receiveLowWater === 1 || (flags & MSG_DONTWAIT) !== 0) return false;
-    if (available >= Math.min(receiveLowWater, wanted)) return false;
+    if (available >= Math.min(receiveLowWater, wanted) || this.endpoint.octetsToMark === available) return false;
     return !this.endpoint.receiveEnded && !this.hasError && this.endpoint.state !== 'CLOSED';
   }
   override holdsUnread(octets: number): boolean {
@@ -322,22 +338,19 @@ export class InetStreamSocket extends InetSocket {
   /** MSG_OOB (tcp_recv_urg). */
   #receiveUrgent(message: Message): number {
     const { endpoint } = this;
-    const { flags, iov } = message;
-    if (this.options.oobInline || endpoint.urgentOctet < 0) return -Errno.EINVAL;
+    const { flags } = message;
+    if (this.options.oobInline || endpoint.urgent === Urgent.None || endpoint.urgent === Urgent.Read)
+      return -Errno.EINVAL;
+    if (endpoint.state === 'CLOSED' && !endpoint.finReceived) return -Errno.ENOTCONN;
+    if (endpoint.urgent === Urgent.Pending) return endpoint.receiveEnded ? 0 : -Errno.EAGAIN;
+    const result = copyUrgent(message, endpoint.urgentOctet);
     message.outFlags |= MSG_OOB;
-    if (iov.remaining === 0) {
-      message.outFlags |= MSG_TRUNC;
-      return 0;
-    }
-    if ((flags & MSG_TRUNC) === 0) {
-      urgent[0] = endpoint.urgentOctet;
-      if (iov.copyOut(urgent, 0, 1) === 0) return -Errno.EFAULT;
-    }
-    if ((flags & MSG_PEEK) === 0) {
+    if ((flags & MSG_PEEK) !== 0) return result;
+    if (result === 1) {
       this.#staged = 'urgent';
       this.units = 1;
-    }
-    return 1;
+    } else endpoint.takeUrgent(); // It counts as read nevertheless.
+    return result;
   }
 
   // Commit
@@ -380,8 +393,10 @@ export class InetStreamSocket extends InetSocket {
     if (this.#staged === 'send') {
       return endpoint.writableAfter(amount) ? events : events & ~(POLLOUT | POLLWRNORM);
     }
+    if (this.#staged === 'urgent') return events & ~POLLPRI;
     if (this.#staged !== 'receive') return events;
-    const left = endpoint.receivable - amount;
+    const isLifted = endpoint.octetsToMark === amount && !this.options.oobInline;
+    const left = endpoint.receiveRing.length - amount - Number(isLifted);
     return left >= this.options.receiveLowWater || this.#isAtEnd ? events : events & ~(POLLIN | POLLRDNORM);
   }
 
@@ -403,7 +418,7 @@ export class InetStreamSocket extends InetSocket {
   #isBelowLowWater(): boolean {
     const { receiveLowWater } = this.options;
     if (receiveLowWater === 1 || this.endpoint.state === 'LISTEN') return false;
-    return this.endpoint.receivable < receiveLowWater && !this.#isAtEnd;
+    return this.endpoint.receiveRing.length < receiveLowWater && !this.#isAtEnd;
   }
 
   override ioctl(request: number): number {
@@ -412,7 +427,7 @@ export class InetStreamSocket extends InetSocket {
     const opening = endpoint.state === 'SYN-SENT' || endpoint.state === 'SYN-RECEIVED';
     switch (request) {
       case SIOCINQ:
-        return listening ? -Errno.EINVAL : endpoint.receivable;
+        return listening ? -Errno.EINVAL : endpoint.unread;
       case SIOCOUTQ:
         if (listening) return -Errno.EINVAL;
         return opening ? 0 : endpoint.unacknowledged;
@@ -420,7 +435,7 @@ export class InetStreamSocket extends InetSocket {
         if (listening) return -Errno.EINVAL;
         return opening ? 0 : endpoint.unsent;
       case SIOCATMARK:
-        return endpoint.atMark ? 1 : 0;
+        return endpoint.octetsToMark === 0 ? 1 : 0;
       default:
         return -Errno.ENOTTY;
     }
@@ -428,5 +443,14 @@ export class InetStreamSocket extends InetSocket {
 }
 
 const urgent = new Uint8Array(1);
+function copyUrgent(message: Message, octet: number): number {
+  const { iov, flags } = message;
+  if (iov.remaining === 0) {
+    message.outFlags |= MSG_TRUNC;
+    return 0;
+  }
+  urgent[0] = octet;
+  return (flags & MSG_TRUNC) !== 0 || iov.copyOut(urgent, 0, 1) === 1 ? 1 : -Errno.EFAULT;
+}
 /** A connection in TIME-WAIT is no longer the socket's: to its user the socket is closed (tcp_time_wait). */
 const isClosed = (state: TcpState): boolean => state === 'CLOSED' || state === 'TIME-WAIT';

@@ -37,6 +37,8 @@ export class Message {
   limit = Number.POSITIVE_INFINITY;
   /** Send: a stream takes what is left whole, a little beyond its limit. */
   isWhole = false;
+  /** Receive: splice(2) asks, which moves no urgent octet. */
+  isSplice = false;
   /** Receive: octets of control the guest has room for. */
   controlCapacity = 0;
   /** Receive: msg_flags for the guest (MSG_TRUNC, MSG_CTRUNC, ...). */
@@ -52,7 +54,7 @@ export class Message {
   clear(): void {
     this.iov.clear();
     this.flags = this.controlLength = this.controlCapacity = this.outFlags = 0;
-    this.isWhole = false;
+    this.isWhole = this.isSplice = false;
     this.limit = Number.POSITIVE_INFINITY;
     this.nameLength = -1;
     this.control = NO_OCTETS;

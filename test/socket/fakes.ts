@@ -17,6 +17,7 @@ import type {
   UdpEndpoint,
   UdpSettings,
 } from '../../src/netstack/endpoint.ts';
+import { Urgent } from '../../src/netstack/endpoint.ts';
 import type { RouteSpec } from '../../src/netstack/ip/route-table.ts';
 import { linkCounters } from '../../src/netstack/link/link.ts';
 import type { NetError } from '../../src/netstack/net-error.ts';
@@ -107,8 +108,11 @@ export class FakeTcp implements TcpEndpoint {
   unsent = 0;
   mss = 1460;
   segmentPayload = 1448;
-  urgentOctet = -1;
-  atMark = false;
+  urgent: number = Urgent.None;
+  urgentSeq = 0;
+  urgentOctet = 0;
+  octetsToMark = -1;
+  isMarkUnread = false;
   queue: FakeTcp[] = [];
   answer: NetError | undefined = undefined;
   readonly settings: TcpSettings = defaultTcpSettings();
@@ -182,7 +186,14 @@ export class FakeTcp implements TcpEndpoint {
     this.receiveRing.consume(len);
   }
   takeUrgent(): void {
-    this.urgentOctet = -1;
+    this.urgent = Urgent.Read;
+  }
+  get unread(): number {
+    return this.receiveRing.length;
+  }
+  passMark(): void {
+    this.urgent = Urgent.None;
+    this.octetsToMark = -1;
   }
   shutdown(how: number): NetError | undefined {
     this.calls.push(`shutdown ${how}`);

@@ -488,7 +488,11 @@ test('urgent data: out of band once, at the mark, or in line', (t) => {
   const empty = message(h.memory, 0, 0, S.MSG_OOB);
   t.is(b.receive(empty, 0), 0);
   t.is(empty.outFlags, S.MSG_OOB | S.MSG_TRUNC);
+  t.is(h.receive(b, 1, S.MSG_OOB), -E.EINVAL, 'taken by a call without room');
+  h.send(a, 'X', S.MSG_OOB);
   t.is(b.receive(message(h.memory, 256 * 4096, 1, S.MSG_OOB), 0), -E.EFAULT);
+  t.is(h.receive(b, 1, S.MSG_OOB), -E.EINVAL, 'taken by a call that faults');
+  h.send(a, 'X', S.MSG_OOB);
   const m = message(h.memory, 0, 5, S.MSG_OOB);
   t.is(b.receive(m, 0), 1);
   t.is(m.outFlags, S.MSG_OOB);
@@ -497,6 +501,7 @@ test('urgent data: out of band once, at the mark, or in line', (t) => {
   set(b, S.SO_OOBINLINE, 1);
   h.send(a, 'Y', S.MSG_OOB);
   t.is(h.receive(b, 1, S.MSG_OOB), -E.EINVAL);
+  t.is(h.receive(b), 'X');
   t.is(h.receive(b), 'Y');
 });
 

@@ -3,7 +3,7 @@
  */
 import { IpAddress } from '../address.ts';
 import type { TcpEndpoint, TcpInfo } from '../endpoint.ts';
-import { Shutdown } from '../endpoint.ts';
+import { Shutdown, Urgent } from '../endpoint.ts';
 import type { Route } from '../ip/ip.ts';
 import type { NetError } from '../net-error.ts';
 import { Readiness } from '../readiness.ts';
@@ -17,7 +17,6 @@ import { armKeepAlive, stopKeepAlive } from './keep-alive.ts';
 import { abort, armFinWait2, finish, leaveFlows, setState } from './lifecycle.ts';
 import { Listener } from './listener.ts';
 import { armRetransmit, output, sendAck } from './output.ts';
-import { takeUrgentOctet } from './receive.ts';
 import { rexmitFired } from './retransmit.ts';
 import { FLOOR } from './ring-memory.ts';
 import { add, diff } from './seq.ts';
@@ -26,13 +25,22 @@ import {
   endOfData,
   RECEIVE_LIMIT_MAX,
   RECEIVE_SHUT,
-  receiveHead,
   receiveLimit,
   SEND_SHUT,
   segmentPayload,
   sendLimit,
   Tcb,
 } from './tcb.ts';
+import {
+  liftUrgent,
+  lowerUrgent,
+  markUrgent,
+  octetsToMark,
+  passMark,
+  readTo,
+  receivable,
+  unreadOctets,
+} from './urgent.ts';
 
 const { In, Out, Err, Hup, Pri, RdNorm, WrNorm, RdHup } = Readiness;
 
@@ -46,10 +54,10 @@ export class TcpConnection extends Tcb implements TcpEndpoint {
     if (this.shut === Shutdown.Both || this.state === 'CLOSED') mask |= Hup;
     if ((this.shut & RECEIVE_SHUT) !== 0) mask |= In | RdNorm | RdHup;
     if (this.state !== 'SYN-SENT' && this.state !== 'SYN-RECEIVED') {
-      if (this.receivable > 0) mask |= In | RdNorm;
+      if (this.receiveRing.length > 0) mask |= In | RdNorm;
       if ((this.shut & SEND_SHUT) !== 0 || isWriteable(this, sendLimit(this))) mask |= Out | WrNorm;
       else this.sendBlocked = true;
-      if (this.urgentOctet >= 0) mask |= Pri;
+      if (this.urgent === Urgent.Valid) mask |= Pri;
     }
     if (this.error !== undefined) mask |= Err;
     return mask;
@@ -209,10 +217,7 @@ export class TcpConnection extends Tcb implements TcpEndpoint {
     addMark(this, endOfData(this), callId);
     this.sendRing.append(len);
     this.more = more;
-    if (urgent) {
-      this.sndUrgent = true;
-      this.sndUp = endOfData(this);
-    }
+    if (urgent) markUrgent(this, endOfData(this));
     output(this);
     this.context.end();
   }
@@ -227,11 +232,7 @@ export class TcpConnection extends Tcb implements TcpEndpoint {
   }
 
   get receivable(): number {
-    const { length } = this.receiveRing;
-    if (!this.rcvUrgent) return length;
-    // A read stops at urgent data (tcp(7)).
-    const mark = diff(this.rcvUp, receiveHead(this));
-    return mark > 0 && mark < length ? mark : length;
+    return receivable(this);
   }
   get segmentPayload(): number {
     return segmentPayload(this);
@@ -242,20 +243,12 @@ export class TcpConnection extends Tcb implements TcpEndpoint {
   consume(len: number): void {
     if (len <= 0) return;
     this.context.begin();
-    this.#leaveUrgent(len);
     this.receiveRing.consume(len);
-    takeUrgentOctet(this);
+    readTo(this);
     if (this.receiveRing.length === 0 && this.outOfOrder.count === 0) this.context.rings.rest(this.receiveRing);
     this.#growReceiveLimit(len);
     this.#offerWindow();
     this.context.end();
-  }
-  /** Reading on past the mark forgets the urgent octet. */
-  #leaveUrgent(len: number): void {
-    if (!this.atUrgent) return;
-    this.atUrgent = false;
-    this.urgentOctet = -1;
-    if (this.rcvUrgent && diff(this.rcvUp, add(receiveHead(this), len)) < 0) this.rcvUrgent = false;
   }
   /** Receive-buffer moderation: a reader that takes more than half the buffer in a round trip gets one of twice that. */
   #growReceiveLimit(len: number): void {
@@ -288,12 +281,20 @@ export class TcpConnection extends Tcb implements TcpEndpoint {
     sendAck(this);
     this.context.end();
   }
-  get atMark(): boolean {
-    return this.atUrgent;
+  get unread(): number {
+    return unreadOctets(this);
+  }
+  get octetsToMark(): number {
+    return octetsToMark(this);
+  }
+  get isMarkUnread(): boolean {
+    return this.urgentLifted;
+  }
+  passMark(): void {
+    passMark(this);
   }
   takeUrgent(): void {
-    this.urgentOctet = -1;
-    this.urgentTaken = true;
+    if (this.urgent === Urgent.Valid) this.urgent = Urgent.Read;
   }
 
   info(): TcpInfo {
@@ -352,7 +353,7 @@ export class TcpConnection extends Tcb implements TcpEndpoint {
     context.begin();
     this.observer = undefined;
     this.orphan = true;
-    const unread = this.receiveRing.length > 0;
+    const unread = this.receiveRing.length > 0 || this.urgentLifted;
     if (state === 'LISTEN') stopListening(this);
     if (state === 'LISTEN' || state === 'CLOSED' || state === 'SYN-SENT') finish(this);
     else if (state !== 'TIME-WAIT' && unread) {
@@ -408,6 +409,8 @@ export class TcpConnection extends Tcb implements TcpEndpoint {
     this.outputOptions.tos = settings.tos;
     this.outputOptions.dontFragment = forbidsFragments(settings);
     if (this.route !== undefined) updateMss(this);
+    if (settings.oobInline) lowerUrgent(this);
+    else liftUrgent(this);
     if (settings.keepAlive) {
       if (this.keepAlarm?.armed !== true) armKeepAlive(this);
     } else stopKeepAlive(this);
@@ -432,8 +435,8 @@ export class TcpConnection extends Tcb implements TcpEndpoint {
     this.sackOn = this.tsOn = this.scaleOn = this.retriedSyn = this.handshakeDone = false;
     this.sndShift = this.rcvShift = this.retries = this.dupAcks = this.keepProbes = 0;
     this.sndWnd = this.maxSndWnd = this.rcvNxt = this.rcvAdv = this.lastSendAt = this.lastReceiveAt = 0;
-    this.sndUrgent = this.rcvUrgent = this.atUrgent = this.urgentTaken = this.pingPong = false;
-    this.urgentOctet = -1;
+    this.sndUrgent = this.pingPong = false;
+    passMark(this);
     this.peerMss = 65_535;
     this.tsRecent = 0;
     this.quickAcks = this.ackOctets = 0;

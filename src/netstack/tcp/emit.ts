@@ -15,6 +15,7 @@ import type { Segment } from './segment.ts';
 import { MAX_SACK_BLOCKS, TIMESTAMP_OCTETS, TIMESTAMP_WORD } from './segment.ts';
 import { diff } from './seq.ts';
 import { callAt, receiveLimit, segmentPayload, type Tcb, type TcpContext, windowShift } from './tcb.ts';
+import { putUrgent } from './urgent.ts';
 
 /** Octets of IP total length, and of our frames, whatever the MTU says. */
 const MAX_IP = 65_535;
@@ -60,6 +61,8 @@ export function packetPayload(c: Tcb): number {
   const isV4 = c.remoteAddress.isV4;
   const offload = isV4 ? LinkCapability.Tso4 : LinkCapability.Tso6;
   if (c.route === undefined || (c.route.capabilities & offload) === 0) return payload;
+  // Each segment has an urgent pointer of its own (tcp_write_xmit).
+  if (c.sndUrgent) return payload;
   const room = MAX_IP - headerOf(isV4) - wire.MAX_HEADER_LEN;
   return Math.max(payload, room - (room % payload));
 }
@@ -216,14 +219,6 @@ function putTimestamp(c: Tcb, b: Uint8Array, at: number): void {
   putU32(b, at + 4, timestampNow(c));
   putU32(b, at + 8, c.tsRecent);
 }
-function putUrgent(c: Tcb, b: Uint8Array, at: number, seq: number): void {
-  const ahead = diff(c.sndUp, seq);
-  if (ahead <= 0) return;
-  // Linux and BSD: the pointer names the octet after the urgent one. 65,535 says "further on" (RFC 9293 3.8.5).
-  b[at + wire.FLAGS] = (b[at + wire.FLAGS] as number) | Flag.Urg;
-  wire.setUrgentPointer(b, at, Math.min(ahead, 0xffff));
-}
-
 /** How many reports fit beside `len` octets: a full segment has room for none, so what must be reported goes ahead of data (output.ts, flush). */
 function sackBlocks(c: Tcb, len: number): number {
   if (!c.sackOn || c.outOfOrder.count === 0) return 0;

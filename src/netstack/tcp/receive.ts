@@ -4,9 +4,6 @@
  * Octets go straight from the packet to their place in the receive ring; those that arrive early lie behind its tail, and a list says which ranges are
  * there. ACKs: at once for anything out of order and for the second full segment; at once too for the first segments of a stream (Linux's quick ACKs), which would else hold a
  * peer in slow start; after 40 ms for the rest. Segments that a link delivers merged (GSO) are acknowledged every 128 KiB or at the end of the turn.
- *
- * Urgent data (RFC 9293 3.8.5, RFC 6093): one octet, out of band unless SO_OOBINLINE, the last one announced wins. When the reader reaches its place
- * it leaves the ring. As Linux, the pointer is taken to name the octet after the urgent one.
  */
 import { Readiness } from '../readiness.ts';
 import { Flag } from '../wire/tcp.ts';
@@ -15,15 +12,15 @@ import { ACK_EVERY, DELAYED_ACK, QUICK_ACKS } from './limits.ts';
 import { FLOOR } from './ring-memory.ts';
 import type { Segment } from './segment.ts';
 import { add, after, before, diff } from './seq.ts';
-import { RECEIVE_SHUT, receiveHead, type Tcb } from './tcb.ts';
+import type { Tcb } from './tcb.ts';
+import { liftUrgent, takeUrgent } from './urgent.ts';
 
 /** Takes the segment's octets. Returns true if its FIN is now next in sequence. */
 export function receive(c: Tcb, s: Segment): boolean {
-  if (s.has(Flag.Urg)) announceUrgent(c, s);
+  takeUrgent(c, s);
   let fin = s.has(Flag.Fin);
   let { len } = s;
-  let { seq } = s;
-  if (s.has(Flag.Syn)) seq = add(seq, 1);
+  const seq = s.dataSeq;
   const room = diff(c.rcvAdv, seq);
   if (len > room) {
     c.context.ext.TCPZeroWindowDrop += room <= 0 ? 1 : 0;
@@ -91,7 +88,7 @@ function inOrder(c: Tcb, s: Segment, end: number, len: number): void {
   const reached = outOfOrder.count > 0 ? outOfOrder.advance(end) : end;
   c.receiveRing.append(diff(reached, c.rcvNxt));
   c.rcvNxt = reached;
-  takeUrgentOctet(c);
+  liftUrgent(c);
   scheduleAck(c, s, len);
   c.context.notify(c, Readiness.In | Readiness.RdNorm);
 }
@@ -112,33 +109,6 @@ function scheduleAck(c: Tcb, s: Segment, len: number): void {
   } else delayAck(c, DELAYED_ACK);
   // The size of the peer's full segments, as far as seen (Linux rcv_mss): a second one of these is acknowledged at once.
   if (!merged && len > c.receiveMss) c.receiveMss = Math.min(len, c.mss);
-}
-
-/** Step six. Only a pointer beyond what was read or announced before is news. */
-function announceUrgent(c: Tcb, s: Segment): void {
-  const up = add(s.seq, s.urgentPointer - 1);
-  if (s.urgentPointer === 0 || (c.shut & RECEIVE_SHUT) !== 0) return;
-  if (before(up, receiveHead(c)) || (c.rcvUrgent && !after(up, c.rcvUp))) return;
-  c.rcvUrgent = true;
-  c.rcvUp = up;
-  c.urgentOctet = -1;
-  c.atUrgent = c.urgentTaken = false;
-}
-/** Once the urgent octet is here it can be read out of band; when it is next to be read, it leaves the stream. */
-export function takeUrgentOctet(c: Tcb): void {
-  if (!c.rcvUrgent) return;
-  const offset = diff(c.rcvUp, receiveHead(c));
-  if (offset < 0 || offset >= c.receiveRing.length) return;
-  if (c.urgentOctet < 0 && !c.urgentTaken) {
-    c.urgentOctet = c.receiveRing.bytes[c.receiveRing.index(offset)] as number;
-    c.context.notify(c, Readiness.Pri);
-  }
-  if (offset > 0) return;
-  c.atUrgent = true;
-  if (!c.settings.oobInline) {
-    c.receiveRing.consume(1);
-    c.rcvUrgent = false;
-  }
 }
 
 /** First step of 3.10.7.4: whether the segment touches the window. As Linux, both edges count, so that ACKs still work when the window is zero. */

@@ -52,6 +52,10 @@ export class Segment {
   get seqLength(): number {
     return this.len + (this.flags & 1) + ((this.flags >> 1) & 1);
   }
+  /** Sequence number of the first octet. */
+  get dataSeq(): number {
+    return (this.seq + ((this.flags >> 1) & 1)) | 0;
+  }
   /** One past the last sequence number taken. */
   get end(): number {
     return (this.seq + this.seqLength) | 0;

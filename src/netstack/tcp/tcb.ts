@@ -9,7 +9,7 @@ import { ByteRing } from '../../lib/byte-ring.ts';
 import type { Alarm, Clock } from '../../lib/clock.ts';
 import type { Random } from '../../lib/random.ts';
 import { type Family, IpAddress } from '../address.ts';
-import { type TcpSettings, type TcpState } from '../endpoint.ts';
+import { type TcpSettings, type TcpState, Urgent } from '../endpoint.ts';
 import type { FlowTable } from '../flow-table.ts';
 import type { IpLayer, OutputOptions, Route } from '../ip/ip.ts';
 import type { NetError } from '../net-error.ts';
@@ -181,14 +181,12 @@ export abstract class Tcb {
   receiveLimit = LIMIT_START;
   readonly outOfOrder = new OutOfOrder();
   finReceived = false;
-  /** Sequence number of an urgent octet that was announced and not read. */
-  rcvUp = 0;
-  rcvUrgent = false;
-  urgentOctet = -1;
-  /** It was read out of band. */
-  urgentTaken = false;
-  /** The reader stands at the urgent octet's place. */
-  atUrgent = false;
+  /** Of the urgent octet that the reader has not passed (urgent.ts). */
+  urgent: number = Urgent.None;
+  urgentSeq = 0;
+  urgentOctet = 0;
+  /** It is next in the stream, and no longer in the ring. */
+  urgentLifted = false;
 
   // Acknowledging.
   ackNow = false;

@@ -202,7 +202,9 @@ function socketToPipe(ctx: CallContext, { socket, pipe, nonblock, left }: PipeMo
   if (room === -Errno.EAGAIN && !nonblock) return pipeWaits(ctx, pipe, WRITABLE);
   if (room < 0) return room;
   const flags = transferFlags(socket, 0);
-  const received = socket.receive(stagedMessage(ctx, Math.min(left, PIECE), flags), 0);
+  const wanted = stagedMessage(ctx, Math.min(left, PIECE), flags);
+  wanted.isSplice = true;
+  const received = socket.receive(wanted, 0);
   if (received === -Errno.EAGAIN && (flags & MSG_DONTWAIT) === 0) return socketWaits(ctx, socket, false);
   if (received < 0) return received;
   const { units } = socket;

@@ -237,55 +237,6 @@ test('GSO packets are acknowledged every 128 KiB or at the end of the turn', (t)
   t.is(w.read(endpoint), 29_200);
 });
 
-test('[RFC9293 3.8.5] urgent data is read out of band, once, and a read stops before it', (t) => {
-  const w = world(t);
-  const endpoint = w.connected();
-  w.peer.send('PU. 1:11(10) ack 1 urg 6');
-  t.is(endpoint.readiness() & 2, 2);
-  t.is(w.told(endpoint) & 2, 2);
-  t.is(endpoint.urgentOctet, (6 * 7) & 0xff);
-  t.is(endpoint.receivable, 5);
-  t.false(endpoint.atMark);
-  t.is(w.read(endpoint), 5);
-  t.true(endpoint.atMark);
-  endpoint.takeUrgent();
-  t.is(endpoint.urgentOctet, -1);
-  t.is(endpoint.readiness() & 2, 0);
-  w.skip(endpoint, 1);
-  t.is(w.read(endpoint), 4);
-  t.false(endpoint.atMark);
-});
-
-test('SO_OOBINLINE leaves the urgent octet in the stream', (t) => {
-  const w = world(t);
-  const endpoint = w.connected();
-  endpoint.settings.oobInline = true;
-  w.peer.send('PU. 1:11(10) ack 1 urg 6');
-  t.is(w.read(endpoint), 5);
-  t.true(endpoint.atMark);
-  t.is(w.read(endpoint), 5);
-  t.false(endpoint.atMark);
-  t.is(endpoint.urgentOctet, -1);
-});
-
-test('urgent data announced before it comes; an urgent octet at the head of the stream', (t) => {
-  const w = world(t);
-  const endpoint = w.connected();
-  w.peer.send('PU. 1:11(10) ack 1 urg 12'); // the octet at 12 is yet to come
-  t.is(endpoint.urgentOctet, -1);
-  t.is(endpoint.readiness() & 2, 0);
-  t.is(w.read(endpoint), 10);
-  w.peer.send('PU. 11:12(1) ack 1 urg 1'); // older than what was announced
-  w.peer.send('P. 12:21(9) ack 1');
-  t.is(endpoint.urgentOctet, (12 * 7) & 0xff);
-  t.is(w.read(endpoint), 1);
-  t.true(endpoint.atMark);
-  w.skip(endpoint, 1);
-  t.is(w.read(endpoint), 8);
-  // Read past, it is gone.
-  t.is(endpoint.urgentOctet, -1);
-});
-
 test('[RFC7323 5] PAWS: a segment with an older timestamp is dropped and answered', (t) => {
   const w = world(t);
   const endpoint = w.connecting();

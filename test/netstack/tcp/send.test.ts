@@ -257,18 +257,6 @@ test('a segment carries the ids of its socket and of the call whose octets come 
   t.is(w.peer.drain()[0]?.callId, 100);
 });
 
-test('urgent data: the pointer names the octet after it, and it is sent at once', (t) => {
-  const w = world(t);
-  const endpoint = w.connected();
-  w.write(endpoint, 10);
-  w.peer.expect('P. 1:11(10)');
-  w.write(endpoint, 3, false, 1, true);
-  w.peer.expect('PU. 11:14(3) urg 3');
-  w.peer.send('. 1:1(0) ack 14');
-  w.write(endpoint, 1);
-  w.peer.expect('P. 14:15(1) urg 0');
-});
-
 test('a full send buffer is writable again when a third is free', (t) => {
   const w = world(t);
   const endpoint = w.connected('mss 1000,nop,wscale 7');
