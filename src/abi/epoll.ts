@@ -1,5 +1,5 @@
 /** epoll(7): include/uapi/linux/eventpoll.h. */
-import { alignedOctets8, octets, struct, type TypeOf, u32 } from './struct.ts';
+import { alignedOctets8, octets, struct, type TypeOf, u8, u16, u32 } from './struct.ts';
 
 export const EPOLL_CLOEXEC = 0x80000;
 export const EPOLL_CTL_ADD = 1;
@@ -23,8 +23,20 @@ export const EPOLLET = 0x80000000;
 /** More events than this in one epoll_wait(2) are EINVAL: INT_MAX / sizeof(struct epoll_event) on x86_64 (fs/eventpoll.c). */
 export const EP_MAX_EVENTS = 178956970;
 
+/** How an epoll object polls network cards busily, set and told by ioctl(2) since Linux 6.9: _IOW and _IOR of struct epoll_params. */
+export const EPIOCSPARAMS = 0x40088a01;
+export const EPIOCGPARAMS = 0x80088a02;
+
 /** `struct epoll_event` on x86_64, where it is packed so that 32-bit and 64-bit layouts agree. `data` is opaque: copied as octets. */
 export const epollEventAmd64 = struct('epoll_event', 12, { events: u32, data: octets(8) }, 1);
 /** `struct epoll_event` on arm64 and every other architecture. */
 export const epollEventArm64 = struct('epoll_event', 16, { events: u32, data: alignedOctets8 });
+/** `struct epoll_params`; `pad` must be 0. */
+export const epollParams = struct('epoll_params', 8, {
+  busyPollUsecs: u32,
+  busyPollBudget: u16,
+  preferBusyPoll: u8,
+  pad: u8,
+});
+export type EpollParams = TypeOf<typeof epollParams>;
 export type EpollEvent = TypeOf<typeof epollEventAmd64>;

@@ -18,6 +18,7 @@ export * from './nr-amd64.ts';
 export * from './nr-arm64.ts';
 export * from './poll.ts';
 export * from './sched.ts';
+export * from './resource.ts';
 export * from './signal.ts';
 export * from './sockaddr.ts';
 export * from './socket.ts';

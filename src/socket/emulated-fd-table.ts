@@ -11,6 +11,12 @@ import type { OpenFile } from './file.ts';
 
 /** RLIMIT_NOFILE as most distributions set it. */
 const DEFAULT_LIMIT = 1024;
+const DEFAULT_HARD_LIMIT = 1 << 20;
+/** NR_OPEN_DEFAULT. */
+const LEAST_CAPACITY = 64;
+/** alloc_fdtable: memory for descriptors comes in powers of two. */
+const capacityFor = (count: number): number =>
+  count <= LEAST_CAPACITY ? LEAST_CAPACITY : 2 ** Math.ceil(Math.log2(count));
 
 interface Slot {
   readonly file: OpenFile;
@@ -20,6 +26,9 @@ interface Slot {
 export class EmulatedFdTable implements FdTable {
   /** RLIMIT_NOFILE: no descriptor at or above it is made; those that exist stay (setrlimit(2)). */
   limit: number;
+  hardLimit = DEFAULT_HARD_LIMIT;
+  /** Descriptors that the table has memory for, which only grows: beyond them select(2) looks at nothing. */
+  capacity = LEAST_CAPACITY;
   readonly #slots: (Slot | undefined)[] = [];
   /** No slot below is free. */
   #lowest = 0;
@@ -126,6 +135,7 @@ export class EmulatedFdTable implements FdTable {
   /** The table of a child made without CLONE_FILES. */
   fork(): EmulatedFdTable {
     const child = new EmulatedFdTable(this.limit);
+    child.hardLimit = this.hardLimit;
     for (const fd of this) {
       const slot = this.#slots[fd] as Slot;
       child.#put(fd, slot.file, slot.closeOnExec);
@@ -167,6 +177,7 @@ export class EmulatedFdTable implements FdTable {
   #put(fd: number, file: OpenFile, closeOnExec: boolean): void {
     // Dense up to the highest descriptor: the array keeps its fast representation.
     while (this.#slots.length < fd) this.#slots.push(undefined);
+    if (fd >= this.capacity) this.capacity = capacityFor(fd + 1);
     this.#slots[fd] = { file: file.retain(), closeOnExec };
   }
   #remove(fd: number): OpenFile | undefined {

@@ -7,7 +7,8 @@
  * have something; what has nothing is dropped from it. `commit` is what the kernel does once the events are copied out: a level-triggered item goes to the tail, so
  * that a busy one starves nobody; an edge-triggered one leaves the list until something rises anew; a one-shot one is disarmed until EPOLL_CTL_MOD.
  *
- * EPOLLEXCLUSIVE is accepted by the kernel's rules and wakes every exclusive waiter; epoll_ctl(2) promises only "one or more".
+ * Of the tasks that wait on one epoll object an event wakes one, the newest; if something is left on the list when that one has its events the next is woken. Of the items that watch one file with
+ * EPOLLEXCLUSIVE, in different epoll objects, an event is told to the first whose object has a task waiting.
  */
 import {
   EPOLL_CTL_ADD,
@@ -21,13 +22,14 @@ import {
   EPOLLONESHOT,
   EPOLLOUT,
   EPOLLWAKEUP,
+  type EpollParams,
 } from '../abi/epoll.ts';
 import { Errno } from '../abi/errno.ts';
 import { O_RDWR } from '../abi/fcntl.ts';
 import { POLLIN, POLLNVAL, POLLRDNORM } from '../abi/poll.ts';
 import type { Committable } from './committable.ts';
 import { OpenFile } from './file.ts';
-import { Waiter, WaitQueue } from './wait-queue.ts';
+import { Standing, Waiter, WaitQueue } from './wait-queue.ts';
 
 /** Bits that choose behaviour and are no event (EP_PRIVATE_BITS). */
 const PRIVATE = EPOLLWAKEUP | EPOLLONESHOT | EPOLLET | EPOLLEXCLUSIVE;
@@ -35,8 +37,8 @@ const PRIVATE = EPOLLWAKEUP | EPOLLONESHOT | EPOLLET | EPOLLEXCLUSIVE;
 const EXCLUSIVE_ALLOWED = EPOLLIN | EPOLLOUT | EPOLLERR | EPOLLHUP | EPOLLWAKEUP | EPOLLET | EPOLLEXCLUSIVE;
 /** Epoll objects that may hang below one another (EP_MAX_NESTS). */
 const MAX_NESTS = 4;
-/** Ways a wake-up may travel through nested objects, so that one event cannot cost without bound (the kernel's path_limits sum to this order). */
-const MAX_WAYS = 1000;
+/** Ways a wake-up of one file may travel upward through so many epoll objects and one (path_limits), so that an event cannot cost without bound. */
+const WAYS_LIMITS: readonly number[] = [Infinity, 500, 100, 50, 10];
 /** Registrations of one object, where the kernel counts per user (fs.epoll.max_user_watches). */
 const MAX_WATCHES = 1 << 18;
 
@@ -56,7 +58,7 @@ class Item {
   previous: Item | undefined = undefined;
   next: Item | undefined = undefined;
 
-  constructor(fd: number, file: OpenFile, wake: (item: Item, events: number) => void) {
+  constructor(fd: number, file: OpenFile, wake: (item: Item, events: number) => boolean) {
     this.fd = fd;
     this.file = file;
     this.waiter = new Waiter((events) => wake(this, events));
@@ -67,7 +69,8 @@ class Item {
     this.dataLow = dataLow;
     this.dataHigh = dataHigh;
     this.disarmed = false;
-    this.file.waiters.add(this.waiter, this.events & ~PRIVATE);
+    const standing = (events & EPOLLEXCLUSIVE) === 0 ? Standing.Watch : Standing.One;
+    this.file.waiters.add(this.waiter, this.events & ~PRIVATE, standing);
   }
   /** Events that hold now and were asked for. */
   poll(): number {
@@ -85,16 +88,22 @@ export interface CollectedEvent {
 export class EpollFile extends OpenFile implements Committable {
   /** What the last `collect` found; valid up to its result, until the next call. */
   readonly collected: CollectedEvent[] = [];
+  /** EPIOCSPARAMS. */
+  busyPoll: EpollParams = { busyPollUsecs: 0, busyPollBudget: 0, preferBusyPoll: 0, pad: 0 };
   readonly #collectedItems: Item[] = [];
   readonly #items = new Map<OpenFile, Map<number, Item>>();
   #count = 0;
   #head: Item | undefined = undefined;
   #tail: Item | undefined = undefined;
-  /** Epoll objects that watch this one, with the number of items each has here. */
-  readonly #parents = new Map<EpollFile, number>();
-  readonly #onEvent = (item: Item, events: number): void => {
+  /** True if the event is taken, for an exclusive item: a task waits here for it, and it is one that the item watches (ep_poll_callback). */
+  readonly #onEvent = (item: Item, events: number): boolean => {
     if ((events & POLLNVAL) !== 0) this.#remove(item);
-    else if (!item.disarmed) this.#markReady(item);
+    else if (!item.disarmed) {
+      const woke = this.#markReady(item);
+      const transfer = events & (EPOLLIN | EPOLLOUT);
+      return woke && (transfer & item.events) === transfer && transfer !== (EPOLLIN | EPOLLOUT);
+    }
+    return false;
   };
 
   constructor(statusFlags = 0) {
@@ -126,7 +135,13 @@ export class EpollFile extends OpenFile implements Committable {
   }
   #add(fd: number, file: OpenFile, events: number, dataLow: number, dataHigh: number): number {
     if (this.#count >= MAX_WATCHES) return -Errno.ENOSPC;
-    this.#arm(this.#insert(fd, file), events, dataLow, dataHigh);
+    const isShared = file instanceof EpollFile || watchersOf(file).size > 0;
+    const item = this.#insert(fd, file);
+    if (isShared && !waysAllowed(file, new Set())) {
+      this.#remove(item);
+      return -Errno.EINVAL;
+    }
+    this.#arm(item, events, dataLow, dataHigh);
     return 0;
   }
   #modify(item: Item, events: number, dataLow: number, dataHigh: number): number {
@@ -157,9 +172,14 @@ export class EpollFile extends OpenFile implements Committable {
       if ((item.events & EPOLLONESHOT) !== 0) item.disarmed = true;
       else if ((item.events & EPOLLET) === 0) this.#append(item);
     }
+    this.#wakeNext();
   }
   rollback(): void {
-    // `collect` took nothing off the list that was ready.
+    // `collect` took nothing off the list that was ready: it is for another.
+    this.#wakeNext();
+  }
+  #wakeNext(): void {
+    if (this.#head !== undefined) this.waiters.wakeOne(POLLIN | POLLRDNORM);
   }
   eventsAfter(): number {
     return this.poll();
@@ -196,7 +216,9 @@ export class EpollFile extends OpenFile implements Committable {
     if (items === undefined) this.#items.set(file, (items = new Map()));
     items.set(fd, item);
     this.#count++;
-    if (file instanceof EpollFile) file.#parents.set(this, (file.#parents.get(this) ?? 0) + 1);
+    const watchers = watchersOf(file);
+    if (watchers.size === 0) WATCHERS.set(file, watchers);
+    watchers.set(this, (watchers.get(this) ?? 0) + 1);
     return item;
   }
   #arm(item: Item, events: number, dataLow: number, dataHigh: number): void {
@@ -213,16 +235,17 @@ export class EpollFile extends OpenFile implements Committable {
     const items = this.#items.get(file);
     items?.delete(item.fd);
     if (items?.size === 0) this.#items.delete(file);
-    if (file instanceof EpollFile) {
-      const left = (file.#parents.get(this) ?? 1) - 1;
-      if (left === 0) file.#parents.delete(this);
-      else file.#parents.set(this, left);
-    }
+    const watchers = watchersOf(file);
+    const left = (watchers.get(this) ?? 1) - 1;
+    if (left > 0) watchers.set(this, left);
+    else watchers.delete(this);
+    if (watchers.size === 0) WATCHERS.delete(file);
   }
 
-  #markReady(item: Item): void {
+  /** True if a task in epoll_wait(2) was woken. */
+  #markReady(item: Item): boolean {
     if (!item.ready) this.#append(item);
-    this.waiters.wake(POLLIN | POLLRDNORM);
+    return this.waiters.wake(POLLIN | POLLRDNORM);
   }
   #append(item: Item): void {
     item.ready = true;
@@ -241,13 +264,10 @@ export class EpollFile extends OpenFile implements Committable {
     item.previous = item.next = undefined;
   }
 
-  /** 0 if `child` may hang below this object: ELOOP for a cycle or too deep a nest (ep_loop_check), EINVAL for too many ways up (reverse_path_check). */
+  /** 0 if `child` may hang below this object, ELOOP for a cycle or too deep a nest (ep_loop_check). */
   #nestError(child: EpollFile): number {
     const below = child.#depthBelow(this, new Map());
-    if (below + 1 + this.#depthAbove(new Map()) > MAX_NESTS) return -Errno.ELOOP;
-    const waysUp = new Map<EpollFile, number>();
-    const ways = child.#waysUp(waysUp) + this.#waysUp(waysUp);
-    return ways * child.#waysDown(new Map()) > MAX_WAYS ? -Errno.EINVAL : 0;
+    return below + 1 + depthAbove(this, new Map()) > MAX_NESTS ? -Errno.ELOOP : 0;
   }
   /** Levels of epoll objects below this one; Infinity if `forbidden` is among them. Each object is visited once. */
   #depthBelow(forbidden: EpollFile, seen: Map<EpollFile, number>): number {
@@ -261,31 +281,47 @@ export class EpollFile extends OpenFile implements Committable {
     seen.set(this, depth);
     return depth;
   }
-  #depthAbove(seen: Map<EpollFile, number>): number {
-    let depth = seen.get(this);
-    if (depth !== undefined) return depth;
-    depth = 0;
-    for (const parent of this.#parents.keys()) depth = Math.max(depth, parent.#depthAbove(seen) + 1);
-    seen.set(this, depth);
-    return depth;
+  /** What it watches. */
+  watched(): Iterable<OpenFile> {
+    return this.#items.keys();
   }
-  /** Ways on which a wake-up of this object travels upward, itself included. */
-  #waysUp(seen: Map<EpollFile, number>): number {
-    let ways = seen.get(this);
-    if (ways !== undefined) return ways;
-    ways = 1;
-    for (const [parent, count] of this.#parents) ways += count * parent.#waysUp(seen);
-    seen.set(this, ways);
-    return ways;
+}
+
+/** Epoll objects that watch a file, with the number of items each has for it. */
+const WATCHERS = new WeakMap<OpenFile, Map<EpollFile, number>>();
+const watchersOf = (file: OpenFile): Map<EpollFile, number> => WATCHERS.get(file) ?? new Map<EpollFile, number>();
+
+/** Levels of epoll objects above one. */
+function depthAbove(epoll: EpollFile, seen: Map<EpollFile, number>): number {
+  let depth = seen.get(epoll);
+  if (depth !== undefined) return depth;
+  depth = 0;
+  for (const parent of watchersOf(epoll).keys()) depth = Math.max(depth, depthAbove(parent, seen) + 1);
+  seen.set(epoll, depth);
+  return depth;
+}
+/** False if there are too many ways up from `file`, or from a file below it, if it is an epoll object (reverse_path_check). */
+function waysAllowed(file: OpenFile, seen: Set<OpenFile>): boolean {
+  if (seen.has(file)) return true;
+  seen.add(file);
+  if (!(file instanceof EpollFile)) return waysUpAllowed(file, 0, [0, 0, 0, 0, 0]);
+  for (const below of file.watched()) if (!waysAllowed(below, seen)) return false;
+  return true;
+}
+/** Counts each way by its length at the object where it ends. */
+function waysUpAllowed(file: OpenFile, depth: number, ways: number[]): boolean {
+  if (depth > MAX_NESTS) return false;
+  for (const [parent, count] of watchersOf(file)) {
+    const isTop = watchersOf(parent).size === 0;
+    for (let i = 0; i < count; i++) {
+      if (!isTop && !waysUpAllowed(parent, depth + 1, ways)) return false;
+      if (!isTop) continue;
+      const here = (ways[depth] as number) + 1;
+      ways[depth] = here;
+      if (here > (WAYS_LIMITS[depth] as number)) return false;
+    }
   }
-  #waysDown(seen: Map<EpollFile, number>): number {
-    let ways = seen.get(this);
-    if (ways !== undefined) return ways;
-    ways = 1;
-    for (const [file, items] of this.#items) if (file instanceof EpollFile) ways += items.size * file.#waysDown(seen);
-    seen.set(this, ways);
-    return ways;
-  }
+  return true;
 }
 
 /** EPOLLEXCLUSIVE may only be set by ADD, not on an epoll object, and beside few other bits. */

@@ -2,7 +2,10 @@
  * The open file description (open(2)): what descriptors refer to. Status flags live here and are shared by dup'ed descriptors;
  * FD_CLOEXEC lives in the descriptor table.
  */
+import { Errno } from '../abi/errno.ts';
+import { O_DIRECT } from '../abi/fcntl.ts';
 import { POLLNVAL } from '../abi/poll.ts';
+import type { Ownership } from './owner.ts';
 import { WaitQueue } from './wait-queue.ts';
 
 /** Where the status flags are kept when they are not kept here: under the runner, in the kernel's file. */
@@ -15,6 +18,10 @@ export abstract class OpenFile {
   #statusFlags: number;
   /** Asked when the flags are read next. Set for the length of a call; most calls never ask. */
   flagsSource: StatusFlagsSource | undefined = undefined;
+  /** F_SETOWN, F_SETSIG: made when one of them is first used. */
+  ownership: Ownership | undefined = undefined;
+  /** F_SET_RW_HINT. */
+  writeHint = 0;
   /** Waiters for this file's poll events. */
   readonly waiters: WaitQueue;
   #references = 0;
@@ -42,6 +49,18 @@ export abstract class OpenFile {
   }
   /** Poll events (poll(2) bits) that hold now. */
   abstract poll(): number;
+  /** True for files that can send signals (f_op->fasync): sockets and pipes. */
+  get canSignal(): boolean {
+    return false;
+  }
+  /** Status flags beyond the common ones that F_SETFL may change. */
+  get ownFlags(): number {
+    return 0;
+  }
+  /** 0, or what F_SETFL says to flags that this file cannot have: O_DIRECT, which needs more than most files have. */
+  refusedFlags(flags: number): number {
+    return (flags & O_DIRECT & ~this.ownFlags) === 0 ? 0 : -Errno.EINVAL;
+  }
   /** False for files without readiness (a regular file), which epoll_ctl(2) refuses with EPERM. */
   get canPoll(): boolean {
     return true;

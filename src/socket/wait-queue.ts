@@ -1,19 +1,28 @@
 /**
  * Wait queues, as the kernel's: an object that can become ready keeps a queue of waiters; each names the poll events it cares for and is
  * told when one of them rises. Intrusive doubly linked, so that waiting allocates nothing once a task owns its waiters.
+ *
+ * How a waiter stands in the queue says when it is told (kernel/sched/wait.c). Who watches (poll(2), an epoll item) stands in front, the newest first, and is told always. Who
+ * waits for its turn (a receive, an accept) stands behind, first come first served; all are told and try in that order, since one of them may leave what is there to the next. Of those that stand
+ * as one (EPOLLEXCLUSIVE, the tasks in epoll_wait(2)) each event is told to the first that takes it.
  */
+/** How a waiter stands in its queue. */
+export const Standing = { Watch: 0, Turn: 1, One: 2 } as const;
+export type Standing = (typeof Standing)[keyof typeof Standing];
+
 export class Waiter {
   /** Poll events this waiter cares for; POLLERR and POLLHUP always count. */
   mask = 0;
-  /** Called with the events that rose. It may remove this waiter, and must not do work: it marks the owner for a retry. */
-  readonly wake: (events: number, waiter: Waiter) => void;
+  standing: Standing = Standing.Turn;
+  /** Called with the events that rose. It may remove this waiter, and must not do work: it marks the owner for a retry. Where it stands as one, true says that it takes the event. */
+  readonly wake: (events: number, waiter: Waiter) => unknown;
   queue: WaitQueue | undefined = undefined;
   /** @internal */
   previous: Waiter | undefined = undefined;
   /** @internal */
   next: Waiter | undefined = undefined;
 
-  constructor(wake: (events: number, waiter: Waiter) => void) {
+  constructor(wake: (events: number, waiter: Waiter) => unknown) {
     this.wake = wake;
   }
   /** Leaves its queue, if it is in one. */
@@ -24,22 +33,25 @@ export class Waiter {
 
 /** POLLERR | POLLHUP | POLLNVAL. */
 const ALWAYS = 0x0008 | 0x0010 | 0x0020;
+/** POLLHUP | POLLNVAL | POLLRDHUP: the state changed, and everybody is told (sock_def_wakeup). */
+const EVERYBODY = 0x0010 | 0x0020 | 0x2000;
 
 export class WaitQueue {
   #head: Waiter | undefined = undefined;
   #tail: Waiter | undefined = undefined;
   readonly #newestFirst: boolean;
 
-  /** @param newestFirst who came last is woken first, as the waiters of epoll_wait(2) are (__add_wait_queue_exclusive). */
+  /** @param newestFirst of those that stand as one who came last is told first, as the waiters of epoll_wait(2) are (__add_wait_queue_exclusive). */
   constructor(newestFirst = false) {
     this.#newestFirst = newestFirst;
   }
 
-  add(waiter: Waiter, mask: number): void {
+  add(waiter: Waiter, mask: number, standing: Standing = Standing.Turn): void {
     waiter.leave();
     waiter.mask = mask | ALWAYS;
+    waiter.standing = standing;
     waiter.queue = this;
-    if (this.#newestFirst) this.#prepend(waiter);
+    if (this.#newestFirst || standing === Standing.Watch) this.#prepend(waiter);
     else this.#append(waiter);
   }
   #append(waiter: Waiter): void {
@@ -64,13 +76,26 @@ export class WaitQueue {
     else waiter.next.previous = waiter.previous;
     waiter.queue = waiter.previous = waiter.next = undefined;
   }
-  /** Tells every waiter that cares for one of `events`, in order. */
-  wake(events: number): void {
+  /** Tells the waiters that care for one of `events`, in order. True if one that stands as one took it. */
+  wake(events: number): boolean {
+    let wantsOne = true;
     let waiter = this.#head;
     while (waiter !== undefined) {
       const next: Waiter | undefined = waiter.next;
-      if ((waiter.mask & events) !== 0) waiter.wake(events, waiter);
+      const isOne = waiter.standing === Standing.One;
+      if ((waiter.mask & events) !== 0 && (wantsOne || !isOne || (events & EVERYBODY) !== 0)) {
+        const takes = waiter.wake(events, waiter) === true;
+        if (isOne && takes) wantsOne = false;
+      }
       waiter = next;
+    }
+    return !wantsOne;
+  }
+  /** Tells only one of those that stand as one. */
+  wakeOne(events: number): void {
+    for (let waiter = this.#head; waiter !== undefined; waiter = waiter.next) {
+      if (waiter.standing === Standing.One && (waiter.mask & events) !== 0 && waiter.wake(events, waiter) === true)
+        return;
     }
   }
   get isEmpty(): boolean {

@@ -10,6 +10,7 @@
 import { ERESTARTSYS, Errno, isError } from '../abi/errno.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { OpenFile } from '../socket/file.ts';
+import type { SignalSender } from '../socket/owner.ts';
 import type { Syscall, SyscallTable } from './syscall.ts';
 import { BLOCKED, Phase, type Scheduler, type Task, TRY_AGAIN } from './task.ts';
 
@@ -37,6 +38,8 @@ export interface Platform<T extends Task> {
   stillWaits?(task: T): boolean;
   /** Who makes the call, for the compatibility report; `task` is undefined for a call that the dispatcher does not serve. Asked once for each new refusal. */
   callerOf?(task: T | undefined): Caller | undefined;
+  /** Who sends signals on behalf of files; absent where the kernel does. */
+  readonly signals?: SignalSender;
   /** A handler threw. Returns the result the guest gets, or undefined if the platform has ended the guest. */
   crashed(task: T, report: CrashReport): number | undefined;
 }
@@ -145,6 +148,9 @@ export class Dispatcher<T extends Task = Task> implements Scheduler {
   get nextCallId(): number {
     return (this.#callId % 0x7fff_ffff) + 1;
   }
+  get signals(): SignalSender | undefined {
+    return this.platform.signals;
+  }
   get userEnd(): number {
     return this.#table.userEnd;
   }
@@ -210,9 +216,11 @@ export class Dispatcher<T extends Task = Task> implements Scheduler {
     } else this.refusalsDropped++;
   }
   /** @internal */
-  woken(task: Task): void {
+  woken(task: Task): boolean {
     if (task.phase === Phase.Parked) this.#enqueue(task as T);
-    else if (task.phase === Phase.Trying) task.again = true;
+    else if (task.phase === Phase.Trying && !task.again) task.again = true;
+    else return false;
+    return true;
   }
   /** @internal The task's deadline. A call that was woken in the same turn is tried once more before it times out. */
   expired(task: Task): void {

@@ -20,7 +20,8 @@ import type { FdTable } from '../socket/fd-table.ts';
 import type { OpenFile } from '../socket/file.ts';
 import type { GuestMemory } from '../socket/guest-memory.ts';
 import { Message } from '../socket/message.ts';
-import { Waiter, type WaitQueue } from '../socket/wait-queue.ts';
+import type { SignalSender } from '../socket/owner.ts';
+import { Standing, Waiter, type WaitQueue } from '../socket/wait-queue.ts';
 import { MessageHeader } from './message-header.ts';
 import type { Syscall } from './syscall.ts';
 
@@ -44,6 +45,8 @@ export interface CallContext {
   /** End of user addresses on this architecture. */
   readonly userEnd: number;
   readonly now: Instant;
+  /** Where a file's owner is told of its readiness; undefined where descriptors, and so owners, are the kernel's. */
+  readonly signals: SignalSender | undefined;
   /** Id of this call, carried by the packets it causes. Never 0. */
   readonly callId: number;
   /** 0 on the first try of a call. */
@@ -72,7 +75,8 @@ export interface CallContext {
   hold(file: OpenFile): void;
   /** The thread's descriptor table from now on. */
   useFiles(files: FdTable): void;
-  waitOn(queue: WaitQueue, events: number): void;
+  /** A call that takes something waits for its turn (the default); one that only looks watches; of those in epoll_wait(2) one is woken. */
+  waitOn(queue: WaitQueue, events: number, standing?: Standing): void;
   /** The result if nothing happens until `at`: `-EAGAIN`, `0`, `TRY_AGAIN`, ... A deadline counts from the first try: set it then, later calls are ignored. */
   waitUntil(at: Instant, onTimeout: number): void;
   /** Lets the next `waitUntil` set a new deadline, for a call that is a sequence of waits (recvmmsg). */
@@ -130,7 +134,9 @@ export interface CallContext {
 export interface Scheduler {
   readonly clock: Clock;
   readonly userEnd: number;
-  woken(task: Task): void;
+  readonly signals: SignalSender | undefined;
+  /** True if the task will try again because of this. */
+  woken(task: Task): boolean;
   expired(task: Task): void;
   /** Shows the events a file will have after a commit that comes now. */
   falling(task: Task, events: number): void;
@@ -233,7 +239,7 @@ export class Task implements CallContext {
   #waiting = 0;
   #deadlineSet = false;
   readonly #alarm: Alarm;
-  readonly #wake = (): void => this.#scheduler.woken(this);
+  readonly #wake = (): boolean => this.#scheduler.woken(this);
 
   constructor(scheduler: Scheduler, options: TaskOptions) {
     this.#scheduler = scheduler;
@@ -248,6 +254,9 @@ export class Task implements CallContext {
 
   get userEnd(): number {
     return this.#scheduler.userEnd;
+  }
+  get signals(): SignalSender | undefined {
+    return this.#scheduler.signals;
   }
   get now(): Instant {
     return this.#scheduler.clock.now();
@@ -270,10 +279,10 @@ export class Task implements CallContext {
   useFiles(files: FdTable): void {
     this.files = files;
   }
-  waitOn(queue: WaitQueue, events: number): void {
+  waitOn(queue: WaitQueue, events: number, standing: Standing = Standing.Turn): void {
     const waiter = (this.#waiters[this.#waiting] ??= new Waiter(this.#wake));
     this.#waiting++;
-    queue.add(waiter, events);
+    queue.add(waiter, events, standing);
   }
   waitUntil(at: Instant, onTimeout: number): void {
     if (this.#deadlineSet) return;

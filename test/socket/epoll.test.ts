@@ -213,10 +213,23 @@ test('nests: five levels are ELOOP, as is a cycle; a crowd of ways up is EINVAL'
     [0, 0, 0, 0, -Errno.ELOOP, 0],
   );
   t.is(link(0, 2), -Errno.ELOOP);
-  const inner = new EpollFile();
-  let result = 0;
-  for (let i = 0; i < 2000 && result === 0; i++) result = add(new EpollFile(), 1, inner, EPOLLIN);
-  t.is(result, -Errno.EINVAL);
+});
+
+test('ways up from a file: any number of one step, few of many', (t) => {
+  const file = new Scripted();
+  for (let i = 0; i < 1200; i++) t.is(add(new EpollFile(), 9, file, EPOLLIN), 0);
+  const ladder = Array.from({ length: 4 }, () => new EpollFile());
+  const top = ladder[3] as EpollFile;
+  t.is(add(ladder[0] as EpollFile, 9, new Scripted(), EPOLLIN), 0);
+  for (let i = 1; i < 4; i++) t.is(add(ladder[i] as EpollFile, i, ladder[i - 1] as EpollFile, EPOLLIN), 0);
+  const above = Array.from({ length: 11 }, () => new EpollFile());
+  t.deepEqual(
+    above.map((epoll) => add(epoll, 3, top, EPOLLIN)),
+    [...Array.from({ length: 10 }, () => 0), -Errno.EINVAL],
+  );
+  t.is(above[10]?.size, 0);
+  t.is(top.ctl(EPOLL_CTL_DEL, 3, ladder[2] as EpollFile, 0, 0, 0), 0);
+  t.is(add(above[10] as EpollFile, 3, top, EPOLLIN), 0);
 });
 
 test('of several that wait, the one that came last is told first', (t) => {

@@ -10,6 +10,7 @@ import { Errno } from '../../abi/errno.ts';
 import { POLLIN, POLLRDNORM } from '../../abi/poll.ts';
 import { u32 } from '../../abi/struct.ts';
 import { EpollFile } from '../../socket/epoll.ts';
+import { Standing } from '../../socket/wait-queue.ts';
 import { BLOCKED, type CallContext } from '../task.ts';
 import { accessOk, copyIn } from './guest.ts';
 import { checkSigmask, type Limit, millisLimit, timespecLimit } from './timeouts.ts';
@@ -90,10 +91,12 @@ export class EpollCalls {
     if (!(epoll instanceof EpollFile)) return -Errno.EINVAL;
     const count = epoll.collect(max);
     if (count > 0) return this.#send(ctx, epoll, at, count);
+    if (ctx.interrupted) return -Errno.EINTR;
     if (limit.poll) return 0;
     if (limit.end !== Infinity) ctx.waitUntil(limit.end, 0);
-    ctx.waitOn(epoll.waiters, POLLIN | POLLRDNORM);
-    ctx.onSignal('interrupt');
+    ctx.waitOn(epoll.waiters, POLLIN | POLLRDNORM, Standing.One);
+    // Events go before a signal: who was woken for one must not leave it, for nobody else was (ep_poll).
+    ctx.onSignal('again');
     return BLOCKED;
   }
   /** Events that were copied out are delivered; a fault is an error only for the first. */

@@ -15,20 +15,23 @@ import {
 } from '../../abi/poll.ts';
 import { i16, i32 } from '../../abi/struct.ts';
 import type { OpenFile } from '../../socket/file.ts';
+import { Standing } from '../../socket/wait-queue.ts';
 import { BLOCKED, type CallContext, TRY_AGAIN } from '../task.ts';
 import { descriptorTable } from './descriptors.ts';
 import {
   checkSigmask,
-  checkSigmaskPair,
   type Limit,
   millisLimit,
+  sigmaskPair,
   timespecLimit,
   timevalLimit,
   writeRest,
 } from './timeouts.ts';
 
-/** What is polled; a descriptor that is not open has no file. */
+/** What is polled. */
 interface Watch {
+  readonly fds: number[];
+  /** Behind the descriptors when the call began: what it waits on, and holds. A descriptor that was not open has none. */
   readonly files: (OpenFile | undefined)[];
   /** Events asked for, as the guest gave them. */
   readonly events: number[];
@@ -36,12 +39,12 @@ interface Watch {
   readonly limit: Limit;
 }
 
-/** One look at everything: how many have something. */
-function look(watch: Watch): number {
+/** One look at everything: how many have something. Each look is at what the descriptors name now (do_pollfd, select_poll_one); a negative one is passed over. */
+function look(ctx: CallContext, watch: Watch): number {
   let ready = 0;
-  for (const [i, file] of watch.files.entries()) {
+  for (const [i, fd] of watch.fds.entries()) {
     const wanted = (watch.events[i] as number) | POLLERR | POLLHUP;
-    const events = file === undefined ? (watch.revents[i] as number) : file.poll() & wanted;
+    const events = fd < 0 ? 0 : (ctx.files.get(fd)?.poll() ?? POLLNVAL) & (wanted | POLLNVAL);
     watch.revents[i] = events;
     if (events !== 0) ready++;
   }
@@ -50,7 +53,7 @@ function look(watch: Watch): number {
 /** Waits for anything until the limit, after which one more look is taken. */
 function sleep(ctx: CallContext, watch: Watch): number {
   for (const [i, file] of watch.files.entries()) {
-    if (file !== undefined) ctx.waitOn(file.waiters, watch.events[i] as number);
+    if (file !== undefined) ctx.waitOn(file.waiters, watch.events[i] as number, Standing.Watch);
   }
   if (watch.limit.end !== Infinity) ctx.waitUntil(watch.limit.end, TRY_AGAIN);
   // A handler that ran makes these EINTR, whatever SA_RESTART says (signal(7)).
@@ -68,14 +71,13 @@ function importPollfds(ctx: CallContext, at: number, count: number, limit: Limit
   if (count > (descriptorTable(ctx.files)?.limit ?? 0)) return -Errno.EINVAL;
   const bytes = new Uint8Array(count * pollfd.size);
   if (ctx.memory.read(at, bytes, 0, bytes.length) < bytes.length) return -Errno.EFAULT;
-  const watch: Watch = { files: [], events: [], revents: [], limit };
+  const watch: Watch = { fds: [], files: [], events: [], revents: [], limit };
   for (let i = 0; i < count; i++) {
     const fd = i32.get(bytes, i * pollfd.size);
-    const file = fd < 0 ? undefined : ctx.files.get(fd);
-    watch.files.push(file);
+    watch.fds.push(fd);
+    watch.files.push(fd < 0 ? undefined : ctx.files.get(fd));
     watch.events.push(i16.get(bytes, i * pollfd.size + pollfd.offset.events) & 0xffff);
-    // A negative number is passed over, one that is not open is POLLNVAL.
-    watch.revents.push(fd >= 0 && file === undefined ? POLLNVAL : 0);
+    watch.revents.push(0);
   }
   keep(ctx, watch);
   return watch;
@@ -84,7 +86,7 @@ function importPollfds(ctx: CallContext, at: number, count: number, limit: Limit
 function pollWith(ctx: CallContext, at: number, count: number, limit: Limit): number {
   const watch = ctx.attempt === 0 ? importPollfds(ctx, at, count, limit) : (ctx.state as Watch);
   if (typeof watch === 'number') return watch;
-  const ready = look(watch);
+  const ready = look(ctx, watch);
   if (ready === 0 && mayWait(ctx, watch)) return sleep(ctx, watch);
   // A signal ends the wait with revents written as well (do_sys_poll).
   const fault = exportPollfds(ctx, at, watch);
@@ -120,12 +122,11 @@ export function ppoll(
 }
 
 // select(2): three bitmaps over the descriptor numbers.
-const IN = POLLRDNORM | POLLRDBAND | POLLIN | POLLHUP | POLLERR;
-const OUT = POLLWRBAND | POLLWRNORM | POLLOUT | POLLERR;
-const EXCEPT = POLLPRI;
+const IN = POLLRDNORM | POLLRDBAND | POLLIN | POLLHUP | POLLERR | POLLNVAL;
+const OUT = POLLWRBAND | POLLWRNORM | POLLOUT | POLLERR | POLLNVAL;
+const EXCEPT = POLLPRI | POLLNVAL;
 const SETS = [IN, OUT, EXCEPT] as const;
 interface Selection extends Watch {
-  readonly fds: number[];
   /** Guest address of each set, 0 for none. */
   readonly sets: readonly number[];
   readonly octets: number;
@@ -136,8 +137,8 @@ const hasBit = (set: Uint8Array, fd: number): boolean => ((set[fd >> 3] as numbe
 
 function importSelection(ctx: CallContext, n: number, sets: readonly number[], limit: Limit): Selection | number {
   if (n < 0) return -Errno.EINVAL;
-  // Bits beyond the table are not looked at.
-  const count = Math.min(n, descriptorTable(ctx.files)?.limit ?? 0);
+  // Bits beyond the table, as long as it is now, are not looked at (core_sys_select).
+  const count = Math.min(n, descriptorTable(ctx.files)?.capacity ?? 0);
   const octets = bitmapOctets(count);
   const bitmaps: Uint8Array[] = [];
   for (const at of sets) {
@@ -178,7 +179,7 @@ function exportSelection(selection: Selection, to: readonly Uint8Array[] | undef
 function selectWith(ctx: CallContext, n: number, sets: readonly number[], limit: Limit): number {
   const selection = ctx.attempt === 0 ? importSelection(ctx, n, sets, limit) : (ctx.state as Selection);
   if (typeof selection === 'number') return selection;
-  look(selection);
+  look(ctx, selection);
   if (exportSelection(selection, undefined) === 0 && mayWait(ctx, selection)) return sleep(ctx, selection);
   const bitmaps = SETS.map(() => new Uint8Array(selection.octets));
   const bits = exportSelection(selection, bitmaps);
@@ -215,8 +216,10 @@ export function pselect6(
   sigmask: number,
 ): number {
   if (ctx.attempt > 0) return selectWith(ctx, n, [read, write, except], (ctx.state as Watch).limit);
+  const pair = sigmaskPair(ctx, sigmask);
+  if (typeof pair === 'number') return pair;
   const limit = timespecLimit(ctx, timeout);
   if (typeof limit === 'number') return limit;
-  const fault = checkSigmaskPair(ctx, sigmask);
+  const fault = checkSigmask(ctx, pair.mask, pair.size);
   return fault !== 0 ? fault : selectWith(ctx, n, [read, write, except], limit);
 }

@@ -61,9 +61,10 @@ export function checkSigmask(ctx: CallContext, mask: number, size: number): numb
   if (size !== SIGSET) return -Errno.EINVAL;
   return copyIn(ctx, mask, ctx.scratch, SIGSET);
 }
-/** pselect6's sixth argument points to a pointer and a size. */
-export function checkSigmaskPair(ctx: CallContext, pair: number): number {
-  if (pair === 0) return 0;
+/** pselect6's sixth argument points to a pointer and a size, which are read before anything else: both, or -EFAULT. */
+export function sigmaskPair(ctx: CallContext, pair: number): { readonly mask: number; readonly size: number } | number {
+  if (pair === 0) return NO_MASK;
   if (copyIn(ctx, pair, ctx.scratch, 16) !== 0) return -Errno.EFAULT;
-  return checkSigmask(ctx, u64.get(ctx.scratch, 0), u64.get(ctx.scratch, 8));
+  return { mask: u64.get(ctx.scratch, 0), size: u64.get(ctx.scratch, 8) };
 }
+const NO_MASK = { mask: 0, size: 0 };
