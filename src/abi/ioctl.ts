@@ -16,6 +16,9 @@ export const SIOCOUTQ = 0x5411;
 export const SIOCOUTQNSD = 0x894b;
 export const SIOCGSTAMP_OLD = 0x8906;
 export const SIOCGSTAMPNS_OLD = 0x8907;
+/** _IOR(SOCK_IOC_TYPE, 6 and 7, long long[2]): struct __kernel_old_timeval and timespec have 16 octets on 64-bit machines too. */
+export const SIOCGSTAMP_NEW = 0x80108906;
+export const SIOCGSTAMPNS_NEW = 0x80108907;
 export const SIOCADDRT = 0x890b;
 export const SIOCDELRT = 0x890c;
 export const SIOCGIFNAME = 0x8910;
@@ -60,5 +63,34 @@ export const SIOCGMIIPHY = 0x8947;
 export const SIOCGMIIREG = 0x8948;
 export const SIOCSMIIREG = 0x8949;
 export const SIOCSIFMAP = 0x8971;
+/** _IO(0, 2) of fs.h: for every file. */
+export const FIGETBSZ = 2;
+/** _IOWR('f', 11, struct fiemap), linux/fs.h. */
+export const FS_IOC_FIEMAP = 0xc020660b;
+export const SIOCBONDSLAVEINFOQUERY = 0x8993;
+export const SIOCGIFMEM = 0x891f;
+export const SIOCSIFMEM = 0x8920;
+export const SIOCSIFLINK = 0x8911;
+export const SIOCSIFENCAP = 0x8926;
+export const SIOCGIFENCAP = 0x8925;
+export const SIOCGIFCOUNT = 0x8938;
+export const SIOCGIFBR = 0x8940;
+export const SIOCSIFBR = 0x8941;
+export const SIOCGRARP = 0x8961;
+export const SIOCSRARP = 0x8962;
+export const SIOCDRARP = 0x8960;
+export const SIOCGIFVLAN = 0x8982;
+export const SIOCSIFVLAN = 0x8983;
+export const SIOCBONDENSLAVE = 0x8990;
+export const SIOCBONDINFOQUERY = 0x8994;
+export const SIOCBRADDBR = 0x89a0;
+export const SIOCBRDELBR = 0x89a1;
+export const SIOCBRADDIF = 0x89a2;
+export const SIOCBRDELIF = 0x89a3;
+export const SIOCSHWTSTAMP = 0x89b0;
+export const SIOCGHWTSTAMP = 0x89b1;
+export const SIOCDEVPRIVATE = 0x89f0;
+export const SIOCPROTOPRIVATE = 0x89e0;
+export const SIOCWANDEV = 0x894a;
 /** SOCK_IOC_TYPE: socket requests are 0x8900 .. 0x89ff. */
 export const isSocketRequest = (request: number): boolean => (request & 0xff00) === 0x8900;

@@ -410,6 +410,19 @@ export class NetlinkWriter {
 }
 
 // Interfaces by ioctl(2): netdevice(7), include/uapi/linux/if.h.
+/** `struct arpreq` of SIOCGARP (linux/if_arp.h): protocol address, link address, flags, mask, device. */
+export const arpreq = struct('arpreq', 68, {
+  pa: octets(16),
+  ha: octets(16),
+  flags: i32,
+  netmask: octets(16),
+  dev: octets(16),
+});
+export const ATF_COM = 0x02;
+export const ATF_PERM = 0x04;
+export const ATF_PUBL = 0x08;
+export const ATF_NETMASK = 0x20;
+export const ATF_DONTPUB = 0x40;
 export const IFNAMSIZ = 16;
 /** `struct ifreq`: a name and a union of 24 octets. */
 export const ifreq = struct('ifreq', 40, { name: octets(IFNAMSIZ), ifru: octets(24) });

@@ -93,7 +93,7 @@ export class UdpMessages implements MirroredMessages {
     return packet !== undefined && packet.end - packet.at === len && isInScratch(packet.bytes, packet.at, len);
   }
   consume(count: number, from: number): void {
-    this.file.udp.consume(count, from);
+    this.file.consumed(count, from);
   }
   /** Straight into a packet where nothing but the peer's address is asked for. */
   send(len: number): boolean {

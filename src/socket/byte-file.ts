@@ -18,6 +18,9 @@ export abstract class SeekableFile extends OpenFile {
 
 /** One end of a pipe or FIFO. Its `waiters` see the poll events of that end. */
 export abstract class PipeEnd extends OpenFile {
+  override get canSignal(): boolean {
+    return true;
+  }
   /** Copies the oldest octets without taking them: how many, 0 when the pipe is empty and has no writer left, -EAGAIN when it is empty. */
   abstract peek(dst: Uint8Array, at: number, len: number): number;
   /** Takes the oldest `len` octets. Returns how many there still were: another reader may have come between. */
@@ -26,6 +29,10 @@ export abstract class PipeEnd extends OpenFile {
   abstract put(src: Uint8Array, at: number, len: number): number;
   /** Before someone waits on `waiters`: events are told from now on. */
   abstract watch(): void;
+  /** FIONREAD: octets in the pipe, where ioctl(2) is ours. */
+  get queued(): number {
+    return 0;
+  }
   /** 1 if `put` can take something, -EAGAIN or -EPIPE if not. */
   abstract room(): number;
 }

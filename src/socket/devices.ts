@@ -6,11 +6,23 @@ import { Errno } from '../abi/errno.ts';
 import {
   SIOCADDMULTI,
   SIOCADDRT,
+  SIOCBONDENSLAVE,
+  SIOCBONDINFOQUERY,
+  SIOCBONDSLAVEINFOQUERY,
+  SIOCBRADDBR,
+  SIOCBRADDIF,
+  SIOCBRDELBR,
+  SIOCBRDELIF,
+  SIOCDARP,
   SIOCDELMULTI,
   SIOCDELRT,
+  SIOCDEVPRIVATE,
   SIOCDIFADDR,
   SIOCETHTOOL,
+  SIOCGARP,
+  SIOCGHWTSTAMP,
   SIOCGIFADDR,
+  SIOCGIFBR,
   SIOCGIFBRDADDR,
   SIOCGIFCONF,
   SIOCGIFDSTADDR,
@@ -22,11 +34,16 @@ import {
   SIOCGIFMTU,
   SIOCGIFNAME,
   SIOCGIFNETMASK,
+  SIOCGIFPFLAGS,
   SIOCGIFSLAVE,
   SIOCGIFTXQLEN,
+  SIOCGIFVLAN,
   SIOCGMIIPHY,
   SIOCGMIIREG,
+  SIOCSARP,
+  SIOCSHWTSTAMP,
   SIOCSIFADDR,
+  SIOCSIFBR,
   SIOCSIFBRDADDR,
   SIOCSIFDSTADDR,
   SIOCSIFFLAGS,
@@ -37,11 +54,14 @@ import {
   SIOCSIFMTU,
   SIOCSIFNAME,
   SIOCSIFNETMASK,
+  SIOCSIFPFLAGS,
   SIOCSIFSLAVE,
   SIOCSIFTXQLEN,
+  SIOCSIFVLAN,
   SIOCSMIIREG,
+  SIOCWANDEV,
 } from '../abi/ioctl.ts';
-import { IFNAMSIZ, ifreq } from '../abi/netlink.ts';
+import { ATF_COM, ATF_DONTPUB, ATF_NETMASK, ATF_PERM, ATF_PUBL, arpreq, IFNAMSIZ, ifreq } from '../abi/netlink.ts';
 import { sockaddrIn } from '../abi/sockaddr.ts';
 import { AF_INET, AF_INET6 } from '../abi/socket.ts';
 import { i16, i32, u16 } from '../abi/struct.ts';
@@ -68,6 +88,8 @@ const CHANGES: readonly number[] = [
   SIOCGMIIPHY,
   SIOCGMIIREG,
   SIOCSMIIREG,
+  SIOCBONDENSLAVE,
+  SIOCSHWTSTAMP,
 ];
 const CHANGES_INET: readonly number[] = [
   SIOCSIFADDR,
@@ -76,9 +98,32 @@ const CHANGES_INET: readonly number[] = [
   SIOCSIFDSTADDR,
   SIOCADDRT,
   SIOCDELRT,
+  SIOCSARP,
+  SIOCDARP,
 ];
 const CHANGES_INET6: readonly number[] = [SIOCSIFADDR, SIOCDIFADDR, SIOCADDRT, SIOCDELRT];
 const ADDRESS_REQUESTS: readonly number[] = [SIOCGIFADDR, SIOCGIFBRDADDR, SIOCGIFDSTADDR, SIOCGIFNETMASK];
+
+/** Requests to the driver of an interface, which none here knows: ENODEV or EOPNOTSUPP (dev_ifsioc). */
+const DRIVER: readonly number[] = [SIOCGHWTSTAMP, SIOCWANDEV, SIOCBONDINFOQUERY, SIOCBONDSLAVEINFOQUERY];
+const PRIVATE_COUNT = 16;
+export const isDriverRequest = (request: number): boolean =>
+  DRIVER.includes(request) || (request >= SIOCDEVPRIVATE && request < SIOCDEVPRIVATE + PRIVATE_COUNT);
+/** Requests of bridges and VLANs: ENOPKG, as where their modules are not there (br_ioctl_call, sock_ioctl). */
+const PACKAGES: readonly number[] = [
+  SIOCGIFBR,
+  SIOCSIFBR,
+  SIOCBRADDBR,
+  SIOCBRDELBR,
+  SIOCBRADDIF,
+  SIOCBRDELIF,
+  SIOCGIFVLAN,
+  SIOCSIFVLAN,
+];
+export const needsPackage = (request: number): boolean => PACKAGES.includes(request);
+/** Requests that AF_INET refuses by name (devinet_ioctl). */
+const isInvalid = (domain: number, request: number): boolean =>
+  domain === AF_INET && (request === SIOCGIFPFLAGS || request === SIOCSIFPFLAGS);
 
 /** True for a request that would change the network. */
 export function changesDevices(domain: number, request: number): boolean {
@@ -92,7 +137,10 @@ export const isDeviceRequest = (domain: number, request: number): boolean =>
   request === SIOCGIFCONF ||
   request === SIOCGIFNAME ||
   request === SIOCETHTOOL ||
+  (domain === AF_INET && request === SIOCGARP) ||
   FILLS.has(request) ||
+  isDriverRequest(request) ||
+  needsPackage(request) ||
   (domain === AF_INET && ADDRESS_REQUESTS.includes(request)) ||
   changesDevices(domain, request);
 
@@ -130,12 +178,14 @@ export class Devices {
    * @param buffer struct ifreq.
    */
   request(domain: number, request: number, buffer: Uint8Array): number {
+    if (isInvalid(domain, request)) return -Errno.EINVAL;
     if (changesDevices(domain, request)) return -Errno.EPERM;
     if (request === SIOCGIFNAME) return this.#name(buffer);
     const isAddress = ADDRESS_REQUESTS.includes(request);
     if (isAddress && domain !== AF_INET) return -Errno.ENOTTY;
     const fill = isAddress ? undefined : FILLS.get(request);
-    if (!isAddress && fill === undefined) return -Errno.ENOTTY;
+    const isDriver = isDriverRequest(request);
+    if (!isAddress && !isDriver && fill === undefined) return -Errno.ENOTTY;
     buffer[IFNAMSIZ - 1] = 0;
     const label = nameIn(buffer);
     // What follows a colon is an alias of old: the interface is named before it.
@@ -143,6 +193,7 @@ export class Devices {
     const link = this.#stack.interfaces.find((i) => i.name === name);
     if (isAddress) return address(request, buffer, link, label);
     if (link === undefined) return -Errno.ENODEV;
+    if (isDriver) return -Errno.EOPNOTSUPP;
     return fill?.(buffer, link) ?? 0;
   }
   #name(buffer: Uint8Array): number {
@@ -152,6 +203,23 @@ export class Devices {
     // netdev_copy_name: the name with its end, what follows stays.
     for (let i = 0; i < link.name.length && i < IFNAMSIZ - 1; i++) buffer[i] = link.name.charCodeAt(i);
     buffer[Math.min(link.name.length, IFNAMSIZ - 1)] = 0;
+    return 0;
+  }
+  /** SIOCGARP: the link address of a neighbour, in place (arp_ioctl, arp_req_get). */
+  arp(request: Uint8Array): number {
+    if (u16.get(request, 0) !== AF_INET) return -Errno.EPFNOSUPPORT;
+    const flags = i32.get(request, arpreq.offset.flags);
+    if ((flags & ATF_PUBL) === 0 && (flags & (ATF_NETMASK | ATF_DONTPUB)) !== 0) return -Errno.EINVAL;
+    const device = nameIn(request, arpreq.offset.dev);
+    const link = this.#stack.interfaces.find((i) => i.name === device);
+    if (link === undefined) return -Errno.ENODEV;
+    const { addr } = sockaddrIn.decode(request, 0);
+    const neighbor = [...link.neighborEntries].find((n) => n.address.isV4 && n.address.w3 >>> 0 === addr);
+    if (neighbor === undefined) return -Errno.ENXIO;
+    u16.put(request, arpreq.offset.ha, hardwareType(link));
+    request.set(neighbor.linkAddress, arpreq.offset.ha + 2);
+    const isComplete = neighbor.state !== 'INCOMPLETE';
+    i32.put(request, arpreq.offset.flags, (isComplete ? ATF_COM : 0) | (neighbor.state === 'PERMANENT' ? ATF_PERM : 0));
     return 0;
   }
   /** SIOCETHTOOL, its command read: no interface here has any. */
@@ -207,8 +275,8 @@ function putHardwareAddress(buffer: Uint8Array, link: InterfaceInfo): void {
   else buffer.set(mac, IFRU + 2);
 }
 
-function nameIn(buffer: Uint8Array): string {
-  const octets = buffer.subarray(0, IFNAMSIZ);
+function nameIn(buffer: Uint8Array, at = 0): string {
+  const octets = buffer.subarray(at, at + IFNAMSIZ);
   const end = octets.indexOf(0);
   return String.fromCharCode(...octets.subarray(0, end < 0 ? IFNAMSIZ : end));
 }

@@ -64,6 +64,8 @@ export class InetDatagramSocket extends InetSocket {
   override readonly acceptCommittable = NO_ACCEPT;
   lender: MessageLender | undefined = undefined;
 
+  /** When the last datagram that was received came. */
+  #lastTime: number | undefined = undefined;
   #staged: Staged = 'nothing';
   readonly #packets: Packet[] = [];
   #sendCall = 0;
@@ -350,6 +352,7 @@ export class InetDatagramSocket extends InetSocket {
     }
     const result = this.#copyOut(message, datagram);
     if (result < 0) return result;
+    this.#lastTime = datagram.time;
     message.nameLength = writeName(
       message.name,
       this.domain,
@@ -430,6 +433,14 @@ export class InetDatagramSocket extends InetSocket {
     return this.endpoint.queued > amount ? events : events & ~(POLLIN | POLLRDNORM);
   }
 
+  /** `count` datagrams from the place `from` on were taken without a call of ours. */
+  consumed(count: number, from: number): void {
+    if (count > 0) this.#lastTime = this.endpoint.peek(from + count - 1)?.time ?? this.#lastTime;
+    this.endpoint.consume(count, from);
+  }
+  override get lastReceivedUs(): number | undefined {
+    return this.#lastTime === undefined ? undefined : this.world.realtime(instant(this.#lastTime));
+  }
   override ioctl(request: number): number {
     switch (request) {
       // Of the first datagram, 0 for an empty one as for none (udp_ioctl).

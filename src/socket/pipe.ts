@@ -58,6 +58,9 @@ class End extends PipeEnd {
     if (this.other === undefined) return -Errno.EPIPE;
     return this.#ring.length < CAPACITY ? CAPACITY - this.#ring.length : -Errno.EAGAIN;
   }
+  override get queued(): number {
+    return this.#ring.length;
+  }
   override watch(): void {
     // `waiters` are told of everything already.
   }

@@ -33,6 +33,9 @@ export abstract class Socket extends OpenFile implements Committable {
     this.protocol = protocol;
   }
 
+  override get canSignal(): boolean {
+    return true;
+  }
   /** `name` is a struct sockaddr of `len` octets, read from the guest, 0 <= len <= 128. */
   abstract bind(name: Uint8Array, len: number, credentials: Credentials): number;
   /** `backlog` as the guest gave it (unsigned once capped by somaxconn). */
@@ -94,6 +97,10 @@ export abstract class Socket extends OpenFile implements Committable {
   abstract getOption(level: number, option: number, out: Uint8Array): number;
   /** The interfaces that requests of netdevice(7) are about; undefined for a socket without a network. */
   get devices(): Devices | undefined {
+    return undefined;
+  }
+  /** SIOCGSTAMP: when the last message received came, in microseconds of CLOCK_REALTIME; undefined before there was one, and for a socket that keeps no such time. */
+  get lastReceivedUs(): number | undefined {
     return undefined;
   }
   /** FIONREAD, TIOCOUTQ, ...: the int result, or a negative errno; -ENOTTY for what it does not know. */

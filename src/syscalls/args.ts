@@ -104,8 +104,8 @@ export const TimevalPtr = arg('timeval', fromWords);
 export const FdSet = arg('fdSet', fromWords);
 export const OpenFlags = arg('openFlags', signed);
 export const FcntlCommand = arg('fcntlCommand', unsigned);
-/** An int or a pointer; the commands for sockets take ints. */
-export const FcntlArgument = arg('fcntlArgument', signed);
+/** An int or a pointer. */
+export const FcntlArgument = arg('fcntlArgument', long);
 export const IoctlRequest = arg('ioctlRequest', unsigned);
 export const IoctlArgument = arg('ioctlArgument', fromWords);
 export const PollFds = arg('pollFds', fromWords);

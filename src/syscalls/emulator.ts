@@ -3,6 +3,7 @@
  * dispatcher, and what the tests and the conformance suite drive. Time is the clock's that it is given; nothing here waits.
  */
 import { ERESTARTSYS, Errno } from '../abi/errno.ts';
+import { F_OWNER_TID } from '../abi/fcntl.ts';
 import { NR_AMD64 } from '../abi/nr-amd64.ts';
 import { NR_ARM64 } from '../abi/nr-arm64.ts';
 import { type Duration, since, type TimerHeap } from '../lib/clock.ts';
@@ -10,6 +11,7 @@ import type { Credentials } from '../socket/credentials.ts';
 import { EmulatedFdTable } from '../socket/emulated-fd-table.ts';
 import type { OpenFile } from '../socket/file.ts';
 import type { GuestMemory } from '../socket/guest-memory.ts';
+import type { OwnerKind, SignalSender } from '../socket/owner.ts';
 import { type CrashReport, Dispatcher, type Platform } from './dispatch.ts';
 import type { SocketCreator } from './handlers/socket.ts';
 import { type Architecture, systemCalls } from './table.ts';
@@ -22,6 +24,8 @@ export class EmulatedTask extends Task {
   result: number | undefined = undefined;
   /** How often SIGPIPE was sent. */
   sigpipes = 0;
+  /** Signals that files sent it, and how often. They interrupt nothing by themselves: that is for who drives the task (`Emulator.interrupt`). */
+  readonly received = new Map<number, number>();
   /** For tests: the next answer is not taken, as when a signal comes first. The call then ends without a result. */
   refuse = false;
   /** For tests: false where a handler without SA_RESTART is installed. */
@@ -31,6 +35,9 @@ export class EmulatedTask extends Task {
     return this.restarts;
   }
 }
+
+const isOwner = (task: EmulatedTask, kind: OwnerKind, id: number): boolean =>
+  kind === F_OWNER_TID ? task.tid === id : task.credentials.pid === id;
 
 export interface EmulatorOptions {
   readonly clock: TimerHeap;
@@ -50,9 +57,13 @@ const NUMBERS: Readonly<Record<Architecture, Readonly<Record<string, number>>>> 
 export class Emulator implements Platform<EmulatedTask> {
   readonly dispatcher: Dispatcher<EmulatedTask>;
   readonly clock: TimerHeap;
+  /** Told of each signal that a file sends to its owner. */
+  onSignal: ((task: EmulatedTask, signal: number) => void) | undefined = undefined;
   /** What was reported of handlers that threw; their calls ended with ENOSYS. */
   readonly crashes: CrashReport[] = [];
   readonly #numbers: Readonly<Record<string, number>>;
+  /** Alive, by their thread id. */
+  readonly #tasks = new Map<number, EmulatedTask>();
   readonly #registers = new Uint32Array(12);
   #tid = 1;
 
@@ -74,7 +85,9 @@ export class Emulator implements Platform<EmulatedTask> {
       files: options.files ?? new EmulatedFdTable(),
       credentials: options.credentials ?? ROOT,
     };
-    return new EmulatedTask(this.dispatcher, complete);
+    const task = new EmulatedTask(this.dispatcher, complete);
+    this.#tasks.set(task.tid, task);
+    return task;
   }
 
   /** Starts a call by name or number. */
@@ -123,10 +136,24 @@ export class Emulator implements Platform<EmulatedTask> {
   }
   /** The task ends; its descriptor table loses an owner. */
   exit(task: EmulatedTask): void {
+    this.#tasks.delete(task.tid);
     this.dispatcher.abandon(task);
     task.files.leave();
     this.settle();
   }
+
+  readonly signals: SignalSender = {
+    exists: ({ kind, id }) => [...this.#tasks.values()].some((task) => isOwner(task, kind, id)),
+    send: ({ kind, id }, signal) => {
+      for (const task of this.#tasks.values()) {
+        if (!isOwner(task, kind, id)) continue;
+        task.received.set(signal, (task.received.get(signal) ?? 0) + 1);
+        this.onSignal?.(task, signal);
+        // A process has one of its threads told, a group each of its processes; here a process of each id is a group of its own.
+        return;
+      }
+    },
+  };
 
   deliver(task: EmulatedTask, result: number, sigpipe: boolean): boolean {
     if (task.refuse) return this.#refused(task);

@@ -64,7 +64,7 @@ const CONTROL_TYPES: ReadonlyMap<number, Names> = new Map([
   [socket.SOL_SOCKET, new Map([...names(socket, /^SCM_/, /MAX_FD/), [socket.SO_TIMESTAMP, 'SO_TIMESTAMP_OLD']])],
 ]);
 const IOCTLS = names(ioctl, /./, /^(TIOCINQ|SIOCINQ|SIOCOUTQ)$/);
-const COMMANDS = names(fcntl, /^F_/);
+const COMMANDS = names(fcntl, /^F_/, /F_OWNER_|F_UNLCK/);
 const OPEN_FLAGS = names(fcntl, /^O_/, /O_(RDONLY|WRONLY|RDWR|ACCMODE)/);
 const NAMESPACES = names(sched, /^CLONE_NEW/);
 const POLL = names(poll, /^POLL/);

@@ -9,10 +9,12 @@ import { NR_AMD64 } from '../abi/nr-amd64.ts';
 import { NR_ARM64 } from '../abi/nr-arm64.ts';
 import * as arg from './args.ts';
 import { accept, accept4 } from './handlers/accept.ts';
-import { close, closeRange, dup, dup2, dup3, fcntl } from './handlers/descriptors.ts';
+import { close, closeRange, dup, dup2, dup3 } from './handlers/descriptors.ts';
 import { EpollCalls, epollCreate, epollCreate1 } from './handlers/epoll.ts';
+import { fcntl } from './handlers/fcntl.ts';
 import { memfdCreate, pipe, pipe2 } from './handlers/files.ts';
 import { ioctl } from './handlers/ioctl.ts';
+import { prlimit64 } from './handlers/limits.ts';
 import { bind, connect, getpeername, getsockname, listen, shutdown } from './handlers/names.ts';
 import { getsockopt, setsockopt } from './handlers/options.ts';
 import { poll, ppoll, pselect6, select } from './handlers/poll.ts';
@@ -130,8 +132,14 @@ const descriptorCalls = (architecture: Architecture, sockets: SocketCreator): re
     partial(
       'fcntl',
       { fd: Fd, command: arg.FcntlCommand, argument: arg.FcntlArgument },
-      'no owners, signals, locks or leases: EINVAL',
+      'no record locks, no seals: EINVAL',
       fcntl,
+    ),
+    partial(
+      'prlimit64',
+      { pid: Int, resource: Uint, newLimit: Ptr, oldLimit: Ptr },
+      'RLIMIT_NOFILE of the caller; any other resource is EINVAL',
+      prlimit64,
     ),
     full('poll', { fds: arg.PollFds, nfds: Uint, timeout: Int }, poll),
     partial('ppoll', { fds: arg.PollFds, nfds: Uint, timeout: arg.TimespecPtr, ...sigmask }, NO_SIGNALS, ppoll),

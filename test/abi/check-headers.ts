@@ -173,7 +173,7 @@ const units = (epollEvent: Declared, numbers: Readonly<Record<string, number>>):
     constants: pick(abi, /^EPOLL/),
     also: ['sizeof(epoll_data_t) == 8'],
   },
-  { headers: ['fcntl.h'], constants: pick(abi, /^(F|FD|O|AT)_(?!SETSIZE)/) },
+  { headers: ['fcntl.h'], constants: pick(abi, /^(F|FD|O|AT)_(?!SETSIZE|DIRECT$)/) },
   { headers: ['sys/ioctl.h', 'linux/sockios.h'], constants: pick(abi, /^(FIO|SIOC|TIOC|TCGETS)/) },
   { headers: ['signal.h'], constants: pick(abi, /^(SIG|SA_)/) },
 ];

@@ -120,7 +120,9 @@ test('ioctl', (t) => {
   t.is(w.call('ioctl', fd, abi.FIONREAD, A), -Errno.EINVAL);
   t.is(w.call('ioctl', fd, abi.SIOCGIFCONF, A), -Errno.ENOTTY);
   t.is(w.call('ioctl', fd, abi.TCGETS, A), -Errno.ENOTTY);
-  t.is(w.call('ioctl', fd, abi.FIOASYNC, A), -Errno.ENOTTY);
+  t.is(w.call('ioctl', fd, abi.FIOASYNC, A), 0);
+  t.is(socket.statusFlags, abi.O_RDWR | abi.O_ASYNC);
+  t.is(w.call('ioctl', epoll, abi.FIOASYNC, A), -Errno.ENOTTY);
   t.is(w.call('ioctl', epoll, abi.TCGETS, A), -Errno.EINVAL);
   t.is(w.call('ioctl', 99, abi.FIONBIO, A), -Errno.EBADF);
   t.deepEqual(

@@ -25,11 +25,20 @@ const WORD = new Uint8Array(8);
 /** put_user of an int. */
 export function putInt(ctx: MemoryContext, addr: number, value: number): number {
   i32.put(WORD, 0, value);
-  return copyOut(ctx, addr, WORD, 4);
+  return putWhole(ctx, addr, 4);
+}
+const PAGE = 4096;
+const LAST = new Uint8Array(1);
+/** put_user writes all or nothing: where the value crosses a page its last octet is tried first. */
+function putWhole(ctx: MemoryContext, addr: number, len: number): number {
+  const last = addr + len - 1;
+  const crosses = addr % PAGE > PAGE - len;
+  if (crosses && (copyIn(ctx, last, LAST, 1) !== 0 || copyOut(ctx, last, LAST, 1) !== 0)) return -Errno.EFAULT;
+  return copyOut(ctx, addr, WORD, len);
 }
 export function putLong(ctx: CallContext, addr: number, value: number): number {
   u64.put(WORD, 0, value);
-  return copyOut(ctx, addr, WORD, 8);
+  return putWhole(ctx, addr, 8);
 }
 
 /** move_addr_to_kernel (net/socket.c): `len` octets of struct sockaddr to `dst`. */

@@ -1,16 +1,44 @@
 /** ioctl(2) on sockets: fs/ioctl.c do_vfs_ioctl for what every file has, then the socket's own. */
-import { Errno } from '../../abi/errno.ts';
+import { EPIOCGPARAMS, EPIOCSPARAMS, epollParams } from '../../abi/epoll.ts';
+import { Errno, errnoName } from '../../abi/errno.ts';
 import { O_NONBLOCK } from '../../abi/fcntl.ts';
-import { FIOASYNC, FIOCLEX, FIONBIO, FIONCLEX, TCGETS, TIOCGWINSZ } from '../../abi/ioctl.ts';
-import { i32 } from '../../abi/struct.ts';
+import {
+  FIGETBSZ,
+  FIOASYNC,
+  FIOCLEX,
+  FIOGETOWN,
+  FIONBIO,
+  FIONCLEX,
+  FIONREAD,
+  FIOSETOWN,
+  FS_IOC_FIEMAP,
+  SIOCGPGRP,
+  SIOCGSTAMP_NEW,
+  SIOCGSTAMP_OLD,
+  SIOCGSTAMPNS_NEW,
+  SIOCGSTAMPNS_OLD,
+  SIOCSPGRP,
+  TCGETS,
+  TIOCGWINSZ,
+} from '../../abi/ioctl.ts';
+import { i32, i64 } from '../../abi/struct.ts';
+import { PipeEnd } from '../../socket/byte-file.ts';
+import { EpollFile } from '../../socket/epoll.ts';
 import type { OpenFile } from '../../socket/file.ts';
 import { Socket } from '../../socket/socket.ts';
 import { ioctlName } from '../names.ts';
 import { offersRequest } from '../offered.ts';
 import type { CallContext } from '../task.ts';
 import { descriptorTable } from './descriptors.ts';
-import { copyIn, putInt } from './guest.ts';
+import { ownerNumber, setAsync, setOwner } from './fcntl.ts';
+import { copyIn, copyOut, putInt } from './guest.ts';
 import { deviceIoctl } from './ioctl-devices.ts';
+
+/** What a socket file says of the block size of its file system (sockfs). */
+const PAGE = 4096;
+const INT_MAX = 0x7fff_ffff;
+/** Packets of one turn of a network card; a larger budget needs CAP_NET_ADMIN. */
+const NAPI_POLL_WEIGHT = 64;
 
 export function ioctl(ctx: CallContext, fd: number, request: number, argument: number): number {
   const file = ctx.file(fd);
@@ -24,9 +52,13 @@ export function ioctl(ctx: CallContext, fd: number, request: number, argument: n
     case FIONBIO:
       return setNonblocking(ctx, file, argument);
     case FIOASYNC:
-      return refuse(ctx, file, request);
+      return setAsynchronous(ctx, file, argument);
+    case FIGETBSZ:
+      return putInt(ctx, argument, PAGE);
+    case FS_IOC_FIEMAP:
+      return refuse(ctx, file, request, Errno.EOPNOTSUPP);
     default:
-      return socketIoctl(ctx, file, request, argument);
+      return fileIoctl(ctx, file, request, argument);
   }
 }
 
@@ -37,12 +69,67 @@ function setNonblocking(ctx: CallContext, file: OpenFile, at: number): number {
   return 0;
 }
 
-function socketIoctl(ctx: CallContext, file: OpenFile, request: number, argument: number): number {
-  // An epoll object knows requests of its own only (fs/eventpoll.c, since Linux 6.9).
-  if (!(file instanceof Socket)) return -Errno.EINVAL;
+function setAsynchronous(ctx: CallContext, file: OpenFile, at: number): number {
+  if (copyIn(ctx, at, ctx.scratch, 4) !== 0) return -Errno.EFAULT;
+  const on = i32.get(ctx.scratch, 0) !== 0;
+  if (file.canSignal) setAsync(ctx, file, on);
+  else if (on) return -Errno.ENOTTY;
+  return 0;
+}
+
+function fileIoctl(ctx: CallContext, file: OpenFile, request: number, argument: number): number {
+  if (file instanceof Socket) return socketIoctl(ctx, file, request, argument);
+  if (file instanceof EpollFile) return epollIoctl(ctx, file, request, argument);
+  if (!(file instanceof PipeEnd) || request !== FIONREAD) return -Errno.ENOTTY;
+  return putInt(ctx, argument, file.queued);
+}
+
+/** An epoll object knows requests of its own only (fs/eventpoll.c, since Linux 6.9). They tune the busy polling of network cards; here is none, so they are only kept. */
+function epollIoctl(ctx: CallContext, file: EpollFile, request: number, argument: number): number {
+  const { scratch } = ctx;
+  if (request === EPIOCGPARAMS) {
+    epollParams.put(scratch, 0, file.busyPoll);
+    return copyOut(ctx, argument, scratch, epollParams.size);
+  }
+  if (request !== EPIOCSPARAMS) return -Errno.EINVAL;
+  if (copyIn(ctx, argument, scratch, epollParams.size) !== 0) return -Errno.EFAULT;
+  const params = epollParams.decode(scratch);
+  if (params.pad !== 0 || params.preferBusyPoll > 1 || params.busyPollUsecs > INT_MAX) return -Errno.EINVAL;
+  if (params.busyPollBudget > NAPI_POLL_WEIGHT && !ctx.credentials.netAdmin) return -Errno.EPERM;
+  file.busyPoll = params;
+  return 0;
+}
+
+/** sock_ioctl. */
+function socketIoctl(ctx: CallContext, file: Socket, request: number, argument: number): number {
+  switch (request) {
+    case FIOSETOWN:
+    case SIOCSPGRP:
+      if (copyIn(ctx, argument, ctx.scratch, 4) !== 0) return -Errno.EFAULT;
+      return setOwner(ctx, file, i32.get(ctx.scratch, 0));
+    case FIOGETOWN:
+    case SIOCGPGRP:
+      return putInt(ctx, argument, ownerNumber(file));
+    case SIOCGSTAMP_OLD:
+    case SIOCGSTAMP_NEW:
+      return stamp(ctx, file, argument, 1);
+    case SIOCGSTAMPNS_OLD:
+    case SIOCGSTAMPNS_NEW:
+      return stamp(ctx, file, argument, 1e3);
+    default:
+      break;
+  }
   const result = file.ioctl(request);
   if (result === -Errno.ENOTTY) return deviceRequest(ctx, file, request, argument);
   return result < 0 ? result : putInt(ctx, argument, result);
+}
+/** sock_gettstamp: seconds and a fraction, of which `parts` make a microsecond. */
+function stamp(ctx: CallContext, { lastReceivedUs }: Socket, at: number, parts: number): number {
+  if (lastReceivedUs === undefined) return -Errno.ENOENT;
+  const sec = Math.floor(lastReceivedUs / 1e6);
+  i64.put(ctx.scratch, 0, sec);
+  i64.put(ctx.scratch, 8, Math.floor((lastReceivedUs - sec * 1e6) * parts));
+  return copyOut(ctx, at, ctx.scratch, 16);
 }
 
 function deviceRequest(ctx: CallContext, file: Socket, request: number, argument: number): number {
@@ -51,9 +138,9 @@ function deviceRequest(ctx: CallContext, file: Socket, request: number, argument
   return result === -Errno.ENOTTY ? refuse(ctx, file, request) : result;
 }
 
-function refuse(ctx: CallContext, file: OpenFile, request: number): number {
+function refuse(ctx: CallContext, file: OpenFile, request: number, errno: number = Errno.ENOTTY): number {
   const isGap = !(file instanceof Socket) || offersRequest(file, request);
   // isatty(3) asks every descriptor: ENOTTY is the answer, not a lack.
-  if (request !== TCGETS && request !== TIOCGWINSZ) ctx.unsupported('ioctl', ioctlName(request), 'ENOTTY', !isGap);
-  return -Errno.ENOTTY;
+  if (request !== TCGETS && request !== TIOCGWINSZ) ctx.unsupported('ioctl', ioctlName(request), errnoName(errno), !isGap);
+  return -errno;
 }
