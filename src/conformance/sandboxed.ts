@@ -6,8 +6,9 @@ import { spawn } from 'node:child_process';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import type { PlaneName } from '../runner/sentry.ts';
-import { type Deviation, ListedComparison, REASONS } from './deviations.ts';
+import { type Deviation, REASONS } from './deviations.ts';
 import { type HostOptions, HostUnavailable } from './host/driver.ts';
+import { ListedComparison } from './listed-comparison.ts';
 import type { Outcome, Sides } from './runner.ts';
 
 const cli = fileURLToPath(new URL('../cli/main.js', import.meta.url));

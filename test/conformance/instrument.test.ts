@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import test from 'ava';
 import type { Body, System } from '../../src/conformance/body.ts';
-import { DEVIATIONS, type Deviation, EVERYWHERE, ListedComparison, REASONS } from '../../src/conformance/deviations.ts';
+import { DEVIATIONS, type Deviation, EVERYWHERE, REASONS } from '../../src/conformance/deviations.ts';
 import { EmulatorDriver } from '../../src/conformance/emulator/driver.ts';
 import { agentExecutable, HANDLER_ADDRESS, RESTORER_ADDRESS } from '../../src/conformance/host/agent.ts';
 import { kit } from '../../src/conformance/kit.ts';
@@ -16,6 +16,7 @@ import {
   NOWHERE,
 } from '../../src/conformance/layout.ts';
 import * as c from '../../src/conformance/linux.ts';
+import { ListedComparison } from '../../src/conformance/listed-comparison.ts';
 import { RunNames, showTimestamp } from '../../src/conformance/normalise.ts';
 import { differences, summary, tables, verdict } from '../../src/conformance/report.ts';
 import { compare, type Outcome, runBody } from '../../src/conformance/runner.ts';

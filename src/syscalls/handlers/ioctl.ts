@@ -141,6 +141,7 @@ function deviceRequest(ctx: CallContext, file: Socket, request: number, argument
 function refuse(ctx: CallContext, file: OpenFile, request: number, errno: number = Errno.ENOTTY): number {
   const isGap = !(file instanceof Socket) || offersRequest(file, request);
   // isatty(3) asks every descriptor: ENOTTY is the answer, not a lack.
-  if (request !== TCGETS && request !== TIOCGWINSZ) ctx.unsupported('ioctl', ioctlName(request), errnoName(errno), !isGap);
+  if (request !== TCGETS && request !== TIOCGWINSZ)
+    ctx.unsupported('ioctl', ioctlName(request), errnoName(errno), !isGap);
   return -errno;
 }
