@@ -3,8 +3,8 @@
  *
  * A thread is told of a signal of its own (SigPnd) and, alone in its process, of one of the process (ShdPnd). With several threads one that does not block the signal was told (complete_signal). For what is sent to
  * the process that is the first thread, if it does not block it. For timers by CPU time and those of timer_create it is the thread that ran when they expired, and for SIGCHLD the one that called fork. That is kept nowhere
- * we can see, but one that was told takes the signal as soon as it comes back from the kernel: who sleeps natively, or made another call while it was pending, was not told, and who is left over was. A thread that
- * runs is never ruled out: it may take one and be told of the next between two looks. Where several are left over the call may end with EINTR, in the end: right for a handler without SA_RESTART, and
+ * we can see, but one that was told takes the signal as soon as it comes back from the kernel: who sleeps natively and has not run since the last look, by its context switches, or made another call while it was
+ * pending, was not told, and who is left over was. A thread that runs, or has, is never ruled out: it may take one and be told of the next between two looks. Where several are left over the call may end with EINTR, in the end: right for a handler without SA_RESTART, and
  * harmless for who was not told.
  */
 import { readFileSync } from 'node:fs';
@@ -43,9 +43,13 @@ const setOf = (status: string, name: string): bigint => BigInt(`0x${statusField(
 const heldBack = (status: string): bigint => setOf(status, 'SigBlk') | setOf(status, 'SigIgn');
 
 interface Pending {
+  readonly first: Instant;
+  /** Later, where a thread has run that may have taken the first one: it may be another by now. */
   since: Instant;
   /** When the process was seen without it last. */
   readonly absentAt: number;
+  /** Context switches of threads that sleep natively, as of the last look. */
+  readonly switches: Map<number, string>;
 }
 interface Process {
   lookedAt: number;
@@ -111,17 +115,17 @@ export class PendingSignals {
     for (let signal = 1, rest = shared; rest !== 0n; signal++, rest >>= 1n) {
       if ((rest & 1n) === 0n) continue;
       const entry = pending.get(signal);
-      if (entry === undefined) pending.set(signal, { since: now, absentAt: lookedAt });
+      if (entry === undefined) pending.set(signal, { first: now, since: now, absentAt: lookedAt, switches: new Map() });
       else if (now - entry.since > STALE) entry.since = now;
     }
     process.lookedAt = now;
     return process;
   }
   #whose(call: WaitingCall, pid: number, signal: number, entry: Pending, calls: Iterable<WaitingCall>): Verdict {
-    const pendingFor = this.#clock.now() - entry.since;
+    const now = this.#clock.now();
     if (call.tid === pid && !FOR_ANY_THREAD.has(signal) && !isOfTimer(pid, signal)) return TOLD;
     if (call.startedAt > entry.since + UNREAD) return 'waits';
-    if (pendingFor < SETTLES) return 'doubtful';
+    if (now - entry.since < SETTLES) return 'doubtful';
     const waiting = new Map<number, WaitingCall>();
     for (const other of calls) waiting.set(other.tid, other);
     const threads = namesIn(`/proc/${pid}/task`).map(Number);
@@ -134,7 +138,7 @@ export class PendingSignals {
       if (standing === 'rival') rivals++;
       if (standing === 'unclear') unclear++;
     }
-    return verdictOf(rivals, unclear, pendingFor > UNCLEAR);
+    return verdictOf(rivals, unclear, now - entry.since > UNCLEAR || now - entry.first > STALE);
   }
   /** Whether thread `tid`, whose call `other` waits if it has one, may have been told instead. */
   #standing(
@@ -143,13 +147,24 @@ export class PendingSignals {
     other: WaitingCall | undefined,
     pid: number,
     signal: number,
-    { since, absentAt }: Pending,
+    entry: Pending,
   ): 'out' | 'rival' | 'unclear' {
+    const { since, absentAt } = entry;
     const status = statusOf(tid);
     if (isOf(heldBack(status), signal)) return 'out';
-    if (other === undefined) return 'RD'.includes(statusField(status, 'State', 'X')) ? 'unclear' : 'out';
+    if (other === undefined) return this.#hasRun(tid, status, entry) ? 'unclear' : 'out';
     // It waited already when the signal came, so it did not run.
     const waited = call.tid === pid && other.startedAt < absentAt;
     return waited || other.startedAt > since + UNREAD ? 'out' : 'rival';
+  }
+  /** Whether a thread whose call is not ours runs, or has since the last look. */
+  #hasRun(tid: number, status: string, entry: Pending): boolean {
+    const state = statusField(status, 'State', 'X');
+    if (state === 'X' || state === 'Z') return false;
+    const switches = `${statusField(status, 'voluntary_ctxt_switches')} ${statusField(status, 'nonvoluntary_ctxt_switches')}`;
+    const before = entry.switches.get(tid);
+    entry.switches.set(tid, switches);
+    if (before !== undefined && before !== switches) entry.since = this.#clock.now();
+    return before !== switches || state === 'R' || state === 'D';
   }
 }
