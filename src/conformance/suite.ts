@@ -26,6 +26,7 @@ import './bodies/poll.ts';
 import './bodies/requests.ts';
 import './bodies/requests-network.ts';
 import './bodies/select.ts';
+import './bodies/readiness.ts';
 import './bodies/socket.ts';
 import './bodies/splice.ts';
 import './bodies/transfer.ts';

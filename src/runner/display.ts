@@ -191,6 +191,8 @@ export class StreamDisplay extends Display {
     }
     this.shown = POLLOUT;
     sendOctets(copy, 1);
+    // A connection that was made is an edge of OUT: there was no room, and is.
+    if (sendOctets(copy, 1) === 1) takeOctets(this.peer, 1);
     return true;
   }
   override endSending(copy: number): boolean {

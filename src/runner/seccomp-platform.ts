@@ -281,8 +281,9 @@ export class SeccompPlatform implements Platform<GuestTask> {
     const guestEnd = this.#plane.replace(placeholder);
     if (guestEnd < 0) return;
     const { idLow, idHigh, fd } = task;
-    // Its duplicates too. Those of other processes stay: their tables are out of reach in this call.
-    for (const number of new Set([fd, ...duplicatesOf(task.tid, inode)])) {
+    // Its duplicates too. Those of other processes stay: their tables are out of reach in this call. In the order of their numbers, in which most were registered.
+    const numbers = new Set([fd, ...duplicatesOf(task.tid, inode)]);
+    for (const number of [...numbers].toSorted((x, y) => x - y)) {
       const seen = pollersOf(task.tid, number, inode);
       this.#listener.replaceFd(idLow, idHigh, guestEnd, number, isCloexec(task.tid, number));
       for (const poller of seen) rewatch(task.descriptors, poller, number, guestEnd);
