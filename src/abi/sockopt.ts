@@ -27,6 +27,15 @@ export type IpMreqn = TypeOf<typeof ipMreqn>;
 /** IPV6_ADD_MEMBERSHIP. */
 export const ipv6Mreq = struct('ipv6_mreq', 20, { multiaddr: octets(16), interface: u32 });
 export type Ipv6Mreq = TypeOf<typeof ipv6Mreq>;
+/** SO_TXTIME: include/uapi/linux/net_tstamp.h. */
+export const sockTxtime = struct('sock_txtime', 8, { clockid: i32, flags: u32 });
+export type SockTxtime = TypeOf<typeof sockTxtime>;
+/** SO_ATTACH_FILTER: include/uapi/linux/filter.h. `filter` points to `len` instructions of the guest's. */
+export const sockFprog = struct('sock_fprog', 16, { len: u16, filter: u64 });
+export type SockFprog = TypeOf<typeof sockFprog>;
+/** One instruction of classic BPF. */
+export const sockFilter = struct('sock_filter', 8, { code: u16, jt: u8, jf: u8, k: u32 });
+export type SockFilter = TypeOf<typeof sockFilter>;
 /** SO_PEERCRED, SCM_CREDENTIALS: include/linux/socket.h. */
 export const ucred = struct('ucred', 12, { pid: i32, uid: u32, gid: u32 });
 export type Ucred = TypeOf<typeof ucred>;
@@ -128,3 +137,28 @@ export const tcpInfo = struct('tcp_info', 280, {
   accecn_opt_seen: u16,
 });
 export type TcpInfo = TypeOf<typeof tcpInfo>;
+
+// SO_TIMESTAMPING (include/uapi/linux/net_tstamp.h).
+export const SOF_TIMESTAMPING_TX_HARDWARE = 1 << 0;
+export const SOF_TIMESTAMPING_TX_SOFTWARE = 1 << 1;
+export const SOF_TIMESTAMPING_RX_HARDWARE = 1 << 2;
+export const SOF_TIMESTAMPING_RX_SOFTWARE = 1 << 3;
+export const SOF_TIMESTAMPING_SOFTWARE = 1 << 4;
+export const SOF_TIMESTAMPING_SYS_HARDWARE = 1 << 5;
+export const SOF_TIMESTAMPING_RAW_HARDWARE = 1 << 6;
+export const SOF_TIMESTAMPING_OPT_ID = 1 << 7;
+export const SOF_TIMESTAMPING_TX_SCHED = 1 << 8;
+export const SOF_TIMESTAMPING_TX_ACK = 1 << 9;
+export const SOF_TIMESTAMPING_OPT_CMSG = 1 << 10;
+export const SOF_TIMESTAMPING_OPT_TSONLY = 1 << 11;
+export const SOF_TIMESTAMPING_OPT_STATS = 1 << 12;
+export const SOF_TIMESTAMPING_OPT_PKTINFO = 1 << 13;
+export const SOF_TIMESTAMPING_OPT_TX_SWHW = 1 << 14;
+export const SOF_TIMESTAMPING_BIND_PHC = 1 << 15;
+export const SOF_TIMESTAMPING_OPT_ID_TCP = 1 << 16;
+export const SOF_TIMESTAMPING_OPT_RX_FILTER = 1 << 17;
+export const SOF_TIMESTAMPING_TX_COMPLETION = 1 << 18;
+
+// SO_BUF_LOCK (include/uapi/linux/socket.h).
+export const SOCK_SNDBUF_LOCK = 1;
+export const SOCK_RCVBUF_LOCK = 2;

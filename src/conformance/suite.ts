@@ -19,6 +19,7 @@ import './bodies/limits.ts';
 import './bodies/message.ts';
 import './bodies/multicast.ts';
 import './bodies/netlink.ts';
+import './bodies/option-lengths.ts';
 import './bodies/option-sweep.ts';
 import './bodies/options.ts';
 import './bodies/ping.ts';

@@ -11,6 +11,7 @@ import type { RouteSpec } from './ip/route-table.ts';
 import type { LinkCounters } from './link/link.ts';
 import type { NetError } from './net-error.ts';
 import type { Packet, PacketPool } from './packet.ts';
+import type { PacketFilter } from './packet-filter.ts';
 import type { Observer } from './readiness.ts';
 
 /** RFC 9293 3.3.2. */
@@ -62,6 +63,10 @@ export interface IpSettings {
   pathMtuDiscovery6: number;
   /** IP_BIND_ADDRESS_NO_PORT: bind() to port 0 leaves the choice of a port to connect(), listen() or the first datagram. */
   bindAddressNoPort: boolean;
+  /** SO_DONTROUTE: only what is on a link of ours can be reached. */
+  dontRoute: boolean;
+  /** SO_ATTACH_FILTER: what it says 0 of is dropped. */
+  filter: PacketFilter | undefined;
 }
 
 export interface TcpSettings extends IpSettings {
@@ -94,6 +99,18 @@ export interface TcpSettings extends IpSettings {
   receiveBufferLocked: boolean;
   /** Urgent data stays in line (SO_OOBINLINE). */
   oobInline: boolean;
+  /** Most octets a second that are sent (SO_MAX_PACING_RATE); Infinity for no bound. */
+  pacingRate: number;
+  /** Timeouts of a stream with little in flight do not double at first (TCP_THIN_LINEAR_TIMEOUTS). */
+  thinLinear: boolean;
+  /** Octets not yet sent, up to which there is room for more (TCP_NOTSENT_LOWAT); 0 for no bound. */
+  notSentLowWater: number;
+  /** Bounds of the retransmission timeout and of the delay of an ACK (TCP_RTO_MAX_MS, TCP_RTO_MIN_US, TCP_DELACK_MAX_US). */
+  rtoMaxMs: number;
+  rtoMinUs: number;
+  delayedAckMaxUs: number;
+  /** A listener keeps what opened each connection: 1 the headers from IP on, 2 those of the link as well (TCP_SAVE_SYN). */
+  saveSyn: number;
 }
 
 /** State of a connection for its user's eyes (TCP_INFO). Times in microseconds, windows in octets unless segments are named. */
@@ -234,6 +251,11 @@ export interface TcpEndpoint {
   /** RST now (RFC 9293 ABORT). */
   abort(): void;
   info(): TcpInfo;
+  /** What the listener's `saveSyn` kept, until `forgetSavedSyn`. */
+  readonly savedSyn: Uint8Array | undefined;
+  forgetSavedSyn(): void;
+  /** The clock of RFC 7323 as this connection's segments show it, milliseconds. */
+  readonly timestamp: number;
 }
 
 export interface UdpSettings extends IpSettings {

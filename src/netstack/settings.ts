@@ -19,6 +19,8 @@ export const defaultIpSettings = (): IpSettings => ({
   pathMtuDiscovery: PathMtuDiscovery.Want,
   pathMtuDiscovery6: PathMtuDiscovery.Want,
   bindAddressNoPort: false,
+  dontRoute: false,
+  filter: undefined,
 });
 
 export const defaultTcpSettings = (): TcpSettings => ({
@@ -42,6 +44,13 @@ export const defaultTcpSettings = (): TcpSettings => ({
   sendBufferLocked: false,
   receiveBufferLocked: false,
   oobInline: false,
+  pacingRate: Number.POSITIVE_INFINITY,
+  thinLinear: false,
+  notSentLowWater: 0,
+  rtoMaxMs: 120_000,
+  rtoMinUs: 200_000,
+  delayedAckMaxUs: 200_000,
+  saveSyn: 0,
 });
 
 export const defaultUdpSettings = (): UdpSettings => ({

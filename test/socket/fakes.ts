@@ -86,6 +86,11 @@ export function message(memory: GuestMemory, addr: number, len: number, flags = 
 }
 
 export class FakeTcp implements TcpEndpoint {
+  savedSyn: Uint8Array | undefined = undefined;
+  timestamp = 0;
+  forgetSavedSyn(): void {
+    this.savedSyn = undefined;
+  }
   readonly id = 7;
   readonly family: Family;
   observer: Observer | undefined = undefined;

@@ -18,9 +18,16 @@ const EXCEPT: Readonly<Record<string, string>> = {
   TCP_INFO: 'measured values',
   TCP_FASTOPEN: 'refused here, as by a kernel with tcp_fastopen 0',
   TCP_FASTOPEN_CONNECT: 'refused here, as by a kernel with tcp_fastopen 0',
-  SO_PEEK_OFF: 'refused here',
   UDP_ENCAP: 'tunnels are refused here; has a body of its own',
   IP_OPTIONS: 'refused here',
+  SO_ZEROCOPY: 'to turn it on is refused here',
+  SO_ATTACH_BPF: 'a number may be that of a descriptor of the host process',
+  SO_ATTACH_REUSEPORT_EBPF: 'a number may be that of a descriptor of the host process',
+  SO_NETNS_COOKIE: 'any number',
+  TCP_TIMESTAMP: 'a clock',
+  TCP_CC_INFO: 'depends on the congestion control',
+  TCP_REPAIR: 'refused here, as without CAP_NET_ADMIN',
+  TCP_ZEROCOPY_RECEIVE: 'refused here',
 };
 const KINDS = [
   { name: 'TCP over IPv4', family: c.AF_INET, type: c.SOCK_STREAM },

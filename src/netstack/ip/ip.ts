@@ -21,8 +21,13 @@ export interface Route {
   readonly capabilities: number;
   readonly isLoopback: boolean;
   readonly isBroadcast: boolean;
+  /** The router, or `remote` itself. */
+  readonly nextHop: IpAddress;
   readonly generation: number;
 }
+/** SO_DONTROUTE and MSG_DONTROUTE, which are IPv4's: the destination is on no link of ours. */
+export const isBeyondLink = ({ remote, nextHop, isLoopback }: Route): boolean =>
+  remote.isV4 && !isLoopback && !nextHop.equals(remote);
 
 /** Per-packet choices of the sender; the same object may serve every packet of an endpoint. */
 export interface OutputOptions {

@@ -61,9 +61,24 @@ function open(c: Tcb, s: Segment, local: IpAddress, remote: IpAddress): void {
   child.sndNxt = child.sndMax = child.sendHead = child.sndSmall = add(child.iss, 1);
   setState(child, 'SYN-RECEIVED');
   takeHandshakeOptions(child, s);
+  if (c.settings.saveSyn > 0) child.savedSyn = headersOf(s, c.settings.saveSyn > 1 && child.route?.isLoopback === true);
   emitSyn(child, Flag.Syn | Flag.Ack);
   armRetransmit(child);
 }
+
+/** IP and TCP header of a SYN; for the one that came over our loopback, the link's as well, which Linux's has too. */
+function headersOf(s: Segment, withLink: boolean): Uint8Array | undefined {
+  const { packet } = s;
+  if (packet === undefined) return undefined;
+  const headers = packet.bytes.slice(packet.l3, s.dataAt);
+  if (!withLink) return headers;
+  const all = new Uint8Array(ETHERNET_HEADER + headers.length);
+  all[ETHERNET_HEADER - 2] = packet.ethertype >> 8;
+  all[ETHERNET_HEADER - 1] = packet.ethertype & 0xff;
+  all.set(headers, ETHERNET_HEADER);
+  return all;
+}
+const ETHERNET_HEADER = 14;
 
 /** The listener is closed: half-open connections are forgotten, those nobody accepted are reset. */
 export function stopListening(c: Tcb): void {

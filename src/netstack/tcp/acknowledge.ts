@@ -12,6 +12,7 @@ import { armRetransmit, lossEdge, resendHead, sendAck, stopRexmit } from './outp
 import type { Segment } from './segment.ts';
 import { add, after, before, diff, later } from './seq.ts';
 import { dropMarks, endOfData, Rexmit, SEND_LIMIT_MAX, segmentPayload, sendLimit, type Tcb } from './tcb.ts';
+import { isWriteable } from './write-room.ts';
 
 const DUPLICATES = 3;
 
@@ -153,10 +154,6 @@ function releaseData(c: Tcb, ack: number): void {
     c.context.notify(c, Readiness.Out | Readiness.WrNorm);
   }
 }
-/** Linux sk_stream_is_writeable: the free part is at least half the used one. */
-export const isWriteable = (c: Tcb, limit: number, used = c.sendRing.length): boolean =>
-  limit - used >= used >> 1 && limit > used;
-
 /** One more sign that a segment was overtaken or lost. */
 function duplicate(c: Tcb): void {
   const { congestion } = c;

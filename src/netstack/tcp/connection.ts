@@ -9,17 +9,16 @@ import type { NetError } from '../net-error.ts';
 import { Readiness } from '../readiness.ts';
 import { Flag } from '../wire/tcp.ts';
 import { stopListening } from './accept.ts';
-import { isWriteable } from './acknowledge.ts';
-import { emitSyn, routeOf, updateMss, windowToOffer } from './emit.ts';
+import { emitSyn, routeOf, timestampNow, updateMss, windowToOffer } from './emit.ts';
 import { infoOf } from './info.ts';
-import { forbidsFragments } from './ip-settings.ts';
-import { armKeepAlive, stopKeepAlive } from './keep-alive.ts';
+import { stopKeepAlive } from './keep-alive.ts';
 import { abort, armFinWait2, finish, leaveFlows, setState } from './lifecycle.ts';
 import { Listener } from './listener.ts';
 import { armRetransmit, output, sendAck } from './output.ts';
 import { rexmitFired } from './retransmit.ts';
 import { FLOOR } from './ring-memory.ts';
 import { add, diff } from './seq.ts';
+import { applySettings } from './settings-change.ts';
 import {
   addMark,
   endOfData,
@@ -30,24 +29,14 @@ import {
   segmentPayload,
   sendLimit,
   Tcb,
+  unsent,
 } from './tcb.ts';
-import {
-  liftUrgent,
-  lowerUrgent,
-  markUrgent,
-  octetsToMark,
-  passMark,
-  readTo,
-  receivable,
-  unreadOctets,
-} from './urgent.ts';
+import { markUrgent, octetsToMark, passMark, readTo, receivable, unreadOctets } from './urgent.ts';
+import { isWriteable, unsentRoom } from './write-room.ts';
 
 const { In, Out, Err, Hup, Pri, RdNorm, WrNorm, RdHup } = Readiness;
 
 export class TcpConnection extends Tcb implements TcpEndpoint {
-  #quickAckWas = true;
-  #noDelayWas = false;
-
   readiness(): number {
     if (this.state === 'LISTEN') return this.listener !== undefined && this.listener.readyCount > 0 ? In | RdNorm : 0;
     let mask = 0;
@@ -191,7 +180,7 @@ export class TcpConnection extends Tcb implements TcpEndpoint {
 
   sendSpace(wanted = Number.POSITIVE_INFINITY): number {
     if (this.sendEnded) return 0;
-    const space = Math.min(wanted, sendLimit(this) - this.sendRing.length);
+    const space = Math.min(wanted, sendLimit(this) - this.sendRing.length, unsentRoom(this));
     if (space <= 0) {
       this.sendBlocked = true;
       return 0;
@@ -209,7 +198,7 @@ export class TcpConnection extends Tcb implements TcpEndpoint {
     return wanted;
   }
   writableAfter(len: number): boolean {
-    return this.sendEnded || isWriteable(this, sendLimit(this), this.sendRing.length + len);
+    return this.sendEnded || isWriteable(this, sendLimit(this), this.sendRing.length + len, this.unsent + len);
   }
   commitSend(len: number, callId: number, more: boolean, urgent: boolean): void {
     if (len <= 0 || this.sendEnded) return;
@@ -228,7 +217,7 @@ export class TcpConnection extends Tcb implements TcpEndpoint {
     return this.sendRing.length;
   }
   get unsent(): number {
-    return Math.max(0, diff(endOfData(this), this.sndMax));
+    return unsent(this);
   }
 
   get receivable(): number {
@@ -299,6 +288,12 @@ export class TcpConnection extends Tcb implements TcpEndpoint {
 
   info(): TcpInfo {
     return infoOf(this);
+  }
+  forgetSavedSyn(): void {
+    this.savedSyn = undefined;
+  }
+  get timestamp(): number {
+    return timestampNow(this);
   }
 
   shutdown(how: number): NetError | undefined {
@@ -403,29 +398,10 @@ export class TcpConnection extends Tcb implements TcpEndpoint {
   }
 
   optionsChanged(): void {
-    const { settings, context } = this;
-    context.begin();
-    this.outputOptions.ttl = settings.ttl;
-    this.outputOptions.tos = settings.tos;
-    this.outputOptions.dontFragment = forbidsFragments(settings);
-    if (this.route !== undefined) updateMss(this);
-    if (settings.oobInline) lowerUrgent(this);
-    else liftUrgent(this);
-    if (settings.keepAlive) {
-      if (this.keepAlarm?.armed !== true) armKeepAlive(this);
-    } else stopKeepAlive(this);
-    if (settings.quickAck !== this.#quickAckWas) this.#quickAckChanged(settings.quickAck);
-    // tcp(7): setting TCP_NODELAY pushes what waits, even on a corked socket.
-    this.pushOut = settings.noDelay && !this.#noDelayWas;
-    this.#noDelayWas = settings.noDelay;
+    this.context.begin();
+    applySettings(this);
     output(this);
-    context.end();
-  }
-  /** tcp(7): leaves or enters quick ACK mode; not lasting, the traffic decides from here on. */
-  #quickAckChanged(on: boolean): void {
-    this.#quickAckWas = on;
-    this.pingPong = !on;
-    if (on && this.ackAlarm.armed) sendAck(this);
+    this.context.end();
   }
 
   /** Variables of a connection that starts (again). */

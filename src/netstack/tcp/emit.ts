@@ -4,7 +4,7 @@
  */
 import { putU16, putU32 } from '../../lib/bytes.ts';
 import type { IpAddress } from '../address.ts';
-import { IpProtocol, type Route } from '../ip/ip.ts';
+import { IpProtocol, isBeyondLink, type Route } from '../ip/ip.ts';
 import { LinkCapability } from '../link/link.ts';
 import type { NetError } from '../net-error.ts';
 import { Gso, type Packet } from '../packet.ts';
@@ -25,9 +25,10 @@ const headerOf = (isV4: boolean): number => (isV4 ? 20 : 40);
 
 /** The way to the peer, from the local address if that is known. */
 export function routeOf({ context, remoteAddress, localAddress, remotePort, settings }: Tcb): Route | NetError {
-  const { boundInterface, unicastInterface, unicastInterface6, transparent } = settings;
+  const { boundInterface, unicastInterface, unicastInterface6, transparent, dontRoute } = settings;
   const through = boundInterface || (remoteAddress.isV4 ? unicastInterface : unicastInterface6);
-  return context.ip.route(remoteAddress, localAddress, through, IpProtocol.Tcp, remotePort, transparent);
+  const route = context.ip.route(remoteAddress, localAddress, through, IpProtocol.Tcp, remotePort, transparent);
+  return dontRoute && typeof route !== 'string' && isBeyondLink(route) ? 'network-unreachable' : route;
 }
 
 /** Finds the route, and with it the MSS; false (and a soft error) when there is none now. */
@@ -115,7 +116,18 @@ export function emitSegment(c: Tcb, seq: number, len: number, flags: number): bo
   if (blocks > 0) putSack(c, b, at + HEADER_LEN + (c.tsOn ? TIMESTAMP_OCTETS : 0), blocks);
   if (c.sndUrgent) putUrgent(c, b, at, seq);
   if ((flags & Flag.Ack) !== 0) acknowledged(c);
+  countSent(c, len);
   return deliver(context, packet, c.route, c);
+}
+
+function countSent(c: Tcb, len: number): void {
+  const { stats } = c;
+  const payload = segmentPayload(c);
+  const segments = len <= payload ? 1 : Math.ceil(len / payload);
+  stats.segmentsOut += segments;
+  if (len === 0) return;
+  stats.dataSegmentsOut += segments;
+  stats.bytesSent += len;
 }
 
 /** The payload, its segmentation and whose call it is. */
@@ -150,6 +162,7 @@ export function emitSyn(c: Tcb, flags: number): boolean {
   c.rcvAdv = (c.rcvNxt + window) | 0;
   putSynOptions(c, packet.bytes, at + HEADER_LEN, timestamps, sack, scale);
   if ((flags & Flag.Ack) !== 0) acknowledged(c);
+  if (offers) c.stats.segmentsOut++;
   return deliver(context, packet, c.route, c);
 }
 function putSynOptions(c: Tcb, b: Uint8Array, at: number, timestamps: boolean, sack: boolean, scale: boolean): void {

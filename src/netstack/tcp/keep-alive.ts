@@ -34,6 +34,12 @@ export function armKeepAlive(c: Tcb): void {
   c.keepProbes = 0;
   rearm(c, idleTime(c));
 }
+/** TCP_KEEPIDLE was changed: what is left of the new time (tcp_sock_set_keepidle_locked). */
+export function retimeKeepAlive(c: Tcb): void {
+  if (!APPLIES[c.state]) return;
+  const idle = c.context.clock.now() - Math.max(c.heardAt, c.openedAt);
+  rearm(c, micros(Math.max(0, idleTime(c) - idle)));
+}
 export function stopKeepAlive(c: Tcb): void {
   c.keepAlarm?.cancel();
 }

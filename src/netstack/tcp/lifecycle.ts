@@ -34,6 +34,7 @@ export function finish(c: Tcb): void {
   c.ackAlarm.cancel();
   c.keepAlarm?.cancel();
   c.corkAlarm?.cancel();
+  c.paceAlarm?.cancel();
   c.stateAlarm?.cancel();
   c.statePending = Pending.None;
   c.ackNow = c.ackWithheld = false;
@@ -103,6 +104,7 @@ export function enterTimeWait(c: Tcb): void {
   stopRexmit(c);
   c.keepAlarm?.cancel();
   c.corkAlarm?.cancel();
+  c.paceAlarm?.cancel();
   c.shut = RECEIVE_SHUT | SEND_SHUT;
   c.context.rings.release(c.sendRing);
   c.outOfOrder.clear();

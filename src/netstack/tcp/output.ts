@@ -11,8 +11,10 @@ import type { TcpState } from '../endpoint.ts';
 import { Flag } from '../wire/tcp.ts';
 import { emitSegment, packetPayload, refreshRoute } from './emit.ts';
 import { CORK } from './limits.ts';
+import { pace, paceChunk, paceDelay } from './pacing.ts';
 import { add, after, before, diff, earlier, later } from './seq.ts';
 import { endOfData, Rexmit, segmentPayload, type Tcb } from './tcb.ts';
+import { tellUnsentLow } from './write-room.ts';
 
 /** States in which octets or a FIN may still go out. */
 const SENDING: { readonly [S in TcpState]: boolean } = {
@@ -34,15 +36,16 @@ export function output(c: Tcb): void {
   if (refreshRoute(c)) sendAll(c);
   c.pushOut = false;
   armAfterOutput(c);
+  if (c.settings.notSentLowWater !== 0) tellUnsentLow(c);
 }
 
 function sendAll(c: Tcb): void {
   restartIfIdle(c);
   const { congestion } = c;
   if (c.sackOn && congestion.inRecovery) resendHoles(c);
-  const most = packetPayload(c);
+  const most = Math.min(packetPayload(c), paceChunk(c));
   let more = true;
-  while (more) more = sendNext(c, most);
+  while (more) more = !isPaced(c) && sendNext(c, most);
 }
 
 /** Sends one packet if one may go now. */
@@ -106,6 +109,7 @@ function sendAt(c: Tcb, seq: number, len: number, fin: boolean): boolean {
     c.sndMax = next;
   }
   sentData(c, now, len);
+  if (c.settings.pacingRate !== Number.POSITIVE_INFINITY) pace(c, now, len);
   return true;
 }
 
@@ -220,6 +224,10 @@ function armAfterOutput(c: Tcb): void {
     stopRexmit(c);
     return;
   }
+  if (c.paceAlarm?.armed === true) {
+    stopRexmit(c);
+    return;
+  }
   if (available > 0 && available < segmentPayload(c) && isCorked(c) && !c.finQueued && c.sndWnd >= available) {
     stopRexmit(c);
     armCork(c);
@@ -244,6 +252,18 @@ export function armPersist(c: Tcb): void {
 export function stopRexmit(c: Tcb): void {
   c.rexmit = Rexmit.None;
   if (c.rexmitAlarm.armed) c.rexmitAlarm.cancel();
+}
+/** True if the next segment has to wait for its time. */
+function isPaced(c: Tcb): boolean {
+  const delay = paceDelay(c);
+  if (delay === 0) return false;
+  const alarm = (c.paceAlarm ??= c.context.clock.alarm(() => {
+    c.context.begin();
+    output(c);
+    c.context.end();
+  }));
+  if (!alarm.armed) alarm.set(laterBy(c.context.clock.now(), micros(delay)));
+  return true;
 }
 function armCork(c: Tcb): void {
   const alarm = (c.corkAlarm ??= c.context.clock.alarm(() => {

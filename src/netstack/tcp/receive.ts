@@ -106,7 +106,7 @@ function scheduleAck(c: Tcb, s: Segment, len: number): void {
   else if (merged && !c.ackWithheld) {
     c.ackWithheld = true;
     c.context.acknowledgeLater(c);
-  } else delayAck(c, DELAYED_ACK);
+  } else delayAck(c, Math.min(DELAYED_ACK, c.settings.delayedAckMaxUs));
   // The size of the peer's full segments, as far as seen (Linux rcv_mss): a second one of these is acknowledged at once.
   if (!merged && len > c.receiveMss) c.receiveMss = Math.min(len, c.mss);
 }

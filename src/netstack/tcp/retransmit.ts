@@ -7,7 +7,7 @@ import type { TcpState } from '../endpoint.ts';
 import { Flag } from '../wire/tcp.ts';
 import { emitSegment, emitSyn, packetPayload } from './emit.ts';
 import { finish, sendReset, timeOut } from './lifecycle.ts';
-import { ORPHAN_RETRIES, RETRIES, RTO_MAX, SYN_ACK_RETRIES, SYN_LINEAR } from './limits.ts';
+import { ORPHAN_RETRIES, RETRIES, SYN_ACK_RETRIES, SYN_LINEAR } from './limits.ts';
 import { armPersist, armRetransmit, output, resendHead, stopRexmit } from './output.ts';
 import { add, diff } from './seq.ts';
 import { Rexmit, segmentPayload, type Tcb } from './tcb.ts';
@@ -88,18 +88,30 @@ function resendData(c: Tcb): void {
   const { congestion, scoreboard, roundTrip } = c;
   congestion.timedOut(diff(c.sndMax, c.sndUna), segmentPayload(c), c.retries === 0, c.sndMax);
   // RFC 9293 3.8.6 (MUST-34): a peer that shrank its window to nothing over what is in flight, and answers, is alive; as long as it does, what is sent again are probes.
-  const answersWithoutWindow = c.sndWnd === 0 && c.context.clock.now() - c.heardAt <= RTO_MAX;
+  const answersWithoutWindow = c.sndWnd === 0 && c.context.clock.now() - c.heardAt <= roundTrip.most;
   if (!answersWithoutWindow) c.retries++;
   c.dupAcks = 0;
   // RFC 2018 8: the receiver may have dropped what it reported.
   scoreboard.clear();
   roundTrip.timing = false;
-  roundTrip.backoff++;
+  if (isThin(c)) roundTrip.backoff = 0;
+  else roundTrip.backoff++;
   c.context.ext.TCPTimeouts++;
   c.sndNxt = c.sndUna;
   if (resendHead(c)) c.sndNxt = add(c.sndUna, Math.min(segmentPayload(c), diff(c.sndMax, c.sndUna)));
   armRetransmit(c);
 }
+
+/** TCP_THIN_LINEAR_TIMEOUTS: too little is in flight for a fast retransmission, so the first timeouts do not double (tcp_retransmit_timer). */
+function isThin(c: Tcb): boolean {
+  if (!c.settings.thinLinear || c.retries > THIN_RETRIES) return false;
+  const inFlight = diff(c.sndMax, c.sndUna);
+  return inFlight < THIN_SEGMENTS * segmentPayload(c) && c.congestion.ssthresh < SLOW_START_FOR_EVER;
+}
+/** TCP_THIN_LINEAR_RETRIES; tcp_stream_is_thin, which a stream in its first slow start is not. */
+const THIN_RETRIES = 6;
+const THIN_SEGMENTS = 4;
+const SLOW_START_FOR_EVER = 1 << 30;
 
 /** The window has been too small for one timeout. */
 function probe(c: Tcb): void {

@@ -14,6 +14,8 @@ export class RoundTrip {
   /** Least of the connection, microseconds; 0 before the first. */
   least = 0;
   #rto = RTO_INITIAL;
+  #floor = VARIANCE_FLOOR;
+  #most = RTO_MAX;
   /** Doublings in force (RFC 6298 5.5). */
   backoff = 0;
   /** Sequence number whose acknowledgment ends the running measurement, valid while `timing`. */
@@ -33,12 +35,20 @@ export class RoundTrip {
       this.smoothed += (sample - this.smoothed) / 8;
       if (sample < this.least) this.least = sample;
     }
-    this.#rto = Math.min(RTO_MAX, Math.round(this.smoothed + Math.max(VARIANCE_FLOOR, 4 * this.variance)));
+    this.#rto = Math.min(this.#most, Math.round(this.smoothed + Math.max(this.#floor, 4 * this.variance)));
     this.backoff = 0;
   }
   /** The timeout with its doublings, microseconds. */
   get rto(): number {
-    return Math.min(RTO_MAX, this.#rto * 2 ** this.backoff);
+    return Math.min(this.#most, this.#rto * 2 ** this.backoff);
+  }
+  /** TCP_RTO_MIN_US and TCP_RTO_MAX_MS, microseconds. */
+  bound(floor: number, most: number): void {
+    this.#floor = floor;
+    this.#most = most;
+  }
+  get most(): number {
+    return this.#most;
   }
   /** RFC 6298 5.7: a handshake that lost its SYN starts data with three seconds. */
   handshakeLostSyn(): void {

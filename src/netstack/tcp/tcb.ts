@@ -16,12 +16,15 @@ import type { NetError } from '../net-error.ts';
 import type { PacketPool } from '../packet.ts';
 import { PortBinding, type PortTable } from '../ports.ts';
 import type { Observer } from '../readiness.ts';
+import { AppliedSettings } from './applied-settings.ts';
 import type { Congestion } from './congestion.ts';
+import { ConnectionStats } from './connection-stats.ts';
 import type { Listener } from './listener.ts';
 import { OutOfOrder } from './out-of-order.ts';
 import type { RingMemory } from './ring-memory.ts';
 import { RoundTrip } from './round-trip.ts';
 import { Scoreboard } from './scoreboard.ts';
+import { diff } from './seq.ts';
 import type { TcpCounters, TcpExtCounters } from './tcp-stats.ts';
 
 /** What a connection may ask of its layer. */
@@ -216,12 +219,20 @@ export abstract class Tcb {
   lastChallengeAt = -1e12;
   lastOutOfWindowAckAt = -1e12;
 
+  /** Not before this may the next segment leave (SO_MAX_PACING_RATE). */
+  paceUntil = 0;
+  /** What a listener with TCP_SAVE_SYN kept of the segment that opened this connection. */
+  savedSyn: Uint8Array | undefined = undefined;
+  readonly applied = new AppliedSettings();
+  stats = new ConnectionStats();
+
   keepProbes = 0;
   readonly rexmitAlarm: Alarm;
   readonly ackAlarm: Alarm;
   /** Made when first needed: most connections never do. */
   keepAlarm: Alarm | undefined = undefined;
   corkAlarm: Alarm | undefined = undefined;
+  paceAlarm: Alarm | undefined = undefined;
   stateAlarm: Alarm | undefined = undefined;
   statePending: number = Pending.None;
 
@@ -258,6 +269,8 @@ export const segmentPayload = (c: Tcb): number => c.mss - optionOctets(c);
 export function sendLimit(c: Tcb): number {
   return c.settings.sendBufferLocked ? Math.max(2048, c.settings.sendBuffer >> 1) : c.sendLimit;
 }
+/** Octets that were never sent. */
+export const unsent = (c: Tcb): number => Math.max(0, diff(endOfData(c), c.sndMax));
 /** The receive buffer's limit as it is now. */
 export function receiveLimit(c: Tcb): number {
   const limit = c.settings.receiveBufferLocked ? Math.max(1024, c.settings.receiveBuffer >> 1) : c.receiveLimit;

@@ -119,7 +119,7 @@ export class TcpLayer implements TcpTransport, TcpContext {
     const { src0, src1, src2, src3, dst0, dst1, dst2, dst3 } = packet;
     const c = this.flows.find(dst0, dst1, dst2, dst3, s.destinationPort, src0, src1, src2, src3, s.sourcePort);
     if (c !== undefined) {
-      if (!isTooFar(packet, c)) segmentArrives(c, s);
+      if (!isTooFar(packet, c) && mayPass(c, packet, s)) segmentArrives(c, s);
       return;
     }
     // RFC 9293 3.9.2.3 (MUST-57): nothing opens, and nothing is refused, toward a group.
@@ -129,7 +129,7 @@ export class TcpLayer implements TcpTransport, TcpContext {
     if (local.isMulticast || local.isLimitedBroadcast) return;
     const listener = this.findListener(local, s.destinationPort, packet.interfaceIndex, src3 ^ s.sourcePort);
     if (listener !== undefined) {
-      if (!isTooFar(packet, listener)) segmentArrives(listener, s);
+      if (!isTooFar(packet, listener) && mayPass(listener, packet, s)) segmentArrives(listener, s);
     } else emitReset(this, local, remote, s);
   }
 
@@ -220,6 +220,7 @@ export class TcpLayer implements TcpTransport, TcpContext {
     child.outputOptions.ttl = settings.ttl;
     child.outputOptions.tos = settings.tos;
     child.outputOptions.dontFragment = forbidsFragments(settings);
+    child.roundTrip.bound(settings.rtoMinUs, settings.rtoMaxMs * 1000);
     return child;
   }
   addListener(c: Tcb): void {
@@ -318,4 +319,13 @@ function listenerScore(c: Tcb, local: IpAddress, interfaceIndex: number): number
   } else if (own.equals(local)) score += 2;
   else return -1;
   return score;
+}
+
+/** SO_ATTACH_FILTER: false drops the segment; a filter may also shorten it, but not its header (tcp_filter). */
+function mayPass(c: Tcb, packet: Packet, s: Segment): boolean {
+  const { filter } = c.settings;
+  if (filter === undefined) return true;
+  const octets = filter.run(packet);
+  s.len = Math.min(s.len, Math.max(0, packet.at + octets - s.dataAt));
+  return octets > 0;
 }

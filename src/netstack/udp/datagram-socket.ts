@@ -18,9 +18,10 @@ import {
   Shutdown,
   type UdpEndpoint,
 } from '../endpoint.ts';
-import { type IcmpError, type IpLayer, NO_HOPS, type OutputOptions, type Route } from '../ip/ip.ts';
+import { type IcmpError, type IpLayer, isBeyondLink, NO_HOPS, type OutputOptions, type Route } from '../ip/ip.ts';
 import type { NetError } from '../net-error.ts';
 import { type Packet, type PacketPool, SMALL_OCTETS } from '../packet.ts';
+import type { PacketFilter } from '../packet-filter.ts';
 import { PortBinding, type PortTable } from '../ports.ts';
 import { type Observer, Readiness } from '../readiness.ts';
 import { defaultUdpSettings } from '../settings.ts';
@@ -184,6 +185,7 @@ export abstract class DatagramSocket implements UdpEndpoint {
     const protocol = this.protocolOf(address.isV4);
     const route = this.context.ip.route(address, source, iface, protocol, port, settings.transparent);
     if (typeof route === 'string') return route;
+    if (settings.dontRoute && isBeyondLink(route)) return 'network-unreachable';
     if (route.isBroadcast && !settings.broadcast) return 'permission';
     // As Linux: an address once chosen stays over a further connect() until disconnect().
     if (this.localAddress.isUnspecified) this.localAddress = this.binding.address = route.local;
@@ -262,6 +264,7 @@ export abstract class DatagramSocket implements UdpEndpoint {
   }
   #refusesRoute(route: Route, len: number): NetError | undefined {
     const { settings } = this;
+    if (settings.dontRoute && isBeyondLink(route)) return 'network-unreachable';
     if (route.isBroadcast && !settings.broadcast) return 'permission';
     if (!this.#mayFragment(route) && this.#size(route, len) > this.#mtuOf(route)) return 'message-size';
     const pending = this.takeError();
@@ -397,6 +400,11 @@ export abstract class DatagramSocket implements UdpEndpoint {
   /** @internal `packet.at` .. `end` is the payload. Owns the packet. */
   deliver(packet: Packet, sourcePort: number): void {
     const counters = this.context.counters(packet.ethertype === EtherType.Ipv4);
+    if (this.settings.filter !== undefined && !trim(packet, this.settings.filter, this.headerLen)) {
+      counters.InErrors++;
+      packet.release();
+      return;
+    }
     const { pool } = this.context;
     // What lies unread here must not starve the rest of the stack of buffers.
     const starving = pool.isLow && this.#queue.count > 0;
@@ -448,4 +456,13 @@ export abstract class DatagramSocket implements UdpEndpoint {
     this.#error = error.kind;
     this.observer?.endpointChanged(Err);
   }
+}
+
+/** SO_ATTACH_FILTER: it sees the datagram with its header, and says how much of that there is to have (sk_filter_trim_cap). False drops it. */
+function trim(packet: Packet, filter: PacketFilter, headerLen: number): boolean {
+  packet.push(headerLen);
+  const octets = filter.run(packet);
+  packet.end = Math.min(packet.end, packet.at + Math.max(octets, headerLen));
+  packet.pull(headerLen);
+  return octets > 0;
 }

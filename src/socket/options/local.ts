@@ -4,35 +4,21 @@
  */
 import { Errno } from '../../abi/errno.ts';
 import {
-  SO_ACCEPTCONN,
-  SO_BROADCAST,
-  SO_DETACH_FILTER,
-  SO_DOMAIN,
-  SO_ERROR,
-  SO_KEEPALIVE,
-  SO_LINGER,
-  SO_NO_CHECK,
-  SO_OOBINLINE,
+  SO_MEMINFO,
   SO_PASSCRED,
-  SO_PROTOCOL,
+  SO_PASSSEC,
   SO_RCVBUF,
   SO_RCVBUFFORCE,
-  SO_RCVLOWAT,
-  SO_RCVTIMEO,
-  SO_RCVTIMEO_NEW,
-  SO_REUSEADDR,
   SO_SNDBUF,
   SO_SNDBUFFORCE,
-  SO_SNDLOWAT,
-  SO_SNDTIMEO,
-  SO_SNDTIMEO_NEW,
-  SO_TYPE,
   SOL_SOCKET,
 } from '../../abi/socket.ts';
+import { SOCK_RCVBUF_LOCK, SOCK_SNDBUF_LOCK } from '../../abi/sockopt.ts';
 import { i32 } from '../../abi/struct.ts';
 import type { Credentials } from '../credentials.ts';
+import { capReceiveBuffer, capSendBuffer, setBufferLocks, writeMemoryInfo } from './buffers.ts';
 import { writeInt } from './row.ts';
-import { capReceiveBuffer, capSendBuffer, SOCKET_LEVEL } from './socket-level.ts';
+import { SOCKET_LEVEL } from './socket-level.ts';
 import type { OptionTarget } from './target.ts';
 
 /** net.core.wmem_default and rmem_default. */
@@ -43,30 +29,12 @@ export class LocalOptions {
   sendBuffer = DEFAULT_BUFFER;
   /** SO_PASSCRED. */
   passCredentials = false;
+  /** SO_PASSSEC: no security module labels anything, so no message ever brings a label. */
+  passSecurity = false;
 }
 
 /** Rows of SOL_SOCKET that need no internet endpoint. */
-const SHARED: readonly number[] = [
-  SO_TYPE,
-  SO_DOMAIN,
-  SO_PROTOCOL,
-  SO_ERROR,
-  SO_ACCEPTCONN,
-  SO_REUSEADDR,
-  SO_BROADCAST,
-  SO_KEEPALIVE,
-  SO_OOBINLINE,
-  SO_NO_CHECK,
-  SO_LINGER,
-  SO_RCVLOWAT,
-  SO_SNDLOWAT,
-  SO_RCVTIMEO,
-  SO_RCVTIMEO_NEW,
-  SO_SNDTIMEO,
-  SO_SNDTIMEO_NEW,
-  SO_DETACH_FILTER,
-];
-const shared = new Map(SOCKET_LEVEL.filter((row) => SHARED.includes(row.option)).map((row) => [row.option, row]));
+const shared = new Map(SOCKET_LEVEL.filter((row) => row.internet !== true).map((row) => [row.option, row]));
 
 export function setLocalOption(
   options: LocalOptions,
@@ -75,34 +43,40 @@ export function setLocalOption(
   value: Uint8Array,
   credentials: Credentials,
 ): number {
-  if (value.length < 4) return -Errno.EINVAL;
+  // The row has its own idea of the length (SO_BINDTODEVICE).
+  if (value.length < 4) return shared.get(option)?.set?.(target, value, credentials) ?? -Errno.EINVAL;
   const number = i32.get(value, 0);
   switch (option) {
     case SO_RCVBUF:
-      options.receiveBuffer = capReceiveBuffer(number, false);
-      return 0;
     case SO_SNDBUF:
-      options.sendBuffer = capSendBuffer(number, false);
+      setBuffer(options, target, option === SO_SNDBUF, number, false);
       return 0;
     case SO_RCVBUFFORCE:
-      if (!credentials.netAdmin) return -Errno.EPERM;
-      options.receiveBuffer = capReceiveBuffer(number, true);
-      return 0;
     case SO_SNDBUFFORCE:
       if (!credentials.netAdmin) return -Errno.EPERM;
-      options.sendBuffer = capSendBuffer(number, true);
+      setBuffer(options, target, option === SO_SNDBUFFORCE, number, true);
       return 0;
     case SO_PASSCRED:
       options.passCredentials = number !== 0;
       return 0;
+    case SO_PASSSEC:
+      options.passSecurity = number !== 0;
+      return 0;
     default:
       return shared.get(option)?.set?.(target, value, credentials) ?? -Errno.ENOPROTOOPT;
   }
+}
+function setBuffer(options: LocalOptions, target: OptionTarget, sends: boolean, size: number, force: boolean): void {
+  if (sends) options.sendBuffer = capSendBuffer(size, force);
+  else options.receiveBuffer = capReceiveBuffer(size, force);
+  setBufferLocks(target, target.options.bufferLocks | (sends ? SOCK_SNDBUF_LOCK : SOCK_RCVBUF_LOCK));
 }
 
 export function getLocalOption(options: LocalOptions, target: OptionTarget, option: number, out: Uint8Array): number {
   if (option === SO_RCVBUF) return writeInt(SOL_SOCKET, out, options.receiveBuffer);
   if (option === SO_SNDBUF) return writeInt(SOL_SOCKET, out, options.sendBuffer);
   if (option === SO_PASSCRED) return writeInt(SOL_SOCKET, out, options.passCredentials ? 1 : 0);
+  if (option === SO_PASSSEC) return writeInt(SOL_SOCKET, out, options.passSecurity ? 1 : 0);
+  if (option === SO_MEMINFO) return writeMemoryInfo(out, options.receiveBuffer, options.sendBuffer, 0, 0);
   return shared.get(option)?.get?.(target, out) ?? -Errno.ENOPROTOOPT;
 }

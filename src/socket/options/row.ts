@@ -18,6 +18,10 @@ export interface OptionRow {
   readonly get?: (socket: OptionTarget, out: Uint8Array) => number;
   /** Returns 0 or a negative errno. */
   readonly set?: (socket: OptionTarget, value: Uint8Array, credentials: Credentials) => number;
+  /** A row of SOL_SOCKET that sockets without an internet endpoint answer in their own way. */
+  readonly internet?: true;
+  /** For the documentation: why it is refused, or what its value does not do. */
+  readonly note?: string;
 }
 
 interface IntOption {
@@ -27,6 +31,10 @@ interface IntOption {
   readonly set?: (socket: OptionTarget, value: number, credentials: Credentials) => number | void;
   /** Octets of the shortest value that is not EINVAL, where it is not the level's. */
   readonly shortest?: number;
+  readonly internet?: true;
+  readonly note?: string;
+  /** `get` answers -EOPNOTSUPP for a socket that does not have it. */
+  readonly mayLack?: true;
 }
 
 /** An option whose value is an int. */
@@ -34,7 +42,14 @@ export function int(level: number, option: number, name: string, spec: IntOption
   const { get, set } = spec;
   const row: { -readonly [K in keyof OptionRow]: OptionRow[K] } = { option, name };
   if (spec.only !== undefined) row.only = spec.only;
-  if (get !== undefined) row.get = (socket, out) => writeInt(level, out, get(socket));
+  if (spec.internet !== undefined) row.internet = spec.internet;
+  if (spec.note !== undefined) row.note = spec.note;
+  if (get !== undefined) {
+    row.get = (socket, out) => {
+      const value = get(socket);
+      return value === -Errno.EOPNOTSUPP && spec.mayLack === true ? value : writeInt(level, out, value);
+    };
+  }
   if (set !== undefined) {
     row.set = (socket, value, credentials) => {
       if (value.length < (spec.shortest ?? shortestInt(level))) return -Errno.EINVAL;
@@ -45,6 +60,15 @@ export function int(level: number, option: number, name: string, spec: IntOption
   }
   return row;
 }
+
+/** Refused both ways, once the int that its level reads first is there. */
+export const refused = (option: number, name: string, errno: number, note: string): OptionRow => ({
+  option,
+  name,
+  note,
+  get: () => -errno,
+  set: (_socket, value) => (value.length < 4 ? -Errno.EINVAL : -errno),
+});
 
 /** An int option that is on or off; any value but 0 is on. */
 export const flag = (

@@ -16,10 +16,43 @@ export class OptionState extends IpOptionState {
   noChecksum = false;
   receiveLowWater = 1;
   timestamp: TimestampKind = 'none';
+  /** The timestamp options were set by their *_NEW names, so that is how their control messages are called. */
+  timestampNew = false;
+  /** SO_TIMESTAMPING: SOF_TIMESTAMPING_*. */
+  timestampingFlags = 0;
+  /** SO_PEEK_OFF: where MSG_PEEK begins, negative for the head. */
+  peekOffset = -1;
+  /** SO_MARK, told to whoever asks by SO_RCVMARK. */
+  mark = 0;
+  receiveMark = false;
+  /** SO_PRIORITY, told by SO_RCVPRIORITY. */
+  priority = 0;
+  receivePriority = false;
+  /** SO_RXQ_OVFL: a received datagram tells how many were dropped. */
+  receiveDrops = false;
+  /** SO_SELECT_ERR_QUEUE: what waits in the error queue is POLLPRI as well. */
+  selectErrorQueue = false;
+  /** SO_BUF_LOCK: SOCK_SNDBUF_LOCK and SOCK_RCVBUF_LOCK. */
+  bufferLocks = 0;
+  /** SO_MAX_PACING_RATE, octets a second. */
+  pacingRate = Number.POSITIVE_INFINITY;
+  /** TCP_TX_DELAY. */
+  transmitDelayUs = 0;
+  /** TCP_INQ: a received message tells how much is left. */
+  receiveInq = false;
+  /** SO_TXTIME: -1 while it was never set. */
+  txTimeClock = 0;
+  txTimeFlags = -1;
+  /** SO_LOCK_FILTER: the filter stays as it is. */
+  filterLocked = false;
+  /** Values of options that nothing here depends on (hints.ts), by number. */
+  kept: Map<number, number> | undefined = undefined;
 
   /** What an accepted connection gets of its listener. */
   static from(parent: OptionState): OptionState {
-    return Object.assign(new OptionState(), parent);
+    const child = Object.assign(new OptionState(), parent);
+    if (parent.kept !== undefined) child.kept = new Map(parent.kept);
+    return child;
   }
 }
 
@@ -40,6 +73,8 @@ export interface OptionTarget {
   becomeIpv4?(): void;
   /** SO_ERROR: the pending errno, cleared; 0 for none. */
   takeErrno(): number;
+  /** As getsockname(2) and getpeername(2): writes the name to `out`, returns its full length or a negative errno. */
+  getName(out: Uint8Array, peer: boolean): number;
   /** Values in `options` and `settings` changed: they take effect. */
   optionsChanged(): void;
 }

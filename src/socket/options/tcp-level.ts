@@ -1,43 +1,41 @@
 /** SOL_TCP: tcp(7), net/ipv4/tcp.c do_tcp_setsockopt and do_tcp_getsockopt. */
 import { Errno } from '../../abi/errno.ts';
 import { SOL_TCP } from '../../abi/socket.ts';
-import { tcpInfo } from '../../abi/sockopt.ts';
 import {
-  TCP_CA_Loss,
-  TCP_CA_Open,
-  TCP_CA_Recovery,
-  TCP_CLOSE,
-  TCP_CLOSE_WAIT,
-  TCP_CLOSING,
+  TCP_CC_INFO,
   TCP_CONGESTION,
   TCP_CORK,
   TCP_DEFER_ACCEPT,
-  TCP_ESTABLISHED,
+  TCP_DELACK_MAX_US,
   TCP_FASTOPEN,
   TCP_FASTOPEN_CONNECT,
-  TCP_FIN_WAIT1,
-  TCP_FIN_WAIT2,
-  TCP_INFO,
+  TCP_INQ,
+  TCP_IS_MPTCP,
   TCP_KEEPCNT,
   TCP_KEEPIDLE,
   TCP_KEEPINTVL,
-  TCP_LAST_ACK,
   TCP_LINGER2,
-  TCP_LISTEN,
   TCP_MAXSEG,
   TCP_NODELAY,
+  TCP_NOTSENT_LOWAT,
   TCP_QUICKACK,
-  TCP_SYN_RECV,
-  TCP_SYN_SENT,
+  TCP_RTO_MAX_MS,
+  TCP_RTO_MIN_US,
+  TCP_SAVE_SYN,
+  TCP_SAVED_SYN,
   TCP_SYNCNT,
+  TCP_THIN_DUPACK,
+  TCP_THIN_LINEAR_TIMEOUTS,
+  TCP_TIMESTAMP,
+  TCP_TX_DELAY,
   TCP_USER_TIMEOUT,
   TCP_WINDOW_CLAMP,
-  TCPI_OPT_SACK,
-  TCPI_OPT_TIMESTAMPS,
-  TCPI_OPT_WSCALE,
 } from '../../abi/transport.ts';
-import type { TcpEndpoint, TcpInfo, TcpSettings, TcpState } from '../../netstack/endpoint.ts';
+import type { TcpEndpoint, TcpSettings } from '../../netstack/endpoint.ts';
 import { int, type OptionRow, writeOctets } from './row.ts';
+import type { OptionTarget } from './target.ts';
+import { INFO_ROW } from './tcp-info.ts';
+import { REFUSED_ROWS } from './tcp-refused.ts';
 
 /** TCP_MIN_MSS and MAX_TCP_WINDOW (include/net/tcp.h). */
 const MSS_MIN = 88;
@@ -56,25 +54,18 @@ const WINDOW_CLAMP_MIN = 1152;
 const RTO_FIRST = 1;
 const RTO_MAX = 120;
 const RETRANSMISSIONS_MAX = 255;
+/** Bounds of TCP_RTO_MAX_MS, and of TCP_RTO_MIN_US and TCP_DELACK_MAX_US, which are kept in ticks of CONFIG_HZ 250 and are two at least (TCP_TIMEOUT_MIN). */
+const RTO_MAX_MS_MIN = 1000;
+const RTO_MAX_MS_MAX = 120_000;
+const TICK_US = 4000;
+const TIMEOUT_MIN_US = 2 * TICK_US;
+const TIMEOUT_MAX_US = 200_000;
+/** Of TCP_TX_DELAY: eight times a round-trip time has to fit 31 bits. */
+const TRANSMIT_DELAY_MAX = 1 << 28;
 /** TCP_CA_NAME_MAX. */
 const CONGESTION_NAME = 16;
 /** The one congestion control this stack has (RFC 5681 with NewReno's recovery, RFC 6582). */
 const CONGESTION = 'reno';
-
-const STATE: Readonly<Record<TcpState, number>> = {
-  CLOSED: TCP_CLOSE,
-  LISTEN: TCP_LISTEN,
-  'SYN-SENT': TCP_SYN_SENT,
-  'SYN-RECEIVED': TCP_SYN_RECV,
-  ESTABLISHED: TCP_ESTABLISHED,
-  'FIN-WAIT-1': TCP_FIN_WAIT1,
-  'FIN-WAIT-2': TCP_FIN_WAIT2,
-  'CLOSE-WAIT': TCP_CLOSE_WAIT,
-  CLOSING: TCP_CLOSING,
-  'LAST-ACK': TCP_LAST_ACK,
-  // The connection that waits is no longer the socket's (tcp_time_wait).
-  'TIME-WAIT': TCP_CLOSE,
-};
 
 /**
  * The time TCP_DEFER_ACCEPT has: the one asked for, rounded up to a sum of doubling retransmission timeouts
@@ -114,6 +105,55 @@ const setting = (
     },
   });
 
+/** 0 or 1, and nothing else. */
+const strictFlag = (
+  option: number,
+  name: string,
+  get: (socket: OptionTarget) => boolean,
+  set: (socket: OptionTarget, on: boolean) => void,
+  note?: string,
+): OptionRow =>
+  int(SOL_TCP, option, name, {
+    only: 'stream',
+    ...(note === undefined ? {} : { note }),
+    get: (socket) => (get(socket) ? 1 : 0),
+    set: (socket, value) => {
+      if (value !== 0 && value !== 1) return -Errno.EINVAL;
+      set(socket, value === 1);
+      return 0;
+    },
+  });
+
+/** A time kept in ticks, rounded up. */
+const ticks = (us: number): number => Math.ceil(us / TICK_US) * TICK_US;
+const tickSetting = (
+  option: number,
+  name: string,
+  get: (settings: TcpSettings) => number,
+  set: (settings: TcpSettings, us: number) => void,
+): OptionRow =>
+  setting(option, name, get, (settings, value) => {
+    const us = ticks(value);
+    if (us < TIMEOUT_MIN_US || us > TIMEOUT_MAX_US) return -Errno.EINVAL;
+    set(settings, us);
+    return 0;
+  });
+
+/** The headers of the SYN: told once, and only to who has room for them all. */
+const savedSyn: OptionRow = {
+  option: TCP_SAVED_SYN,
+  name: 'TCP_SAVED_SYN',
+  only: 'stream',
+  get: ({ tcp }, out) => {
+    const syn = tcp?.savedSyn;
+    if (tcp === undefined || syn === undefined) return 0;
+    // Longer than the room: the guest is told the length, and EINVAL (syscalls/handlers/options.ts).
+    if (out.length < syn.length) return syn.length;
+    tcp.forgetSavedSyn();
+    return writeOctets(out, syn);
+  },
+};
+
 const unconnected = (endpoint: TcpEndpoint): boolean => endpoint.state === 'CLOSED' || endpoint.state === 'LISTEN';
 
 const congestion: OptionRow = {
@@ -133,57 +173,6 @@ const congestion: OptionRow = {
     return name === CONGESTION ? 0 : -Errno.ENOENT;
   },
 };
-
-const infoRow: OptionRow = {
-  option: TCP_INFO,
-  name: 'TCP_INFO',
-  only: 'stream',
-  get: ({ tcp }, out) => (tcp === undefined ? 0 : writeOctets(out, encodeInfo(tcp))),
-};
-
-/** What the endpoint knows; the rest reads 0, as for a kernel older than the field. */
-function encodeInfo(endpoint: TcpEndpoint): Uint8Array {
-  const out = new Uint8Array(tcpInfo.size);
-  const put = (field: keyof typeof tcpInfo.fields, value: number): void =>
-    tcpInfo.fields[field].put(out, tcpInfo.offset[field], value);
-  const info = endpoint.info();
-  put('state', STATE[info.state]);
-  if (info.state === 'LISTEN') {
-    put('unacked', endpoint.acceptable);
-    return out;
-  }
-  put('ca_state', caState(info));
-  put('retransmits', Math.min(info.timeouts, 255));
-  put('probes', Math.min(info.keepAliveProbes, 255));
-  put('backoff', info.backoff);
-  put('options', negotiated(info));
-  if (info.windowScale) put('wscale', info.sendShift | (info.receiveShift << 4));
-  put('rto', info.retransmissionTimeout);
-  put('snd_mss', info.sendMss);
-  put('rcv_mss', info.receiveMss);
-  put('unacked', info.segmentsInFlight);
-  put('sacked', info.segmentsSacked);
-  put('last_data_sent', Math.floor(info.sinceSend / 1000));
-  put('last_data_recv', Math.floor(info.sinceReceive / 1000));
-  put('pmtu', info.pathMtu);
-  put('rtt', info.smoothedRoundTrip);
-  put('rttvar', info.roundTripVariance);
-  put('min_rtt', info.leastRoundTrip);
-  put('snd_ssthresh', info.slowStartThreshold);
-  put('snd_cwnd', info.congestionWindow);
-  put('notsent_bytes', endpoint.unsent);
-  put('snd_wnd', info.sendWindow);
-  put('rcv_wnd', info.receiveWindow);
-  return out;
-}
-function caState(info: TcpInfo): number {
-  if (info.timeouts > 0) return TCP_CA_Loss;
-  return info.inRecovery ? TCP_CA_Recovery : TCP_CA_Open;
-}
-const negotiated = (info: TcpInfo): number =>
-  (info.timestamps ? TCPI_OPT_TIMESTAMPS : 0) |
-  (info.sack ? TCPI_OPT_SACK : 0) |
-  (info.windowScale ? TCPI_OPT_WSCALE : 0);
 
 /** Refused as by a kernel whose net.ipv4.tcp_fastopen is 0. */
 const noFastOpen = (option: number, name: string): OptionRow => ({
@@ -305,8 +294,96 @@ export const TCP_LEVEL: readonly OptionRow[] = [
     },
     0,
   ),
+  strictFlag(
+    TCP_THIN_LINEAR_TIMEOUTS,
+    'TCP_THIN_LINEAR_TIMEOUTS',
+    ({ tcp }) => tcp?.settings.thinLinear === true,
+    ({ tcp }, on) => {
+      if (tcp !== undefined) tcp.settings.thinLinear = on;
+    },
+  ),
+  strictFlag(
+    TCP_THIN_DUPACK,
+    'TCP_THIN_DUPACK',
+    () => false,
+    () => undefined,
+    'ignored since Linux 4.16',
+  ),
+  setting(
+    TCP_NOTSENT_LOWAT,
+    'TCP_NOTSENT_LOWAT',
+    (s) => s.notSentLowWater | 0,
+    (s, value) => {
+      s.notSentLowWater = value >>> 0;
+    },
+  ),
+  setting(
+    TCP_SAVE_SYN,
+    'TCP_SAVE_SYN',
+    (s) => s.saveSyn,
+    (s, value) => {
+      s.saveSyn = value;
+    },
+    0,
+    2,
+  ),
+  savedSyn,
+  int(SOL_TCP, TCP_TIMESTAMP, 'TCP_TIMESTAMP', {
+    only: 'stream',
+    note: 'read; to set it is to repair a connection: EPERM',
+    get: ({ tcp }) => tcp?.timestamp ?? 0,
+    set: () => -Errno.EPERM,
+  }),
+  strictFlag(
+    TCP_INQ,
+    'TCP_INQ',
+    ({ options }) => options.receiveInq,
+    ({ options }, on) => {
+      options.receiveInq = on;
+    },
+  ),
+  int(SOL_TCP, TCP_TX_DELAY, 'TCP_TX_DELAY', {
+    only: 'stream',
+    note: 'kept; it takes the fq queueing discipline, which no link here has',
+    get: ({ options }) => options.transmitDelayUs,
+    set: ({ options }, value) => {
+      if (value < 0 || value >= TRANSMIT_DELAY_MAX) return -Errno.EINVAL;
+      options.transmitDelayUs = value;
+      return 0;
+    },
+  }),
+  int(SOL_TCP, TCP_IS_MPTCP, 'TCP_IS_MPTCP', { only: 'stream', get: () => 0 }),
+  setting(
+    TCP_RTO_MAX_MS,
+    'TCP_RTO_MAX_MS',
+    (s) => s.rtoMaxMs,
+    (s, value) => {
+      s.rtoMaxMs = ticks(value * 1000) / 1000;
+    },
+    RTO_MAX_MS_MIN,
+    RTO_MAX_MS_MAX,
+  ),
+  tickSetting(
+    TCP_RTO_MIN_US,
+    'TCP_RTO_MIN_US',
+    (s) => s.rtoMinUs,
+    (s, us) => {
+      s.rtoMinUs = us;
+    },
+  ),
+  tickSetting(
+    TCP_DELACK_MAX_US,
+    'TCP_DELACK_MAX_US',
+    (s) => s.delayedAckMaxUs,
+    (s, us) => {
+      s.delayedAckMaxUs = us;
+    },
+  ),
   congestion,
-  infoRow,
+  // Neither of the two has anything to tell (tcp_congestion_ops.get_info).
+  { option: TCP_CC_INFO, name: 'TCP_CC_INFO', only: 'stream', get: () => 0 },
+  INFO_ROW,
   noFastOpen(TCP_FASTOPEN, 'TCP_FASTOPEN'),
   noFastOpen(TCP_FASTOPEN_CONNECT, 'TCP_FASTOPEN_CONNECT'),
+  ...REFUSED_ROWS,
 ];

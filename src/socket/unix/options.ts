@@ -1,20 +1,12 @@
 /** Options of AF_UNIX sockets: SOL_SOCKET alone (unix(7)); any other level is EOPNOTSUPP, for the family has no options of its own (do_sock_setsockopt). */
 import { Errno } from '../../abi/errno.ts';
-import {
-  SO_ACCEPTCONN,
-  SO_PASSRIGHTS,
-  SO_PEEK_OFF,
-  SO_PEERCRED,
-  SO_TIMESTAMP,
-  SO_TIMESTAMPNS,
-  SOL_SOCKET,
-} from '../../abi/socket.ts';
+import { SO_ACCEPTCONN, SO_PASSRIGHTS, SO_PEEK_OFF, SO_PEERCRED, SOL_SOCKET } from '../../abi/socket.ts';
 import { ucred } from '../../abi/sockopt.ts';
 import { i32 } from '../../abi/struct.ts';
 import type { Credentials } from '../credentials.ts';
 import { getLocalOption, LocalOptions, setLocalOption } from '../options/local.ts';
 import { writeInt, writeOctets } from '../options/row.ts';
-import type { OptionTarget, TimestampKind } from '../options/target.ts';
+import type { OptionTarget } from '../options/target.ts';
 import { type Credential, NO_PEER } from './credential.ts';
 
 export class UnixOptions extends LocalOptions {
@@ -40,11 +32,6 @@ export interface UnixOptionTarget extends OptionTarget {
   readonly peerCredential: Credential | undefined;
 }
 
-const TIMESTAMPS: ReadonlyMap<number, TimestampKind> = new Map<number, TimestampKind>([
-  [SO_TIMESTAMP, 'microseconds'],
-  [SO_TIMESTAMPNS, 'nanoseconds'],
-]);
-
 export function setUnixOption(
   target: UnixOptionTarget,
   level: number,
@@ -53,11 +40,9 @@ export function setUnixOption(
   credentials: Credentials,
 ): number {
   if (level !== SOL_SOCKET) return -Errno.EOPNOTSUPP;
-  if (value.length < 4) return -Errno.EINVAL;
+  if (value.length < 4) return setLocalOption(target.own, target, option, value, credentials);
   const number = i32.get(value, 0);
-  const kind = TIMESTAMPS.get(option);
-  if (kind !== undefined) target.options.timestamp = number === 0 ? 'none' : kind;
-  else if (option === SO_PASSRIGHTS) target.own.passRights = number !== 0;
+  if (option === SO_PASSRIGHTS) target.own.passRights = number !== 0;
   else if (option === SO_PEEK_OFF) target.own.peekOffset = number;
   else return setLocalOption(target.own, target, option, value, credentials);
   return 0;
@@ -65,8 +50,6 @@ export function setUnixOption(
 
 export function getUnixOption(target: UnixOptionTarget, level: number, option: number, out: Uint8Array): number {
   if (level !== SOL_SOCKET) return -Errno.EOPNOTSUPP;
-  const kind = TIMESTAMPS.get(option);
-  if (kind !== undefined) return writeInt(level, out, target.options.timestamp === kind ? 1 : 0);
   switch (option) {
     case SO_PASSRIGHTS:
       return writeInt(level, out, target.own.passRights ? 1 : 0);

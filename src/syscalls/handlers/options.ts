@@ -1,8 +1,10 @@
 /** getsockopt(2), setsockopt(2): how values are copied. What they mean is the socket's. */
 import { Errno, errnoName } from '../../abi/errno.ts';
-import { SOL_IPV6, SOL_SOCKET, SOL_TCP } from '../../abi/socket.ts';
+import { SO_ATTACH_FILTER, SO_ATTACH_REUSEPORT_CBPF, SOL_IPV6, SOL_SOCKET, SOL_TCP } from '../../abi/socket.ts';
+import { sockFilter, sockFprog } from '../../abi/sockopt.ts';
 import { i32 } from '../../abi/struct.ts';
 import { TCP_CONGESTION, TCP_ULP } from '../../abi/transport.ts';
+import { FILTER_INSTRUCTIONS_MAX } from '../../socket/options/filter.ts';
 import type { Socket } from '../../socket/socket.ts';
 import { levelName, optionName, printable } from '../names.ts';
 import { offersName, offersOption } from '../offered.ts';
@@ -54,10 +56,23 @@ export function setsockopt(
   const got = wanted === 0 ? 0 : ctx.memory.read(valueAt, value, 0, wanted);
   // The kernel reads what the option needs, mostly an int: a longer length may lead beyond the mapping.
   if (got < Math.min(wanted, INT)) return setFault(socket, ctx, level, option);
-  const result = socket.setOption(level, option, got === wanted ? value : value.subarray(0, got), ctx.credentials);
+  const whole = isFilter(level, option) && got === sockFprog.size ? withProgram(ctx, value) : value.subarray(0, got);
+  const result = socket.setOption(level, option, whole, ctx.credentials);
   if (result < 0) report(ctx, 'setsockopt', socket, level, option, result);
   if (result === -Errno.ENOENT) reportName(ctx, level, option, value.subarray(0, got));
   return result;
+}
+
+const isFilter = (level: number, option: number): boolean =>
+  level === SOL_SOCKET && (option === SO_ATTACH_FILTER || option === SO_ATTACH_REUSEPORT_CBPF);
+/** A filter with the instructions that it points to behind it, as far as they can be read. */
+function withProgram(ctx: CallContext, fprog: Uint8Array): Uint8Array {
+  const { len, filter } = sockFprog.decode(fprog);
+  if (len > FILTER_INSTRUCTIONS_MAX || filter === 0) return fprog;
+  const whole = new Uint8Array(sockFprog.size + len * sockFilter.size);
+  whole.set(fprog);
+  const got = ctx.memory.read(filter, whole, sockFprog.size, len * sockFilter.size);
+  return whole.subarray(0, sockFprog.size + Math.max(got, 0));
 }
 
 const NONE = new Uint8Array(0);
@@ -86,7 +101,9 @@ export function getsockopt(
   const room = i32.get(ctx.scratch, 0);
   // SOL_IPV6 takes the length as unsigned (do_ipv6_getsockopt).
   if (room < 0 && level !== SOL_IPV6) return -Errno.EINVAL;
-  const value = new Uint8Array(Math.min(room >>> 0, MAX_VALUE));
+  // The length of SO_GET_FILTER counts instructions.
+  const unit = isFilter(level, option) ? sockFilter.size : 1;
+  const value = new Uint8Array(Math.min((room >>> 0) * unit, MAX_VALUE));
   const written = socket.getOption(level, option, value);
   if (written < 0) {
     report(ctx, 'getsockopt', socket, level, option, written);
@@ -94,8 +111,10 @@ export function getsockopt(
   }
   // A list may be longer than the room for it; its whole length is told (NETLINK_LIST_MEMBERSHIPS).
   const fits = Math.min(written, value.length);
+  // TCP_SAVED_SYN tells how much room it takes, and refuses to cut.
+  if (level === SOL_TCP && written > fits) return putInt(ctx, lengthAt, written) || -Errno.EINVAL;
   return level === SOL_SOCKET
-    ? valueOut(ctx, valueAt, value, fits) || putInt(ctx, lengthAt, written)
+    ? valueOut(ctx, valueAt, value, fits) || putInt(ctx, lengthAt, written / unit)
     : putInt(ctx, lengthAt, written) || valueOut(ctx, valueAt, value, fits);
 }
 /** A level that the socket does not have is refused before the length is read. */

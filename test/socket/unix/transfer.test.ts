@@ -205,8 +205,8 @@ test('options, requests and errors of a family with one level', (t) => {
   const fd = guest.socket(abi.SOCK_STREAM);
   t.is(guest.setInt(fd, abi.SO_SNDBUFFORCE, 1), -Errno.EPERM);
   t.is(guest.setInt(fd, abi.SO_RCVBUFFORCE, 1), -Errno.EPERM);
-  t.is(guest.setInt(fd, abi.SO_PASSPIDFD, 1), -Errno.ENOPROTOOPT);
-  t.is(guest.getInt(fd, abi.SO_PASSPIDFD), -Errno.ENOPROTOOPT);
+  t.is(guest.setInt(fd, abi.SO_PASSPIDFD, 1), -Errno.EOPNOTSUPP);
+  t.is(guest.getInt(fd, abi.SO_PASSPIDFD), -Errno.EOPNOTSUPP);
   t.is(guest.setInt(fd, abi.SO_RCVBUF, 5000), 0);
   t.is(guest.getInt(fd, abi.SO_RCVBUF), 10_000);
   t.is(guest.call('setsockopt', fd, abi.SOL_TCP, 1, guest.data, 4), -Errno.EOPNOTSUPP);
