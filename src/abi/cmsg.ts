@@ -6,9 +6,22 @@
  * `CmsgWriter` fills the guest's buffer as put_cmsg does (net/core/scm.c): what does not fit is cut, with cmsg_len what fitted, and MSG_CTRUNC set.
  */
 import { MSG_CTRUNC } from './socket.ts';
-import { i32, struct, type TypeOf, u64 } from './struct.ts';
+import { i32, readI32, readU64, struct, type TypeOf, u64, withCodec, write32, write64 } from './struct.ts';
 
-export const cmsghdr = struct('cmsghdr', 16, { len: u64, level: i32, type: i32 });
+export const cmsghdr = withCodec(struct('cmsghdr', 16, { len: u64, level: i32, type: i32 }), {
+  get: (b, at) => ({ len: readU64(b, at), level: readI32(b, at + 8), type: readI32(b, at + 12) }),
+  put: (b, at, { len, level, type }) => {
+    write64(b, at, len);
+    write32(b, at + 8, level);
+    write32(b, at + 12, type);
+  },
+  load: (into, b, at) => {
+    into.len = readU64(b, at);
+    into.level = readI32(b, at + 8);
+    into.type = readI32(b, at + 12);
+    return into;
+  },
+});
 export type Cmsghdr = TypeOf<typeof cmsghdr>;
 export const CMSG_HEADER = 16;
 
@@ -42,13 +55,13 @@ export class CmsgWalker {
   next(): boolean {
     const at = this.#next;
     if (this.malformed || at + CMSG_HEADER > this.#end) return false;
-    const length = u64.get(this.#bytes, at);
+    const length = readU64(this.#bytes, at);
     if (length < CMSG_HEADER || length > this.#end - at) {
       this.malformed = true;
       return false;
     }
-    this.level = i32.get(this.#bytes, at + 8);
-    this.type = i32.get(this.#bytes, at + 12);
+    this.level = readI32(this.#bytes, at + 8);
+    this.type = readI32(this.#bytes, at + 12);
     this.data = at + CMSG_HEADER;
     this.dataLength = length - CMSG_HEADER;
     this.#next = at + CMSG_ALIGN(length);
@@ -96,8 +109,8 @@ export class CmsgWriter {
   readonly #scratch = new Uint8Array(4);
 
   #header(len: number, level: number, type: number): void {
-    u64.put(this.#bytes, this.length, len);
-    i32.put(this.#bytes, this.length + 8, level);
-    i32.put(this.#bytes, this.length + 12, type);
+    write64(this.#bytes, this.length, len);
+    write32(this.#bytes, this.length + 8, level);
+    write32(this.#bytes, this.length + 12, type);
   }
 }

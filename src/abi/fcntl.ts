@@ -42,9 +42,32 @@ export const O_CREAT = 0x40;
 export const O_APPEND = 0x400;
 export const O_NONBLOCK = 0x800;
 export const O_ASYNC = 0x2000;
-/** On x86_64; arm64 has 0x10000 (arch/arm64/include/uapi/asm/fcntl.h). */
-export const O_DIRECT = 0x4000;
 export const O_CLOEXEC = 0x80000;
 export const O_NOATIME = 0x40000;
 export const AT_FDCWD = -100;
 export const AT_REMOVEDIR = 0x200;
+export const O_EXCL = 0x80;
+export const O_NOCTTY = 0x100;
+export const O_TRUNC = 0x200;
+export const O_DSYNC = 0x1000;
+export const O_SYNC = 0x101000;
+export const O_PATH = 0x200000;
+export const AT_SYMLINK_NOFOLLOW = 0x100;
+export const AT_SYMLINK_FOLLOW = 0x400;
+export const AT_NO_AUTOMOUNT = 0x800;
+export const AT_EMPTY_PATH = 0x1000;
+export const AT_EACCESS = 0x200;
+export const F_RDLCK = 0x0;
+export const F_WRLCK = 0x1;
+export const F_SEAL_SEAL = 0x1;
+export const F_SEAL_SHRINK = 0x2;
+export const F_SEAL_GROW = 0x4;
+export const F_SEAL_WRITE = 0x8;
+export const F_SEAL_FUTURE_WRITE = 0x10;
+
+/** The flags of open(2) whose values differ: x86_64's. */
+export const O_AMD64 = { O_DIRECT: 0x4000, O_LARGEFILE: 0x8000, O_DIRECTORY: 0x10000, O_NOFOLLOW: 0x20000 } as const;
+/** arm64's (arch/arm64/include/uapi/asm/fcntl.h). */
+export const O_ARM64 = { O_DIRECTORY: 0x4000, O_NOFOLLOW: 0x8000, O_DIRECT: 0x10000, O_LARGEFILE: 0x20000 } as const;
+/** x86_64's. */
+export const O_DIRECT = O_AMD64.O_DIRECT;

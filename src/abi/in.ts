@@ -5,24 +5,43 @@
 
 // Protocols: third argument of socket(2).
 export const IPPROTO_IP = 0;
+export const IPPROTO_HOPOPTS = 0;
 export const IPPROTO_ICMP = 1;
 export const IPPROTO_IGMP = 2;
+export const IPPROTO_IPIP = 4;
 export const IPPROTO_TCP = 6;
+export const IPPROTO_EGP = 8;
+export const IPPROTO_PUP = 12;
 export const IPPROTO_UDP = 17;
+export const IPPROTO_IDP = 22;
+export const IPPROTO_TP = 29;
+export const IPPROTO_DCCP = 33;
 export const IPPROTO_IPV6 = 41;
+export const IPPROTO_ROUTING = 43;
+export const IPPROTO_FRAGMENT = 44;
+export const IPPROTO_RSVP = 46;
+export const IPPROTO_GRE = 47;
+export const IPPROTO_ESP = 50;
+export const IPPROTO_AH = 51;
 export const IPPROTO_ICMPV6 = 58;
+export const IPPROTO_NONE = 59;
+export const IPPROTO_DSTOPTS = 60;
+export const IPPROTO_MTP = 92;
+export const IPPROTO_BEETPH = 94;
+export const IPPROTO_ENCAP = 98;
+export const IPPROTO_PIM = 103;
+export const IPPROTO_COMP = 108;
 export const IPPROTO_L2TP = 115;
 export const IPPROTO_SCTP = 132;
+export const IPPROTO_MH = 135;
 export const IPPROTO_UDPLITE = 136;
+export const IPPROTO_MPLS = 137;
+export const IPPROTO_ETHERNET = 143;
 export const IPPROTO_RAW = 255;
 export const IPPROTO_SMC = 256;
 export const IPPROTO_MPTCP = 262;
 /** First number that socket(2) refuses with EINVAL (include/uapi/linux/in.h: IPPROTO_MPTCP + 1). */
 export const IPPROTO_MAX = 263;
-
-// Types of the messages that a ping socket may send (linux/icmp.h, linux/icmpv6.h).
-export const ICMP_ECHO = 8;
-export const ICMPV6_ECHO_REQUEST = 128;
 
 // Options of level SOL_IP.
 export const IP_TOS = 1;
@@ -32,6 +51,7 @@ export const IP_OPTIONS = 4;
 export const IP_ROUTER_ALERT = 5;
 export const IP_RECVOPTS = 6;
 export const IP_RETOPTS = 7;
+export const IP_RECVRETOPTS = 7;
 export const IP_PKTINFO = 8;
 export const IP_PKTOPTIONS = 9;
 export const IP_MTU_DISCOVER = 10;
@@ -155,3 +175,34 @@ export const IPV6_PREFER_SRC_COA = 0x0004;
 export const IPV6_PREFER_SRC_HOME = 0x0400;
 export const IPV6_PREFER_SRC_CGA = 0x0008;
 export const IPV6_PREFER_SRC_NONCGA = 0x0800;
+
+// Values of IPV6_MTU_DISCOVER.
+export const IPV6_PMTUDISC_DONT = 0;
+export const IPV6_PMTUDISC_WANT = 1;
+export const IPV6_PMTUDISC_DO = 2;
+export const IPV6_PMTUDISC_PROBE = 3;
+export const IPV6_PMTUDISC_INTERFACE = 4;
+export const IPV6_PMTUDISC_OMIT = 5;
+
+// Of struct in6_flowlabel_req.
+export const IPV6_FL_A_GET = 0;
+export const IPV6_FL_A_PUT = 1;
+export const IPV6_FL_A_RENEW = 2;
+export const IPV6_FL_F_CREATE = 1;
+export const IPV6_FL_F_EXCL = 2;
+export const IPV6_FL_F_REFLECT = 4;
+export const IPV6_FL_F_REMOTE = 8;
+export const IPV6_FL_S_NONE = 0;
+export const IPV6_FL_S_EXCL = 1;
+export const IPV6_FL_S_PROCESS = 2;
+export const IPV6_FL_S_USER = 3;
+export const IPV6_FL_S_ANY = 255;
+
+// Addresses, as numbers in host order.
+export const INADDR_ANY = 0x0;
+export const INADDR_BROADCAST = 0xffffffff;
+export const INADDR_NONE = 0xffffffff;
+export const INADDR_LOOPBACK = 0x7f000001;
+export const INADDR_UNSPEC_GROUP = 0xe0000000;
+export const INADDR_ALLHOSTS_GROUP = 0xe0000001;
+export const INADDR_ALLRTRS_GROUP = 0xe0000002;

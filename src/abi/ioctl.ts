@@ -92,5 +92,11 @@ export const SIOCGHWTSTAMP = 0x89b1;
 export const SIOCDEVPRIVATE = 0x89f0;
 export const SIOCPROTOPRIVATE = 0x89e0;
 export const SIOCWANDEV = 0x894a;
+export const SIOCGSKNS = 0x894c;
+export const SIOCADDDLCI = 0x8980;
+export const SIOCDELDLCI = 0x8981;
+export const SIOCBONDRELEASE = 0x8991;
+export const SIOCBONDSETHWADDR = 0x8992;
+export const SIOCBONDCHANGEACTIVE = 0x8995;
 /** SOCK_IOC_TYPE: socket requests are 0x8900 .. 0x89ff. */
 export const isSocketRequest = (request: number): boolean => (request & 0xff00) === 0x8900;

@@ -6,8 +6,28 @@
  */
 import { i32, octets, struct, type TypeOf, u8, u16, u32, u64 } from './struct.ts';
 
+// Protocols of AF_NETLINK.
 export const NETLINK_ROUTE = 0;
+export const NETLINK_USERSOCK = 2;
+export const NETLINK_FIREWALL = 3;
+export const NETLINK_SOCK_DIAG = 4;
+export const NETLINK_NFLOG = 5;
+export const NETLINK_XFRM = 6;
+export const NETLINK_SELINUX = 7;
+export const NETLINK_ISCSI = 8;
+export const NETLINK_AUDIT = 9;
+export const NETLINK_FIB_LOOKUP = 10;
+export const NETLINK_CONNECTOR = 11;
+export const NETLINK_NETFILTER = 12;
+export const NETLINK_IP6_FW = 13;
+export const NETLINK_DNRTMSG = 14;
+export const NETLINK_KOBJECT_UEVENT = 15;
 export const NETLINK_GENERIC = 16;
+export const NETLINK_SCSITRANSPORT = 18;
+export const NETLINK_ECRYPTFS = 19;
+export const NETLINK_RDMA = 20;
+export const NETLINK_CRYPTO = 21;
+export const NETLINK_SMC = 22;
 /** Protocols of AF_NETLINK are below. */
 export const MAX_LINKS = 32;
 
@@ -39,7 +59,13 @@ export const NLM_F_DUMP_FILTERED = 0x20;
 export const NLM_F_ROOT = 0x100;
 export const NLM_F_MATCH = 0x200;
 export const NLM_F_DUMP = 0x300;
+export const NLM_F_ATOMIC = 0x400;
+export const NLM_F_REPLACE = 0x100;
+export const NLM_F_EXCL = 0x200;
 export const NLM_F_CREATE = 0x400;
+export const NLM_F_APPEND = 0x800;
+export const NLM_F_NONREC = 0x100;
+export const NLM_F_BULK = 0x200;
 /** Of an error message. */
 export const NLM_F_CAPPED = 0x100;
 export const NLM_F_ACK_TLVS = 0x200;
@@ -184,12 +210,23 @@ export const IF_OPER_DOWN = 2;
 export const IF_OPER_UP = 6;
 export const IFF_UP = 0x1;
 export const IFF_BROADCAST = 0x2;
+export const IFF_DEBUG = 0x4;
 export const IFF_LOOPBACK = 0x8;
 export const IFF_POINTOPOINT = 0x10;
+export const IFF_NOTRAILERS = 0x20;
 export const IFF_RUNNING = 0x40;
 export const IFF_NOARP = 0x80;
+export const IFF_PROMISC = 0x100;
+export const IFF_ALLMULTI = 0x200;
+export const IFF_MASTER = 0x400;
+export const IFF_SLAVE = 0x800;
 export const IFF_MULTICAST = 0x1000;
+export const IFF_PORTSEL = 0x2000;
+export const IFF_AUTOMEDIA = 0x4000;
+export const IFF_DYNAMIC = 0x8000;
 export const IFF_LOWER_UP = 0x1_0000;
+export const IFF_DORMANT = 0x2_0000;
+export const IFF_ECHO = 0x4_0000;
 export const ARPHRD_ETHER = 1;
 export const ARPHRD_LOOPBACK = 772;
 export const ARPHRD_NONE = 0xfffe;
@@ -421,6 +458,7 @@ export const arpreq = struct('arpreq', 68, {
 export const ATF_COM = 0x02;
 export const ATF_PERM = 0x04;
 export const ATF_PUBL = 0x08;
+export const ATF_USETRAILERS = 0x10;
 export const ATF_NETMASK = 0x20;
 export const ATF_DONTPUB = 0x40;
 export const IFNAMSIZ = 16;

@@ -1,5 +1,5 @@
 /** poll(2) and select(2): include/uapi/asm-generic/poll.h. The same on x86_64 and arm64. */
-import { i16, i32, struct, type TypeOf } from './struct.ts';
+import { i16, i32, readI16, readI32, struct, type TypeOf, withCodec, write16, write32 } from './struct.ts';
 
 export const POLLIN = 0x1;
 export const POLLPRI = 0x2;
@@ -18,5 +18,18 @@ export const POLLRDHUP = 0x2000;
 export const FD_SETSIZE = 1024;
 
 /** `struct pollfd`, include/uapi/asm-generic/poll.h. */
-export const pollfd = struct('pollfd', 8, { fd: i32, events: i16, revents: i16 });
+export const pollfd = withCodec(struct('pollfd', 8, { fd: i32, events: i16, revents: i16 }), {
+  get: (b, at) => ({ fd: readI32(b, at), events: readI16(b, at + 4), revents: readI16(b, at + 6) }),
+  put: (b, at, { fd, events, revents }) => {
+    write32(b, at, fd);
+    write16(b, at + 4, events);
+    write16(b, at + 6, revents);
+  },
+  load: (into, b, at) => {
+    into.fd = readI32(b, at);
+    into.events = readI16(b, at + 4);
+    into.revents = readI16(b, at + 6);
+    return into;
+  },
+});
 export type Pollfd = TypeOf<typeof pollfd>;

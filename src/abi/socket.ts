@@ -106,9 +106,36 @@ export const SOL_TCP = 6;
 export const SOL_UDP = 17;
 export const SOL_IPV6 = 41;
 export const SOL_ICMPV6 = 58;
+export const SOL_SCTP = 132;
+export const SOL_UDPLITE = 136;
 export const SOL_RAW = 255;
+export const SOL_DECNET = 261;
+export const SOL_X25 = 262;
 export const SOL_PACKET = 263;
+export const SOL_ATM = 264;
+export const SOL_AAL = 265;
+export const SOL_IRDA = 266;
+export const SOL_NETBEUI = 267;
+export const SOL_LLC = 268;
+export const SOL_DCCP = 269;
 export const SOL_NETLINK = 270;
+export const SOL_TIPC = 271;
+export const SOL_RXRPC = 272;
+export const SOL_PPPOL2TP = 273;
+export const SOL_BLUETOOTH = 274;
+export const SOL_PNPIPE = 275;
+export const SOL_RDS = 276;
+export const SOL_IUCV = 277;
+export const SOL_CAIF = 278;
+export const SOL_ALG = 279;
+export const SOL_NFC = 280;
+export const SOL_KCM = 281;
+export const SOL_TLS = 282;
+export const SOL_XDP = 283;
+export const SOL_MPTCP = 284;
+export const SOL_MCTP = 285;
+export const SOL_SMC = 286;
+export const SOL_VSOCK = 287;
 
 // Options of level SOL_SOCKET.
 export const SO_DEBUG = 1;
@@ -136,6 +163,7 @@ export const SO_BINDTODEVICE = 25;
 export const SO_ATTACH_FILTER = 26;
 export const SO_GET_FILTER = 26;
 export const SO_DETACH_FILTER = 27;
+export const SO_DETACH_BPF = 27;
 export const SO_PEERNAME = 28;
 export const SO_TIMESTAMP = 29;
 export const SO_ACCEPTCONN = 30;
@@ -193,6 +221,12 @@ export const SO_RCVPRIORITY = 82;
 export const SO_PASSRIGHTS = 83;
 export const SO_INQ = 84;
 
+// Values of SO_BUF_LOCK and SO_TXREHASH.
+export const SOCK_SNDBUF_LOCK = 1;
+export const SOCK_RCVBUF_LOCK = 2;
+export const SOCK_TXREHASH_DISABLED = 0;
+export const SOCK_TXREHASH_ENABLED = 1;
+
 // Types of control messages of level SOL_SOCKET.
 export const SCM_RIGHTS = 1;
 export const SCM_CREDENTIALS = 2;
@@ -202,6 +236,13 @@ export const SCM_TIMESTAMPING = 37;
 export const SCM_TXTIME = 61;
 export const SCM_SECURITY = 3;
 export const SCM_PIDFD = 4;
+export const SCM_WIFI_STATUS = 41;
+export const SCM_TIMESTAMPING_OPT_STATS = 54;
+export const SCM_TIMESTAMPING_PKTINFO = 58;
+export const SCM_TS_OPT_ID = 81;
+export const SCM_INQ = 84;
+export const SCM_DEVMEM_LINEAR = 78;
+export const SCM_DEVMEM_DMABUF = 79;
 /** Most descriptors in one SCM_RIGHTS (include/net/scm.h). */
 export const SCM_MAX_FD = 253;
 

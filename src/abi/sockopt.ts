@@ -1,15 +1,51 @@
 /** Values of socket options and payloads of control messages. */
 import { sockaddrIn6 } from './sockaddr.ts';
-import { be32, i32, i64, octets, struct, type TypeOf, u8, u16, u32, u64 } from './struct.ts';
+import {
+  be32,
+  i32,
+  i64,
+  octets,
+  readI64,
+  struct,
+  type TypeOf,
+  u8,
+  u16,
+  u32,
+  u64,
+  withCodec,
+  write64,
+} from './struct.ts';
 
 /** SO_LINGER: include/linux/socket.h. Seconds. */
 export const linger = struct('linger', 8, { onoff: i32, linger: i32 });
 export type Linger = TypeOf<typeof linger>;
-/** `struct timeval` of 64-bit ABIs: SO_RCVTIMEO, SO_SNDTIMEO, SO_TIMESTAMP. */
-export const timeval = struct('timeval', 16, { sec: i64, usec: i64 });
+/** `struct timeval` of 64-bit ABIs, where the old one, the new one (struct __kernel_sock_timeval) and the C library's are the same: SO_RCVTIMEO, SO_SNDTIMEO, SO_TIMESTAMP. */
+export const timeval = withCodec(struct('timeval', 16, { sec: i64, usec: i64 }), {
+  get: (b, at) => ({ sec: readI64(b, at), usec: readI64(b, at + 8) }),
+  put: (b, at, { sec, usec }) => {
+    write64(b, at, sec);
+    write64(b, at + 8, usec);
+  },
+  load: (into, b, at) => {
+    into.sec = readI64(b, at);
+    into.usec = readI64(b, at + 8);
+    return into;
+  },
+});
 export type Timeval = TypeOf<typeof timeval>;
-/** `struct timespec` of 64-bit ABIs: recvmmsg, ppoll, SO_TIMESTAMPNS. */
-export const timespec = struct('timespec', 16, { sec: i64, nsec: i64 });
+/** `struct timespec` of 64-bit ABIs, where the old one and the new one (struct __kernel_timespec) are the same: recvmmsg, ppoll, SO_TIMESTAMPNS. */
+export const timespec = withCodec(struct('timespec', 16, { sec: i64, nsec: i64 }), {
+  get: (b, at) => ({ sec: readI64(b, at), nsec: readI64(b, at + 8) }),
+  put: (b, at, { sec, nsec }) => {
+    write64(b, at, sec);
+    write64(b, at + 8, nsec);
+  },
+  load: (into, b, at) => {
+    into.sec = readI64(b, at);
+    into.nsec = readI64(b, at + 8);
+    return into;
+  },
+});
 export type Timespec = TypeOf<typeof timespec>;
 
 /** IP_PKTINFO: include/uapi/linux/in.h. `specDst` is the local address, `addr` the header's destination. */
@@ -27,15 +63,6 @@ export type IpMreqn = TypeOf<typeof ipMreqn>;
 /** IPV6_ADD_MEMBERSHIP. */
 export const ipv6Mreq = struct('ipv6_mreq', 20, { multiaddr: octets(16), interface: u32 });
 export type Ipv6Mreq = TypeOf<typeof ipv6Mreq>;
-/** SO_TXTIME: include/uapi/linux/net_tstamp.h. */
-export const sockTxtime = struct('sock_txtime', 8, { clockid: i32, flags: u32 });
-export type SockTxtime = TypeOf<typeof sockTxtime>;
-/** SO_ATTACH_FILTER: include/uapi/linux/filter.h. `filter` points to `len` instructions of the guest's. */
-export const sockFprog = struct('sock_fprog', 16, { len: u16, filter: u64 });
-export type SockFprog = TypeOf<typeof sockFprog>;
-/** One instruction of classic BPF. */
-export const sockFilter = struct('sock_filter', 8, { code: u16, jt: u8, jf: u8, k: u32 });
-export type SockFilter = TypeOf<typeof sockFilter>;
 /** SO_PEERCRED, SCM_CREDENTIALS: include/linux/socket.h. */
 export const ucred = struct('ucred', 12, { pid: i32, uid: u32, gid: u32 });
 export type Ucred = TypeOf<typeof ucred>;
@@ -55,7 +82,30 @@ export const SO_EE_ORIGIN_NONE = 0;
 export const SO_EE_ORIGIN_LOCAL = 1;
 export const SO_EE_ORIGIN_ICMP = 2;
 export const SO_EE_ORIGIN_ICMP6 = 3;
+export const SO_EE_ORIGIN_TXSTATUS = 4;
+export const SO_EE_ORIGIN_TIMESTAMPING = 4;
 export const SO_EE_ORIGIN_ZEROCOPY = 5;
+export const SO_EE_ORIGIN_TXTIME = 6;
+export const SO_EE_CODE_ZEROCOPY_COPIED = 1;
+export const SO_EE_CODE_TXTIME_INVALID_PARAM = 1;
+export const SO_EE_CODE_TXTIME_MISSED = 2;
+export const SO_EE_RFC4884_FLAG_INVALID = 1;
+/** With IP_RECVERR_RFC4884: where the extensions of the ICMP message begin, in ee_data. */
+export const sockEeDataRfc4884 = struct('sock_ee_data_rfc4884', 4, { len: u16, flags: u8, reserved: u8 });
+export type SockEeDataRfc4884 = TypeOf<typeof sockEeDataRfc4884>;
+
+/** IPV6_FLOWLABEL_MGR: include/uapi/linux/in6.h. */
+export const in6FlowlabelReq = struct('in6_flowlabel_req', 32, {
+  dst: octets(16),
+  label: be32,
+  action: u8,
+  share: u8,
+  flags: u16,
+  expires: u16,
+  linger: u16,
+  pad: u32,
+});
+export type In6FlowlabelReq = TypeOf<typeof in6FlowlabelReq>;
 
 /** IPV6_PATHMTU: `struct ip6_mtuinfo`, include/uapi/linux/ipv6.h: a sockaddr_in6 and the path MTU. */
 export const ip6Mtuinfo = struct('ip6_mtuinfo', 32, { addr: sockaddrIn6, mtu: u32 });
@@ -137,28 +187,3 @@ export const tcpInfo = struct('tcp_info', 280, {
   accecn_opt_seen: u16,
 });
 export type TcpInfo = TypeOf<typeof tcpInfo>;
-
-// SO_TIMESTAMPING (include/uapi/linux/net_tstamp.h).
-export const SOF_TIMESTAMPING_TX_HARDWARE = 1 << 0;
-export const SOF_TIMESTAMPING_TX_SOFTWARE = 1 << 1;
-export const SOF_TIMESTAMPING_RX_HARDWARE = 1 << 2;
-export const SOF_TIMESTAMPING_RX_SOFTWARE = 1 << 3;
-export const SOF_TIMESTAMPING_SOFTWARE = 1 << 4;
-export const SOF_TIMESTAMPING_SYS_HARDWARE = 1 << 5;
-export const SOF_TIMESTAMPING_RAW_HARDWARE = 1 << 6;
-export const SOF_TIMESTAMPING_OPT_ID = 1 << 7;
-export const SOF_TIMESTAMPING_TX_SCHED = 1 << 8;
-export const SOF_TIMESTAMPING_TX_ACK = 1 << 9;
-export const SOF_TIMESTAMPING_OPT_CMSG = 1 << 10;
-export const SOF_TIMESTAMPING_OPT_TSONLY = 1 << 11;
-export const SOF_TIMESTAMPING_OPT_STATS = 1 << 12;
-export const SOF_TIMESTAMPING_OPT_PKTINFO = 1 << 13;
-export const SOF_TIMESTAMPING_OPT_TX_SWHW = 1 << 14;
-export const SOF_TIMESTAMPING_BIND_PHC = 1 << 15;
-export const SOF_TIMESTAMPING_OPT_ID_TCP = 1 << 16;
-export const SOF_TIMESTAMPING_OPT_RX_FILTER = 1 << 17;
-export const SOF_TIMESTAMPING_TX_COMPLETION = 1 << 18;
-
-// SO_BUF_LOCK (include/uapi/linux/socket.h).
-export const SOCK_SNDBUF_LOCK = 1;
-export const SOCK_RCVBUF_LOCK = 2;

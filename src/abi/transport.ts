@@ -78,6 +78,43 @@ export const UDP_NO_CHECK6_RX = 102;
 export const UDP_SEGMENT = 103;
 export const UDP_GRO = 104;
 
+// Values of UDP_ENCAP.
+export const UDP_ENCAP_ESPINUDP_NON_IKE = 1;
+export const UDP_ENCAP_ESPINUDP = 2;
+export const UDP_ENCAP_L2TPINUDP = 3;
+export const UDP_ENCAP_GTP0 = 4;
+export const UDP_ENCAP_GTP1U = 5;
+export const UDP_ENCAP_RXRPC = 6;
+
+// Attributes of SCM_TIMESTAMPING_OPT_STATS.
+export const TCP_NLA_PAD = 0;
+export const TCP_NLA_BUSY = 1;
+export const TCP_NLA_RWND_LIMITED = 2;
+export const TCP_NLA_SNDBUF_LIMITED = 3;
+export const TCP_NLA_DATA_SEGS_OUT = 4;
+export const TCP_NLA_TOTAL_RETRANS = 5;
+export const TCP_NLA_PACING_RATE = 6;
+export const TCP_NLA_DELIVERY_RATE = 7;
+export const TCP_NLA_SND_CWND = 8;
+export const TCP_NLA_REORDERING = 9;
+export const TCP_NLA_MIN_RTT = 10;
+export const TCP_NLA_RECUR_RETRANS = 11;
+export const TCP_NLA_DELIVERY_RATE_APP_LMT = 12;
+export const TCP_NLA_SNDQ_SIZE = 13;
+export const TCP_NLA_CA_STATE = 14;
+export const TCP_NLA_SND_SSTHRESH = 15;
+export const TCP_NLA_DELIVERED = 16;
+export const TCP_NLA_DELIVERED_CE = 17;
+export const TCP_NLA_BYTES_SENT = 18;
+export const TCP_NLA_BYTES_RETRANS = 19;
+export const TCP_NLA_DSACK_DUPS = 20;
+export const TCP_NLA_REORD_SEEN = 21;
+export const TCP_NLA_SRTT = 22;
+export const TCP_NLA_TIMEOUT_REHASH = 23;
+export const TCP_NLA_BYTES_NOTSENT = 24;
+export const TCP_NLA_EDT = 25;
+export const TCP_NLA_TTL = 26;
+
 // tcpi_options.
 export const TCPI_OPT_TIMESTAMPS = 1;
 export const TCPI_OPT_SACK = 2;

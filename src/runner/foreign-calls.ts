@@ -5,13 +5,13 @@
  * change that after the look (seccomp_unotify(2)).
  */
 import { Errno, type ErrnoName } from '../abi/errno.ts';
+import { familyName, namespaceFlagNames, optionName } from '../abi/names.ts';
 import { AF_UNIX, SO_PASSPIDFD, SO_PEERPIDFD, SOL_SOCKET } from '../abi/socket.ts';
 import { close } from '../host/libc.ffi.ts';
 import type { SeccompListener } from '../host/seccomp.ffi.ts';
 import { socketDomain } from '../host/unix-socket.ffi.ts';
 import { type Devices, isDeviceRequest } from '../socket/devices.ts';
 import { deviceIoctl } from '../syscalls/handlers/ioctl-devices.ts';
-import { familyName, namespaceFlagNames, optionName } from '../syscalls/names.ts';
 import { offersSocket } from '../syscalls/offered.ts';
 import { ABSENT, CLONE_NEW_ANY, TUNSETIFF, USERFAULTFD_NEW, WALLS } from './filter.ts';
 import { readString } from './guest-memory.ts';

@@ -1,6 +1,6 @@
 /** Looks into /proc of guests, any part of which may be gone by then (proc(5)). */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { printable } from '../syscalls/names.ts';
+import { printable } from '../syscalls/printable.ts';
 
 /** Names in a directory of /proc; none where its process has ended. */
 export function namesIn(directory: string): string[] {

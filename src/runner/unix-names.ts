@@ -36,7 +36,7 @@ import {
 import { sendTimeoutOf, socketDomain, socketType } from '../host/unix-socket.ffi.ts';
 import { type Alarm, type Clock, type Instant, micros, millis } from '../lib/clock.ts';
 import type { GuestMemory } from '../socket/guest-memory.ts';
-import { printable } from '../syscalls/names.ts';
+import { printable } from '../syscalls/printable.ts';
 import type { Judgement } from './foreign-calls.ts';
 import type { GuestTask } from './guest-task.ts';
 import type { PendingSignals } from './pending-signals.ts';

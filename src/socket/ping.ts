@@ -5,7 +5,7 @@
  * to judge. Extended echo requests (RFC 8335) are refused with EINVAL, as by kernels before 5.13.
  */
 import { Errno } from '../abi/errno.ts';
-import { ICMP_ECHO, ICMPV6_ECHO_REQUEST } from '../abi/in.ts';
+import { ICMP_ECHO, ICMPV6_ECHO_REQUEST } from '../abi/icmp.ts';
 import { sockaddrIn, sockaddrIn6 } from '../abi/sockaddr.ts';
 import { AF_INET, AF_INET6, MSG_OOB, MSG_PROBE } from '../abi/socket.ts';
 import { InetDatagramSocket } from './inet-dgram.ts';

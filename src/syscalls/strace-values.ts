@@ -4,11 +4,11 @@
  */
 import { CmsgWalker } from '../abi/cmsg.ts';
 import { iovec, mmsghdr, msghdr } from '../abi/msghdr.ts';
+import { controlTypeName, familyName, levelName, messageFlagNames } from '../abi/names.ts';
 import { sockaddrIn, sockaddrIn6, sockaddrLl, sockaddrNl } from '../abi/sockaddr.ts';
 import { AF_INET, AF_INET6, AF_NETLINK, AF_PACKET, AF_UNIX } from '../abi/socket.ts';
 import { i32, u16, u32, u64 } from '../abi/struct.ts';
 import type { GuestMemory } from '../socket/guest-memory.ts';
-import { controlTypeName, familyName, levelName, messageFlagNames } from './names.ts';
 
 /** Octets of a string shown, as strace's -s 32. */
 const PREVIEW = 32;

@@ -3,8 +3,10 @@
  * goes on, so that memory is as the call left it. Reading it changes nothing.
  */
 import { ERESTARTSYS, errnoName, isError } from '../abi/errno.ts';
+import { errorText } from '../abi/error-texts.ts';
 import { F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_GETFL, F_SETFD, F_SETFL, FD_CLOEXEC } from '../abi/fcntl.ts';
 import { FIOASYNC, FIONBIO, FIONREAD, SIOCATMARK, SIOCOUTQNSD, TIOCOUTQ } from '../abi/ioctl.ts';
+import * as names from '../abi/names.ts';
 import { pollfd } from '../abi/poll.ts';
 import { SO_BINDTODEVICE, SO_LINGER, SO_RCVTIMEO, SO_SNDTIMEO, SOL_SOCKET, SOL_TCP } from '../abi/socket.ts';
 import { linger, timespec, timeval } from '../abi/sockopt.ts';
@@ -12,8 +14,6 @@ import { i16, i32, u32, u64 } from '../abi/struct.ts';
 import { TCP_CONGESTION } from '../abi/transport.ts';
 import type { GuestMemory } from '../socket/guest-memory.ts';
 import type { ArgKind } from './args.ts';
-import { errorText } from './error-texts.ts';
-import * as names from './names.ts';
 import { addressAt, buffer, message, messages, peek, peekInt, pointer, quote, vector } from './strace-values.ts';
 import { type Architecture, epollEventOf } from './table.ts';
 import type { Task } from './task.ts';

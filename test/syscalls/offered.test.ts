@@ -1,8 +1,8 @@
 /** What Linux offers, as the compatibility report knows it, and what it says of what is missing. The kernel itself is asked in test/runner/report.test.ts. */
 import test from 'ava';
 import * as abi from '../../src/abi/index.ts';
+import { levelName, optionName } from '../../src/abi/names.ts';
 import { kindOf, meaningOf } from '../../src/syscalls/meanings.ts';
-import { levelName, optionName } from '../../src/syscalls/names.ts';
 import { offersName, offersOption, offersRequest, offersSocket } from '../../src/syscalls/offered.ts';
 
 const TCP4 = { domain: abi.AF_INET, type: abi.SOCK_STREAM };

@@ -230,7 +230,7 @@ test('results', (t) => {
   const f = new StraceFormatter('arm64');
   t.is(f.result(0), '= 0');
   t.is(f.result(-512), '= ? ERESTARTSYS (To be restarted if SA_RESTART is set)');
-  t.is(f.result(-abi.Errno.EUCLEAN), '= -1 EUCLEAN');
+  t.is(f.result(-abi.Errno.EUCLEAN), '= -1 EUCLEAN (Structure needs cleaning)');
 });
 
 const text = (...groups: number[]): string => inet6(Uint8Array.from(groups.flatMap((g) => [g >> 8, g & 255])));

@@ -10,9 +10,10 @@ import {
   SO_SNDBUF,
   SO_SNDBUFFORCE,
   SO_SNDLOWAT,
+  SOCK_RCVBUF_LOCK,
+  SOCK_SNDBUF_LOCK,
   SOL_SOCKET,
 } from '../../abi/socket.ts';
-import { SOCK_RCVBUF_LOCK, SOCK_SNDBUF_LOCK } from '../../abi/sockopt.ts';
 import { u32 } from '../../abi/struct.ts';
 import { int, type OptionRow, writeOctets } from './row.ts';
 import type { OptionTarget } from './target.ts';

@@ -6,6 +6,7 @@
  * are translated where the guest's memory is at hand (syscalls/handlers/options.ts).
  */
 import { Errno } from '../../abi/errno.ts';
+import { sockFilter, sockFprog } from '../../abi/filter.ts';
 import {
   SO_ATTACH_BPF,
   SO_ATTACH_FILTER,
@@ -16,7 +17,6 @@ import {
   SO_LOCK_FILTER,
   SOL_SOCKET,
 } from '../../abi/socket.ts';
-import { sockFilter, sockFprog } from '../../abi/sockopt.ts';
 import { i32 } from '../../abi/struct.ts';
 import { FILTER_INSTRUCTIONS_MAX, PacketFilter } from '../../netstack/packet-filter.ts';
 import { int, type OptionRow, writeOctets } from './row.ts';

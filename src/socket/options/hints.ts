@@ -26,7 +26,7 @@ import {
   SO_WIFI_STATUS,
   SOL_SOCKET,
 } from '../../abi/socket.ts';
-import { sockTxtime } from '../../abi/sockopt.ts';
+import { sockTxtime } from '../../abi/timestamping.ts';
 import type { Credentials } from '../credentials.ts';
 import { flag, int, type OptionRow, writeOctets } from './row.ts';
 import type { OptionState, OptionTarget } from './target.ts';

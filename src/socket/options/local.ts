@@ -11,9 +11,10 @@ import {
   SO_RCVBUFFORCE,
   SO_SNDBUF,
   SO_SNDBUFFORCE,
+  SOCK_RCVBUF_LOCK,
+  SOCK_SNDBUF_LOCK,
   SOL_SOCKET,
 } from '../../abi/socket.ts';
-import { SOCK_RCVBUF_LOCK, SOCK_SNDBUF_LOCK } from '../../abi/sockopt.ts';
 import { i32 } from '../../abi/struct.ts';
 import type { Credentials } from '../credentials.ts';
 import { capReceiveBuffer, capSendBuffer, setBufferLocks, writeMemoryInfo } from './buffers.ts';

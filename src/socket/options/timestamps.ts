@@ -14,6 +14,7 @@ import {
   SO_TIMESTAMPNS_NEW,
   SOL_SOCKET,
 } from '../../abi/socket.ts';
+import { i32 } from '../../abi/struct.ts';
 import {
   SOF_TIMESTAMPING_BIND_PHC,
   SOF_TIMESTAMPING_OPT_ID,
@@ -21,8 +22,7 @@ import {
   SOF_TIMESTAMPING_OPT_STATS,
   SOF_TIMESTAMPING_OPT_TSONLY,
   SOF_TIMESTAMPING_TX_COMPLETION,
-} from '../../abi/sockopt.ts';
-import { i32 } from '../../abi/struct.ts';
+} from '../../abi/timestamping.ts';
 import { flag, type OptionRow, writeOctets } from './row.ts';
 import type { OptionTarget, TimestampKind } from './target.ts';
 

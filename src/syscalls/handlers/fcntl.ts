@@ -33,11 +33,11 @@ import {
   O_NOATIME,
   O_NONBLOCK,
 } from '../../abi/fcntl.ts';
+import { fcntlName, isFcntlCommand } from '../../abi/names.ts';
 import { NSIG } from '../../abi/signal.ts';
 import { i32, u64 } from '../../abi/struct.ts';
 import type { OpenFile } from '../../socket/file.ts';
 import { NOBODY, type Owner, type OwnerKind, Ownership } from '../../socket/owner.ts';
-import { fcntlName, isFcntlCommand } from '../names.ts';
 import type { CallContext } from '../task.ts';
 import { tableOf } from './descriptors.ts';
 import { copyIn, copyOut } from './guest.ts';

@@ -10,11 +10,11 @@ import {
   SIOCSIFADDR,
   SIOCSIFDSTADDR,
 } from '../../abi/ioctl.ts';
+import { ioctlName } from '../../abi/names.ts';
 import { arpreq, ifconf, ifreq } from '../../abi/netlink.ts';
 import { AF_INET, AF_INET6 } from '../../abi/socket.ts';
 import { u32, u64 } from '../../abi/struct.ts';
 import { changesDevices, type Devices, isDriverRequest, needsPackage } from '../../socket/devices.ts';
-import { ioctlName } from '../names.ts';
 import type { CallContext } from '../task.ts';
 import { copyIn, copyOut, putInt } from './guest.ts';
 

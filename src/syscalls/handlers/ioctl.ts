@@ -21,12 +21,12 @@ import {
   TCGETS,
   TIOCGWINSZ,
 } from '../../abi/ioctl.ts';
+import { ioctlName } from '../../abi/names.ts';
 import { i32, i64 } from '../../abi/struct.ts';
 import { PipeEnd } from '../../socket/byte-file.ts';
 import { EpollFile } from '../../socket/epoll.ts';
 import type { OpenFile } from '../../socket/file.ts';
 import { Socket } from '../../socket/socket.ts';
-import { ioctlName } from '../names.ts';
 import { offersRequest } from '../offered.ts';
 import type { CallContext } from '../task.ts';
 import { descriptorTable } from './descriptors.ts';

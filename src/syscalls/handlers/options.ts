@@ -1,13 +1,14 @@
 /** getsockopt(2), setsockopt(2): how values are copied. What they mean is the socket's. */
 import { Errno, errnoName } from '../../abi/errno.ts';
+import { sockFilter, sockFprog } from '../../abi/filter.ts';
+import { levelName, optionName } from '../../abi/names.ts';
 import { SO_ATTACH_FILTER, SO_ATTACH_REUSEPORT_CBPF, SOL_IPV6, SOL_SOCKET, SOL_TCP } from '../../abi/socket.ts';
-import { sockFilter, sockFprog } from '../../abi/sockopt.ts';
 import { i32 } from '../../abi/struct.ts';
 import { TCP_CONGESTION, TCP_ULP } from '../../abi/transport.ts';
 import { FILTER_INSTRUCTIONS_MAX } from '../../socket/options/filter.ts';
 import type { Socket } from '../../socket/socket.ts';
-import { levelName, optionName, printable } from '../names.ts';
 import { offersName, offersOption } from '../offered.ts';
+import { printable } from '../printable.ts';
 import type { CallContext } from '../task.ts';
 import { copyIn, copyOut, putInt } from './guest.ts';
 import { socketOf } from './sockets.ts';

@@ -1,6 +1,7 @@
 /** socket(2), socketpair(2). */
 import { Errno, errnoName } from '../../abi/errno.ts';
 import { O_NONBLOCK } from '../../abi/fcntl.ts';
+import { familyName, protocolName, socketTypeName } from '../../abi/names.ts';
 import {
   AF_INET,
   AF_MAX,
@@ -14,7 +15,6 @@ import {
 import { i32 } from '../../abi/struct.ts';
 import type { Credentials } from '../../socket/credentials.ts';
 import type { Socket } from '../../socket/socket.ts';
-import { familyName, protocolName, socketTypeName } from '../names.ts';
 import { offersSocket } from '../offered.ts';
 import type { Handler } from '../syscall.ts';
 import type { CallContext } from '../task.ts';
