@@ -14,7 +14,7 @@ export function verdict({ linux, ours, difference, deviations = [] }: Outcome): 
 
 const LINE_WIDTH = 100;
 const shorten = (text: string): string => (text.length > LINE_WIDTH ? `${text.slice(0, LINE_WIDTH - 2)}..` : text);
-const lines = (transcript: readonly string[] | undefined): string =>
+const linesOf = (transcript: readonly string[] | undefined): string =>
   transcript === undefined ? '-' : `${transcript.length} lines`;
 
 /** One table for each group, in the order in which the groups first appear. */
@@ -26,7 +26,7 @@ export function tables(outcomes: readonly Outcome[]): string {
     const table = new Table({ head: [group, 'linux', 'sandsock', 'equal'], style: { head: [], border: [] } });
     for (const outcome of members) {
       const mark = { equal: pc.green('yes'), listed: pc.yellow('as listed'), different: pc.red('NO'), ran: '-' };
-      table.push([outcome.name, lines(outcome.linux), lines(outcome.ours), mark[verdict(outcome)]]);
+      table.push([outcome.name, linesOf(outcome.linux), linesOf(outcome.ours), mark[verdict(outcome)]]);
     }
     out.push(table.toString());
   }
@@ -48,7 +48,25 @@ export function differences(outcomes: readonly Outcome[]): string {
     .join('\n');
 }
 
+/** How many transcripts have a call that blocks, and how many calls of more than one task. */
+export function kinds(transcripts: Iterable<readonly string[]>): {
+  readonly blocking: number;
+  readonly several: number;
+} {
+  let [blocking, several] = [0, 0];
+  for (const lines of transcripts) {
+    const tasks = new Set(lines.map((line) => /^(\w+): \w+\(/.exec(line)?.[1]).filter((name) => name !== undefined));
+    if (lines.some((line) => line.endsWith(' blocks'))) blocking++;
+    if (tasks.size > 1) several++;
+  }
+  return { blocking, several };
+}
+
 export function summary(outcomes: readonly Outcome[]): string {
+  const { blocking, several } = kinds(outcomes.map(({ linux, ours }) => linux ?? ours ?? []));
+  return `${verdicts(outcomes)}\n${outcomes.length} bodies: ${blocking} block, ${several} have several tasks`;
+}
+function verdicts(outcomes: readonly Outcome[]): string {
   const count = (wanted: Verdict) => outcomes.filter((outcome) => verdict(outcome) === wanted).length;
   const [alike, listed] = [count('equal') + count('listed'), count('listed')];
   const compared = alike + count('different');

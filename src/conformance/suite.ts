@@ -23,6 +23,7 @@ import './bodies/option-lengths.ts';
 import './bodies/option-sweep.ts';
 import './bodies/options.ts';
 import './bodies/ping.ts';
+import './bodies/pipes.ts';
 import './bodies/poll.ts';
 import './bodies/requests.ts';
 import './bodies/requests-network.ts';

@@ -41,8 +41,6 @@ const address = { fd: Fd, addr: arg.SockAddr, addrlen: Int };
 const addressOut = { fd: Fd, addr: arg.SockAddrOut, addrlen: arg.LengthPtr };
 const position = { fd: Fd, iov: arg.VectorOut, iovcnt: Size, offset: Long, high: Size };
 
-const NEEDS_SOCKET = "without a socket it is the kernel's own under `sandsock run`, and EINVAL here";
-
 const socketCalls = (sockets: SocketCreator): readonly Syscall[] => [
   full('socket', { domain: arg.Family, type: arg.SockType, protocol: arg.Protocol }, socketHandler(sockets)),
   full(
@@ -95,13 +93,18 @@ const socketCalls = (sockets: SocketCreator): readonly Syscall[] => [
   partial(
     'ioctl',
     { fd: Fd, request: arg.IoctlRequest, argument: arg.IoctlArgument },
-    'FIOASYNC and what the socket does not know is ENOTTY',
+    'what would change the network is EPERM, and bridges and VLANs are ENOPKG',
     ioctl,
   ),
-  partial('sendfile', { out: Fd, in: Fd, offset: Ptr, count: Long }, NEEDS_SOCKET, sendfile),
-  partial('splice', { in: Fd, inOffset: Ptr, out: Fd, outOffset: Ptr, len: Long, flags: Uint }, NEEDS_SOCKET, splice),
-  partial('tee', { in: Fd, out: Fd, len: Size, flags: Uint }, NEEDS_SOCKET, tee),
-  partial('vmsplice', { fd: Fd, iov: arg.VectorIn, iovcnt: Size, flags: Uint }, NEEDS_SOCKET, vmsplice),
+  full('sendfile', { out: Fd, in: Fd, offset: Ptr, count: Long }, sendfile),
+  full('splice', { in: Fd, inOffset: Ptr, out: Fd, outOffset: Ptr, len: Long, flags: Uint }, splice),
+  full('tee', { in: Fd, out: Fd, len: Size, flags: Uint }, tee),
+  partial(
+    'vmsplice',
+    { fd: Fd, iov: arg.VectorIn, iovcnt: Size, flags: Uint },
+    'in the emulated table the memory is copied: what is written to it later does not show in the pipe',
+    vmsplice,
+  ),
   absent('io_uring_setup', 'ENOSYS', 'programs fall back to epoll'),
   absent('io_uring_enter', 'ENOSYS', 'programs fall back to epoll'),
   absent('io_uring_register', 'ENOSYS', 'programs fall back to epoll'),
@@ -122,7 +125,7 @@ const descriptorCalls = (architecture: Architecture, sockets: SocketCreator): re
     full('lseek', { fd: Fd, offset: Long, whence: Int }, lseek),
     full('close_range', { first: Uint, last: Uint, flags: Uint }, closeRange),
     full('pipe', { fds: Ptr }, pipe),
-    partial('pipe2', { fds: Ptr, flags: arg.OpenFlags }, 'no packet mode: EINVAL', pipe2),
+    full('pipe2', { fds: Ptr, flags: arg.OpenFlags }, pipe2),
     partial('memfd_create', { name: Ptr, flags: Uint }, 'no seals, no huge pages: EINVAL', memfdCreate),
     partial('unlink', { path: Ptr }, ONLY_NAMES, unlinkHandler(sockets)),
     partial('unlinkat', { dirfd: Fd, path: Ptr, flags: Int }, ONLY_NAMES, unlinkatHandler(sockets)),

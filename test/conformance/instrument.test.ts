@@ -18,7 +18,7 @@ import {
 import * as c from '../../src/conformance/linux.ts';
 import { ListedComparison } from '../../src/conformance/listed-comparison.ts';
 import { RunNames, showTimestamp } from '../../src/conformance/normalise.ts';
-import { differences, summary, tables, verdict } from '../../src/conformance/report.ts';
+import { differences, kinds, summary, tables, verdict } from '../../src/conformance/report.ts';
 import { compare, type Outcome, runBody } from '../../src/conformance/runner.ts';
 import { showOctets } from '../../src/conformance/session.ts';
 import { asControl, asSockaddr, asText, eventNames } from '../../src/conformance/show.ts';
@@ -206,8 +206,16 @@ const outcome = (linux: string[] | undefined, ours: string[] | undefined): Outco
 test('the report names what differs', (t) => {
   const outcomes = [outcome(['x'], ['x']), outcome(['x'], ['y']), outcome(['x'], undefined)];
   t.deepEqual(outcomes.map(verdict), ['equal', 'different', 'ran']);
-  t.is(summary(outcomes), '1 of 2 bodies are equal on linux and sandsock');
-  t.is(summary(outcomes.slice(2)), '1 bodies ran on one side, nothing was compared');
+  t.is(summary(outcomes), '1 of 2 bodies are equal on linux and sandsock\n3 bodies: 0 block, 0 have several tasks');
+  t.is(
+    summary(outcomes.slice(2)),
+    '1 bodies ran on one side, nothing was compared\n1 bodies: 0 block, 0 have several tasks',
+  );
+  const transcripts = [
+    ['a: socket(2, 2, 0) = 3', 'b: recvfrom(3) blocks', 'at the end b is still in b: recvfrom(3)'],
+    ['a: close(3) = 0', 'waited: true'],
+  ];
+  t.deepEqual(kinds(transcripts), { blocking: 1, several: 1 });
   t.regex(tables(outcomes), /poll/);
   t.regex(differences(outcomes), /line 1\n {2}linux {4}x\n {2}sandsock y/);
 });

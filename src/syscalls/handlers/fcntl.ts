@@ -38,6 +38,7 @@ import { NSIG } from '../../abi/signal.ts';
 import { i32, u64 } from '../../abi/struct.ts';
 import type { OpenFile } from '../../socket/file.ts';
 import { NOBODY, type Owner, type OwnerKind, Ownership } from '../../socket/owner.ts';
+import { PipeFile } from '../../socket/pipe.ts';
 import type { CallContext } from '../task.ts';
 import { tableOf } from './descriptors.ts';
 import { copyIn, copyOut } from './guest.ts';
@@ -73,8 +74,11 @@ const COMMANDS: ReadonlyMap<number, Command> = new Map<number, Command>([
   [F_NOTIFY, (_ctx, _file, what) => (((what | 0) & ~DN_MULTISHOT) === 0 ? 0 : -Errno.ENOTDIR)],
   // Asks whether open(2) made the file.
   [F_CREATED_QUERY, () => 0],
-  [F_GETPIPE_SZ, () => -Errno.EBADF],
-  [F_SETPIPE_SZ, () => -Errno.EBADF],
+  [F_GETPIPE_SZ, (_ctx, file) => (file instanceof PipeFile ? file.size : -Errno.EBADF)],
+  [
+    F_SETPIPE_SZ,
+    (ctx, file, size) => (file instanceof PipeFile ? file.resize(size >>> 0, ctx.credentials.uid === 0) : -Errno.EBADF),
+  ],
   [F_GET_RW_HINT, getHint],
   [F_SET_RW_HINT, setHint],
 ]);

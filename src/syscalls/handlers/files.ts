@@ -1,11 +1,11 @@
 /** pipe2(2), memfd_create(2), and what read(2), write(2), pread64(2) and lseek(2) do on such files in the emulated table: fs/pipe.c, mm/memfd.c. */
 import { Errno } from '../../abi/errno.ts';
-import { O_ACCMODE, O_CLOEXEC, O_NONBLOCK, O_RDONLY, O_WRONLY } from '../../abi/fcntl.ts';
+import { O_ACCMODE, O_CLOEXEC, O_DIRECT, O_NONBLOCK, O_RDONLY, O_WRONLY } from '../../abi/fcntl.ts';
 import { POLLERR, POLLHUP, POLLIN, POLLOUT } from '../../abi/poll.ts';
 import { i32 } from '../../abi/struct.ts';
-import { PipeEnd, SeekableFile } from '../../socket/byte-file.ts';
+import { SeekableFile } from '../../socket/byte-file.ts';
 import type { OpenFile } from '../../socket/file.ts';
-import { MemoryFile, makePipe, PIPE_BUF } from '../../socket/pipe.ts';
+import { MemoryFile, makePipe, PAGE, PipeFile } from '../../socket/pipe.ts';
 import { BLOCKED, type CallContext } from '../task.ts';
 import { tableOf } from './descriptors.ts';
 import { copyOut } from './guest.ts';
@@ -21,12 +21,12 @@ const PIECE = 65_536;
 const staging = new Uint8Array(PIECE);
 
 export function pipe2(ctx: CallContext, at: number, flags: number): number {
-  if ((flags & ~(O_CLOEXEC | O_NONBLOCK)) !== 0) {
+  if ((flags & ~(O_CLOEXEC | O_NONBLOCK | O_DIRECT)) !== 0) {
     ctx.unsupported('pipe2', hexFlags(flags), 'EINVAL', (flags & ~PIPE_FLAGS) !== 0);
     return -Errno.EINVAL;
   }
   const table = tableOf(ctx);
-  const { reader, writer } = makePipe(flags & O_NONBLOCK);
+  const { reader, writer } = makePipe(flags & (O_NONBLOCK | O_DIRECT));
   ctx.hold(reader);
   ctx.hold(writer);
   const closeOnExec = (flags & O_CLOEXEC) !== 0;
@@ -69,7 +69,7 @@ export function readFile(ctx: CallContext, file: OpenFile): number {
     ctx.keepResult();
     return copied;
   }
-  if (!(file instanceof PipeEnd)) return -Errno.EINVAL;
+  if (!(file instanceof PipeFile)) return -Errno.EINVAL;
   if (wanted === 0) return 0;
   const there = file.peek(staging, 0, wanted);
   if (there === -Errno.EAGAIN && !isNonblocking(file)) {
@@ -80,13 +80,13 @@ export function readFile(ctx: CallContext, file: OpenFile): number {
   const copied = iov.copyOut(staging, 0, there);
   if (copied === 0) return -Errno.EFAULT;
   ctx.keepResult();
-  return file.take(copied);
+  return file.takeRead(copied);
 }
 
 export function writeFile(ctx: CallContext, file: OpenFile): number {
   if (lacks(file, O_RDONLY)) return -Errno.EBADF;
   if (file instanceof MemoryFile) return writeMemory(ctx, file);
-  return file instanceof PipeEnd ? writePipe(ctx, file) : -Errno.EINVAL;
+  return file instanceof PipeFile ? writePipe(ctx, file) : -Errno.EINVAL;
 }
 function writeMemory(ctx: CallContext, file: MemoryFile): number {
   const { iov } = ctx.message;
@@ -98,27 +98,30 @@ function writeMemory(ctx: CallContext, file: MemoryFile): number {
   ctx.keepResult();
   return written;
 }
-function writePipe(ctx: CallContext, pipeEnd: PipeEnd): number {
+function writePipe(ctx: CallContext, end: PipeFile): number {
   const { iov } = ctx.message;
   while (iov.remaining > 0) {
-    const room = pipeEnd.room();
-    if (room === -Errno.EPIPE) {
-      if (ctx.progress === 0) ctx.raiseSigpipe();
-      return ctx.progress > 0 ? ctx.progress : room;
+    if (end.other === undefined) {
+      // Also where a part was written before (pipe_write).
+      ctx.raiseSigpipe();
+      return ctx.progress > 0 ? ctx.progress : -Errno.EPIPE;
     }
-    const whole = iov.total <= PIPE_BUF;
-    if (room < (whole ? iov.remaining : 1)) return pipeIsFull(ctx, pipeEnd);
+    const isFirst = ctx.attempt === 0 && ctx.progress === 0;
+    const head = isFirst ? iov.total % PAGE : 0;
+    const room = Math.min(PIECE, end.writable(head));
+    if (room === 0) return pipeIsFull(ctx, end);
     const copied = iov.copyIn(staging, 0, Math.min(iov.remaining, room));
     if (copied === 0) return ctx.progress > 0 ? ctx.progress : -Errno.EFAULT;
-    ctx.progress += pipeEnd.put(staging, 0, copied);
+    end.write(staging, copied, head);
+    ctx.progress += copied;
     ctx.keepResult();
   }
   return ctx.progress;
 }
-function pipeIsFull(ctx: CallContext, pipeEnd: PipeEnd): number {
-  if (isNonblocking(pipeEnd)) return ctx.progress > 0 ? ctx.progress : -Errno.EAGAIN;
+function pipeIsFull(ctx: CallContext, end: PipeFile): number {
+  if (isNonblocking(end)) return ctx.progress > 0 ? ctx.progress : -Errno.EAGAIN;
   if (ctx.progress > 0) ctx.partial(ctx.progress);
-  ctx.waitOn(pipeEnd.waiters, POLLOUT | POLLERR);
+  ctx.waitOn(end.waiters, POLLOUT | POLLERR);
   return BLOCKED;
 }
 

@@ -18,6 +18,7 @@ import { Message } from '../../socket/message.ts';
 import { Socket } from '../../socket/socket.ts';
 import { BLOCKED, type CallContext } from '../task.ts';
 import { copyIn, importVector, putLong } from './guest.ts';
+import { sendToFile, spliceFiles, Transfer, teePipes, vmsplicePipe } from './pipes.ts';
 import { isNonblocking, transferFlags, waitFor } from './sockets.ts';
 
 const READABLE = POLLIN | POLLRDNORM | POLLRDHUP | POLLERR | POLLHUP;
@@ -222,6 +223,7 @@ function socketToPipe(ctx: CallContext, { socket, pipe, nonblock, left }: PipeMo
 
 function again(ctx: CallContext): number {
   const { state } = ctx;
+  if (state instanceof Transfer) return state.run(ctx);
   if (state instanceof FileToSocket) return fileToSocket(ctx, state);
   const move = state as PipeMove;
   return move.toSocket ? pipeToSocket(ctx, move) : socketToPipe(ctx, move);
@@ -250,7 +252,9 @@ export function sendfile(ctx: CallContext, out: number, from: number, offsetAt: 
     if (isAppending(target) || !(source instanceof SeekableFile)) return -Errno.EINVAL;
     return ctx.file(out) === target ? sendFrom(ctx, target, source, offsetAt, offset, length) : -Errno.EBADF;
   }
-  if (!(source instanceof Socket)) return notOurs(ctx, 'sendfile');
+  if (!(source instanceof Socket)) {
+    return sendToFile(ctx, target, source as OpenFile, offsetAt, offset, length) ?? notOurs(ctx, 'sendfile');
+  }
   if (!(target instanceof PipeEnd)) return -Errno.EINVAL;
   return ctx.file(from) === source ? spliceToPipe(ctx, source, target, length, 0) : -Errno.EBADF;
 }
@@ -322,7 +326,12 @@ export function splice(
   if (refusal !== 0) return refusal;
   if (source instanceof Socket)
     return ctx.file(from) === source ? toPipe(ctx, source, target, len, flags) : -Errno.EBADF;
-  if (!(target instanceof Socket)) return notOurs(ctx, 'splice');
+  if (!(target instanceof Socket)) {
+    const fromOffset = inAt === 0 ? 0 : offsetIn(ctx, inAt);
+    const toOffset = outAt === 0 ? 0 : offsetIn(ctx, outAt);
+    const what = { from: source, fromAt: inAt, fromOffset, to: target, toAt: outAt, toOffset, len, flags };
+    return spliceFiles(ctx, what) ?? notOurs(ctx, 'splice');
+  }
   return ctx.file(out) === target ? fromPipe(ctx, source, target, len, flags) : -Errno.EBADF;
 }
 /** One side must be a pipe; rw_verify_area looks at the length as ssize_t. */
@@ -333,15 +342,18 @@ const fromPipe = (ctx: CallContext, source: OpenFile, target: Socket, len: numbe
 
 /** tee(2) is for two pipes. */
 export function tee(ctx: CallContext, from: number, out: number, len: number, flags: number): number {
+  if (ctx.attempt > 0) return again(ctx);
   if ((flags & ~SPLICE_F_ALL) !== 0) return -Errno.EINVAL;
   if (len === 0) return 0;
   const source = anyFile(ctx, from);
   const target = source === undefined ? undefined : anyFile(ctx, out);
   if (source === undefined || target === undefined || !canRead(source) || !canWrite(target)) return -Errno.EBADF;
-  return source instanceof PipeEnd && target instanceof PipeEnd ? notOurs(ctx, 'tee') : -Errno.EINVAL;
+  if (!(source instanceof PipeEnd) || !(target instanceof PipeEnd)) return -Errno.EINVAL;
+  return teePipes(ctx, source, target, len, flags) ?? notOurs(ctx, 'tee');
 }
 /** vmsplice(2) is for a pipe, which it looks for once there is something to move. */
 export function vmsplice(ctx: CallContext, fd: number, vector: number, count: number, flags: number): number {
+  if (ctx.attempt > 0) return again(ctx);
   if ((flags & ~SPLICE_F_ALL) !== 0) return -Errno.EINVAL;
   const file = anyFile(ctx, fd);
   if (file === undefined) return -Errno.EBADF;
@@ -349,5 +361,6 @@ export function vmsplice(ctx: CallContext, fd: number, vector: number, count: nu
   ctx.message.clear();
   const fault = importVector(ctx, ctx.message.iov, vector, count);
   if (fault !== 0 || ctx.message.iov.total === 0) return fault;
-  return file instanceof PipeEnd ? notOurs(ctx, 'vmsplice') : -Errno.EBADF;
+  if (!(file instanceof PipeEnd)) return -Errno.EBADF;
+  return vmsplicePipe(ctx, file, canWrite(file), flags) ?? notOurs(ctx, 'vmsplice');
 }
