@@ -10,7 +10,7 @@ import type { SyscallName } from './linux.ts';
 
 export type Arg = number | bigint;
 
-/** Turns changed memory into text; `ports` names ephemeral ports. */
+/** Turns changed memory into text, `names` what differs from run to run; what has no text is not shown. */
 export type Show = (bytes: Uint8Array, names: Names) => string;
 
 /** Names for values that differ from run to run. Equal values get equal names within one transcript. */

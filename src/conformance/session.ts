@@ -28,6 +28,25 @@ interface Allocation {
   readonly show: Show | undefined;
 }
 
+/** What sessions on one driver leave to the next, since clearing and taking all of the memory costs more than a short body. */
+interface View {
+  readonly known: Uint8Array;
+  /** One for each block, and one behind them. */
+  readonly changed: Uint8Array;
+  /** Octets of the heap that were handed out. */
+  heap: number;
+}
+const views = new WeakMap<Driver, View>();
+/** Changes are looked for in pieces of so much. */
+const BLOCK_BITS = 12;
+const newView = (octets: number): View => ({
+  known: new Uint8Array(octets),
+  changed: new Uint8Array((octets >> BLOCK_BITS) + 1),
+  heap: octets,
+});
+/** Behind what was handed out: a call may write more than it was given room for. */
+const MARGIN = 0x4_0000;
+
 const ALIGN = 16;
 const SHOWN_OCTETS = 64;
 
@@ -81,6 +100,9 @@ export class Session implements System {
   readonly #names: Names = new RunNames();
   readonly #tasks = new Map<string, SessionTask>();
   readonly #allocations: Allocation[] = [];
+  /** How many have each name. */
+  readonly #counts = new Map<string, number>();
+  readonly #view: View;
   /** Memory as the transcript knows it. */
   readonly #known: Uint8Array;
   #heap = 0;
@@ -94,11 +116,13 @@ export class Session implements System {
 
   constructor(driver: Driver) {
     this.#driver = driver;
-    this.#known = new Uint8Array(driver.memory.length);
+    this.#view = views.get(driver) ?? newView(driver.memory.length);
+    views.set(driver, this.#view);
+    this.#known = this.#view.known;
   }
 
   run(body: Body): string[] {
-    this.#driver.memory.fill(0);
+    this.#clear();
     this.#driver.reset(body);
     this.#began = this.#driver.now();
     this.#interrupts = body.interrupts === true;
@@ -113,6 +137,14 @@ export class Session implements System {
       this.#driver.end();
     }
     return this.transcript;
+  }
+
+  #clear(): void {
+    for (const bytes of [this.#driver.memory, this.#known]) {
+      bytes.fill(0, 0, this.#view.heap + MARGIN);
+      bytes.fill(0, EDGE_BASE - DATA_BASE);
+    }
+    this.#view.heap = 0;
   }
 
   task(name: string): Task {
@@ -130,6 +162,7 @@ export class Session implements System {
   alloc(octets: number, name: string, show?: Show): number {
     const at = this.#heap;
     this.#heap += Math.ceil((octets + ALIGN) / ALIGN) * ALIGN;
+    this.#view.heap = this.#heap;
     if (this.#heap > HEAP_OCTETS) throw new RangeError('a body allocated more than the heap holds');
     return this.#allocated(name, at, octets, show);
   }
@@ -147,7 +180,8 @@ export class Session implements System {
     return addr;
   }
   #allocated(name: string, at: number, octets: number, show: Show | undefined): number {
-    const count = this.#allocations.filter((one) => one.name.replace(/~\d+$/, '') === name).length;
+    const count = this.#counts.get(name) ?? 0;
+    this.#counts.set(name, count + 1);
     this.#allocations.push({ name: count === 0 ? name : `${name}~${count + 1}`, at, octets, show });
     this.#driver.memory.fill(FILL, at, at + octets);
     this.#known.fill(FILL, at, at + octets);
@@ -246,25 +280,44 @@ export class Session implements System {
   }
   #changes(): void {
     const memory = this.#driver.memory;
+    const isHeapAlone = this.#edges + this.#fixed === 0;
+    if (this.#isSame(0, this.#heap) && (isHeapAlone || this.#isSame(EDGE_BASE - DATA_BASE, memory.length))) return;
+    const changed = this.#changedBlocks();
     for (const { name, at, octets, show } of this.#allocations) {
       let first = at;
       let end = at + octets;
-      const equal = Buffer.compare(memory.subarray(first, end), this.#known.subarray(first, end)) === 0;
-      if (equal) continue;
+      if (changed.indexOf(1, at >> BLOCK_BITS) > (end - 1) >> BLOCK_BITS || this.#isSame(first, end)) continue;
       while (memory[first] === this.#known[first]) first++;
       while (memory[end - 1] === this.#known[end - 1]) end--;
       const text =
         show === undefined
           ? `${name}[${first - at}..${end - at}] ${showOctets(memory.slice(first, end))}`
           : `${name} ${show(memory.slice(at, at + octets), this.#names)}`;
-      this.#line(`  ${text}`);
+      if (text !== `${name} `) this.#line(`  ${text}`);
       this.#known.set(memory.subarray(at, at + octets), at);
     }
+  }
+  /** Which blocks of the memory are not as they are known; the last is always. */
+  #changedBlocks(): Uint8Array {
+    const count = this.#known.length >> BLOCK_BITS;
+    const changed = this.#view.changed.fill(0);
+    changed[count] = 1;
+    const heapEnd = this.#heap >> BLOCK_BITS;
+    for (let block = 0; block < count; block++) {
+      if (block > heapEnd && block < (EDGE_BASE - DATA_BASE) >> BLOCK_BITS) continue;
+      if (!this.#isSame(block << BLOCK_BITS, (block + 1) << BLOCK_BITS)) changed[block] = 1;
+    }
+    return changed;
+  }
+  #isSame(first: number, end: number): boolean {
+    const { memory } = this.#driver;
+    return Buffer.compare(memory.subarray(first, end), this.#known.subarray(first, end)) === 0;
   }
   #showArg(arg: Arg): string {
     if (typeof arg === 'bigint') return `0x${arg.toString(16)}`;
     const at = arg - DATA_BASE;
-    const owner = this.#allocations.find((one) => at >= one.at && at < one.at + one.octets);
+    // Most are of what was made last.
+    const owner = at < 0 ? undefined : this.#allocations.findLast((one) => at >= one.at && at < one.at + one.octets);
     if (owner !== undefined) return at === owner.at ? owner.name : `${owner.name}+${at - owner.at}`;
     return Math.abs(arg) < 0x1_0000 ? String(arg) : `0x${arg.toString(16)}`;
   }

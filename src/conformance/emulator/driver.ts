@@ -4,6 +4,7 @@
  * After each call the loop turns until nothing moves; time stands still meanwhile. It passes only when a body waits (`finish`, `sleep`), and then from
  * alarm to alarm.
  */
+import { POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from '../../abi/poll.ts';
 import { after, type Instant, instant, millis, TimerHeap } from '../../lib/clock.ts';
 import { SeededRandom } from '../../lib/random.ts';
 import { PacketPool } from '../../netstack/packet.ts';
@@ -28,10 +29,13 @@ import {
 } from '../layout.ts';
 import type { SyscallName } from '../linux.ts';
 
-/** What descriptors 0 to 2 are: something that is no socket. */
+/** What descriptors 0 to 2 are: /dev/null, which is always ready and not for epoll. */
 class Placeholder extends OpenFile {
   poll(): number {
-    return 0;
+    return POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM;
+  }
+  override get canPoll(): boolean {
+    return false;
   }
   protected released(): void {
     // Nothing stands behind it.

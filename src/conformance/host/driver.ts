@@ -103,6 +103,8 @@ const TURNS_SERVED = 3;
 const LEAST_WAIT_US = 12_000;
 const SOCK_STREAM = 1;
 const IPPROTO_UDP = 17;
+const IPPROTO_ICMP = 1;
+const IPPROTO_ICMPV6 = 58;
 const AF_INET = 2;
 
 export interface HostOptions {
@@ -140,7 +142,10 @@ class AgentTask implements DriverTask {
   get result(): number {
     return Number(this.#view.getBigInt64(Slot.result, true));
   }
+  /** Called before the task's first ping socket. */
+  beforePing: ((task: AgentTask) => void) | undefined = undefined;
   begin(call: SyscallName, args: readonly Arg[]): void {
+    if (call.startsWith('socket') && (args[2] === IPPROTO_ICMP || args[2] === IPPROTO_ICMPV6)) this.beforePing?.(this);
     this.raw(NUMBERS[call], args);
   }
   raw(number: number, args: readonly Arg[]): void {
@@ -257,20 +262,24 @@ export class HostDriver implements Driver {
     this.#writeFile(z, '/proc/self/uid_map', `${uid} ${uid} 1`);
     this.#writeFile(z, '/proc/self/gid_map', `${gid} ${gid} 1`);
   }
+  /** Uses the octets before the heap's end, which no body is given. */
   #writeFile(task: AgentTask, path: string, text: string): void {
-    this.memory.set(Buffer.from(`${path}\0`), 0);
-    this.memory.set(Buffer.from(text), PAGE);
-    const fd = task.must(Setup.open, `open of ${path}`, DATA_BASE, 1, 0);
-    task.must(Setup.write, `write of ${path}`, fd, DATA_BASE + PAGE, text.length);
+    const [name, content] = [HEAP_OCTETS - 2 * PAGE, HEAP_OCTETS - 2 * PAGE + PAGE / 2];
+    this.memory.set(Buffer.from(`${path}\0`), name);
+    this.memory.set(Buffer.from(text), content);
+    const fd = task.must(Setup.open, `open of ${path}`, DATA_BASE + name, 1, 0);
+    task.must(Setup.write, `write of ${path}`, fd, DATA_BASE + content, text.length);
     task.must(Setup.close, 'close', fd);
-    this.memory.fill(0, 0, path.length);
-    this.memory.fill(0, PAGE, PAGE + text.length);
+    this.memory.fill(0, name, name + PAGE);
   }
-  /** A fresh namespace lets nobody make ping sockets (icmp(7), ping_group_range). */
-  #allowPing(task: AgentTask): void {
+  /** A fresh namespace lets nobody make ping sockets (icmp(7), ping_group_range). That costs three calls, and few bodies want one. */
+  readonly #allowPing = (task: AgentTask): void => {
+    if (this.#allowsPing) return;
+    this.#allowsPing = true;
     const gid = process.getgid?.() ?? 0;
     this.#writeFile(task, '/proc/sys/net/ipv4/ping_group_range', `${gid} ${gid}`);
-  }
+  };
+  #allowsPing = true;
   /** Installs the agent's handler. Uses the octets behind the heap's end, which no body is given. */
   #action(task: AgentTask, signal: number, flags: number): void {
     const at = HEAP_OCTETS - PAGE;
@@ -286,12 +295,11 @@ export class HostDriver implements Driver {
   reset(body: Pick<BodyOptions, 'interrupts'>): void {
     this.end();
     this.#sigpipesBefore = this.#signals(SIGPIPE);
-    const first = this.#clone(this.#zygote, SIGCHLD);
+    const first = this.#clone(this.#zygote, this.#inPlace ? SIGCHLD : SIGCHLD | CLONE_NEWNET);
     first.must(Setup.prctl, 'prctl', PR_SET_PDEATHSIG, SIGKILL);
     if (!this.#inPlace) {
-      first.must(Setup.unshare, 'unshare(CLONE_NEWNET)', CLONE_NEWNET);
       this.#raiseLoopback(first);
-      this.#allowPing(first);
+      this.#allowsPing = false;
     }
     if (this.#capabilities !== undefined) this.#limit(first, this.#capabilities);
     if (body.interrupts === true) this.#action(first, SIGUSR1, 0);
@@ -326,6 +334,7 @@ export class HostDriver implements Driver {
     const slot = this.#tasks.length + 1;
     if (slot >= SLOT_COUNT) throw new RangeError('too many tasks in one body');
     const task = new AgentTask(this.#shared, slot);
+    task.beforePing = this.#allowPing;
     task.startAt(parent.sequence + 1);
     task.tid = parent.must(Setup.clone, 'clone', flags, CONTROL_BASE + task.at);
     const isThread = (flags & CLONE_THREAD) === CLONE_THREAD;
@@ -353,29 +362,46 @@ export class HostDriver implements Driver {
     return parent;
   }
 
+  /** What was observed when all that were busy were last seen to sleep, and who they were. */
+  #asleep = '';
+  #sleepers: ReadonlySet<AgentTask> = new Set();
+
   settle(): void {
-    let before = '';
+    let before = this.#asleep;
     let equal = 0;
     const began = monotonic();
-    const end = began + PATIENCE_US;
     const leastUs = this.#inPlace ? LEAST_WAIT_US : 0;
     for (;;) {
-      if (this.#lagging) this.#awaitSupervisor();
-      const busy = this.#tasks.filter((task) => !task.idle);
+      const busy = this.#busy();
       if (busy.length === 0) return;
-      if (this.#inPlace && !this.#lagging) this.#awaitSupervisor();
-      const now = this.#observe(busy);
-      equal = now !== undefined && now === before ? equal + 1 : 0;
-      if (equal >= OBSERVATIONS && monotonic() - began >= leastUs) return;
-      before = now ?? '';
-      busy[0]?.wait(POLL_US);
-      if (monotonic() > end) {
-        throw new HostUnavailable(
-          'a task of the conformance agent neither returns nor sleeps',
-          'the host may be too busy: run it again, with less beside it',
-        );
+      const isNew = busy.some((task) => !this.#sleepers.has(task));
+      if (this.#waitsInVain(busy, isNew || before !== this.#asleep)) {
+        const now = this.#observe(busy);
+        // Those who slept before, and have not moved since, sleep.
+        if (!isNew && now === this.#asleep && !this.#inPlace) return;
+        equal = now !== undefined && now === before ? equal + 1 : 0;
+        before = now ?? '';
+        if (equal >= OBSERVATIONS && monotonic() - began >= leastUs) {
+          this.#asleep = before;
+          this.#sleepers = new Set(busy);
+          return;
+        }
       }
+      expectSoon(began);
     }
+  }
+  /** Who is in a call. In place the supervisor has taken up what was called before. */
+  #busy(): readonly AgentTask[] {
+    if (this.#lagging) this.#awaitSupervisor();
+    const busy = this.#tasks.filter((task) => !task.idle);
+    if (busy.length > 0 && this.#inPlace && !this.#lagging) this.#awaitSupervisor();
+    return busy;
+  }
+  /** Most calls return before there is anything to observe: true if none of these does in a moment. */
+  #waitsInVain(busy: readonly AgentTask[], mayMove: boolean): boolean {
+    if (!mayMove) return true;
+    (busy.find((task) => !this.#sleepers.has(task)) ?? busy[0])?.wait(POLL_US);
+    return !busy.some(({ idle }) => idle);
   }
   /** Until it has taken up every call made by now, and shown what came of it: a task that waits for its supervisor looks like one that is blocked. */
   #awaitSupervisor(): void {
@@ -441,6 +467,8 @@ export class HostDriver implements Driver {
     if (this.#inPlace) this.#awaitSupervisor();
     this.#pids = [];
     this.#tasks = [];
+    this.#asleep = '';
+    this.#sleepers = new Set();
     this.#free = undefined;
     for (const name of readdirSync(this.#directory)) rmSync(join(this.#directory, name), { recursive: true });
   }
@@ -462,6 +490,14 @@ export class HostDriver implements Driver {
     rmSync(this.#directory, { recursive: true, force: true });
     closeSync(this.#shared.fd);
   }
+}
+
+function expectSoon(began: number): void {
+  if (monotonic() - began < PATIENCE_US) return;
+  throw new HostUnavailable(
+    'a task of the conformance agent neither returns nor sleeps',
+    'the host may be too busy: run it again, with less beside it',
+  );
 }
 
 /** One that has died already is as good. */
