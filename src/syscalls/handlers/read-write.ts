@@ -1,5 +1,6 @@
 /** read(2), write(2), readv(2), writev(2) and their positioned kin on sockets: net/socket.c sock_read_iter, sock_write_iter, under the checks of fs/read_write.c. */
 import { Errno } from '../../abi/errno.ts';
+import { O_ACCMODE, O_RDONLY, O_WRONLY } from '../../abi/fcntl.ts';
 import { MSG_DONTWAIT, MSG_EOR, MSG_NOSIGNAL, SOCK_SEQPACKET, UIO_MAXIOV } from '../../abi/socket.ts';
 import { PipeEnd, SeekableFile } from '../../socket/byte-file.ts';
 import type { OpenFile } from '../../socket/file.ts';
@@ -61,27 +62,39 @@ function sendFrom(ctx: CallContext, socket: Socket, flags: number): number {
   return sendMessage(ctx, socket);
 }
 
-/** The vectors are looked at before the descriptor's mode, and a count that import_iovec refuses is EINVAL. */
-function vectors(ctx: CallContext, fd: number, vector: number, count: number): Socket | number {
+/** What vfs_readv and vfs_writev do first: the descriptor's mode, then the vectors; nothing asked for is nothing done, whatever the flags. */
+function vectors(ctx: CallContext, fd: number, vector: number, count: number, other: number): OpenFile | number {
   const file = ctx.file(fd);
   if (file === undefined) return -Errno.EBADF;
+  if ((file.statusFlags & O_ACCMODE) === other) return -Errno.EBADF;
+  if (!(file instanceof Socket || file instanceof PipeEnd || file instanceof SeekableFile)) return -Errno.EINVAL;
   if (count > UIO_MAXIOV) return -Errno.EINVAL;
   ctx.message.clear();
   const fault = importVector(ctx, ctx.message.iov, vector, count);
   if (fault !== 0) return fault;
-  return file instanceof Socket ? file : -Errno.EINVAL;
+  return ctx.message.iov.total === 0 ? 0 : file;
+}
+/** kiocb_set_rw_flags. */
+function flagsRefused(flags: number): number {
+  if ((flags & ~RWF_ALLOWED) !== 0) return -Errno.EOPNOTSUPP;
+  return (flags & RWF_APPEND_BOTH) === RWF_APPEND_BOTH ? -Errno.EINVAL : 0;
 }
 
 function readVector(ctx: CallContext, fd: number, vector: number, count: number, flags: number): number {
-  if (ctx.attempt > 0) return receiveMessage(ctx, ctx.file(fd) as Socket);
-  const socket = vectors(ctx, fd, vector, count);
-  return typeof socket === 'number' ? socket : receiveInto(ctx, socket, flags);
+  if (ctx.attempt > 0) return readAgain(ctx, ctx.file(fd) as OpenFile);
+  const file = vectors(ctx, fd, vector, count, O_WRONLY);
+  if (typeof file === 'number') return file;
+  const refused = flagsRefused(flags);
+  if (refused !== 0) return refused;
+  return file instanceof Socket ? receiveInto(ctx, file, transferFlagsOf(flags)) : readFile(ctx, file);
 }
 function writeVector(ctx: CallContext, fd: number, vector: number, count: number, flags: number): number {
-  if (ctx.attempt > 0) return sendMessage(ctx, ctx.file(fd) as Socket);
-  const socket = vectors(ctx, fd, vector, count);
-  if (typeof socket === 'number') return socket;
-  return ctx.message.iov.total === 0 ? 0 : sendFrom(ctx, socket, flags);
+  if (ctx.attempt > 0) return writeAgain(ctx, ctx.file(fd) as OpenFile);
+  const file = vectors(ctx, fd, vector, count, O_RDONLY);
+  if (typeof file === 'number') return file;
+  const refused = flagsRefused(flags);
+  if (refused !== 0) return refused;
+  return file instanceof Socket ? sendFrom(ctx, file, transferFlagsOf(flags)) : writeFile(ctx, file);
 }
 export const readv = (ctx: CallContext, fd: number, vector: number, count: number): number =>
   readVector(ctx, fd, vector, count, 0);
@@ -115,10 +128,7 @@ const vectorCall2 =
     flags: number,
   ): number => {
     if (offset !== -1) return positioned(ctx, fd, offset);
-    if (ctx.file(fd) === undefined) return -Errno.EBADF;
-    if ((flags & ~RWF_ALLOWED) !== 0) return -Errno.EOPNOTSUPP;
-    if ((flags & RWF_APPEND_BOTH) === RWF_APPEND_BOTH) return -Errno.EINVAL;
-    return transfer(ctx, fd, vector, count, transferFlagsOf(flags));
+    return transfer(ctx, fd, vector, count, flags);
   };
 /** Offset -1 is readv(2) with flags. */
 export const preadv2 = vectorCall2(readVector);

@@ -7,6 +7,7 @@
  */
 import { CmsgWalker, cmsghdr } from '../../abi/cmsg.ts';
 import { Errno } from '../../abi/errno.ts';
+import { IPPROTO_TCP } from '../../abi/in.ts';
 import { mmsghdr, msghdr } from '../../abi/msghdr.ts';
 import { POLLERR, POLLHUP, POLLIN, POLLRDHUP, POLLRDNORM } from '../../abi/poll.ts';
 import {
@@ -76,8 +77,18 @@ function receiveRest(ctx: CallContext, socket: Socket): number {
     ctx.commitNow();
     ctx.partial(ctx.progress);
   }
+  if (ctx.message.iov.total === 0 && socket.protocol === IPPROTO_TCP) return waitForNothing(ctx, socket);
   const waiting = waitFor(ctx, socket, READABLE, socket.receiveTimeoutUs, -Errno.EAGAIN);
   return waiting !== BLOCKED && ctx.progress > 0 ? ctx.progress : waiting;
+}
+/** A receive of no octets waits as any other, and then has all that it wanted, whatever ended the wait (tcp_recvmsg_locked). */
+function waitForNothing(ctx: CallContext, socket: Socket): number {
+  if (ctx.expired) return 0;
+  // A second message of recvmmsg finds the signal before it waits.
+  if (ctx.interrupted) return ctx.count === 0 ? 0 : -Errno.EINTR;
+  const waiting = waitFor(ctx, socket, READABLE, socket.receiveTimeoutUs, TRY_AGAIN);
+  ctx.onSignal('again');
+  return waiting;
 }
 /** A signal must find nothing taken: what has come stays in the queue until all of it is there. */
 function waitForAll(ctx: CallContext, socket: Socket): number {
