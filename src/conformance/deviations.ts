@@ -3,6 +3,7 @@
  * difference is no more. docs/conformance.md prints the reasons.
  */
 import type { PlaneName } from '../runner/sentry.ts';
+import { CONNECTION_DEVIATIONS } from './deviations-connection.ts';
 
 export const REASONS = {
   band: 'POLLWRBAND: a TCP placeholder is an AF_UNIX stream, on which the kernel shows it wherever it shows POLLOUT; on TCP never. No program waits for it on TCP.',
@@ -18,8 +19,9 @@ export const REASONS = {
     'Native reads and writes of a stream without a connection: the AF_UNIX stream says ENOTCONN to a write where TCP says EPIPE with SIGPIPE, and EINVAL to a read where TCP says ENOTCONN. A read of a listener waits.',
   destination:
     'A datagram sent natively without a destination is lost and counted, not refused with EDESTADDRREQ: the placeholder is connected to its other end whether or not the socket is connected.',
+  unshut: 'What shutdown(2) of a fresh TCP socket changes is not shown before there is a connection.',
   refused:
-    'A refused datagram is told to native calls as ECONNRESET: no other error can be put into an AF_UNIX socket. Trapped calls, SO_ERROR among them, say ECONNREFUSED.',
+    'A refused datagram, or connection without blocking, is told to native calls as ECONNRESET: no other error can be put into an AF_UNIX socket. Trapped calls, SO_ERROR among them, say ECONNREFUSED.',
   reset:
     'The first write after a reset is EPIPE with SIGPIPE, not ECONNRESET, and a read behind it tells the reset: an AF_UNIX stream looks at the shutdown before it looks at the error.',
   behind:
@@ -276,43 +278,6 @@ export const DEVIATIONS: readonly Deviation[] = [
     ours: ['a: recvfrom(4, in, 100, 0, 0, 0) = -104 ECONNRESET'],
   },
   {
-    planes: BOTH,
-    body: 'urgent: after shutdown of reading',
-    reason: 'closed',
-    linux: ['  pollfds {5 all -> IN|PRI|OUT|RDNORM|WRNORM|RDHUP}'],
-    ours: ['  pollfds {5 all -> IN|OUT|RDNORM|WRNORM|WRBAND|RDHUP}'],
-  },
-  {
-    planes: DIRECT,
-    body: 'urgent: after shutdown of reading',
-    reason: 'deaf',
-    linux: ['a: recvfrom(5, in~2, 10, 0, 0, 0) = 2', '  in~2 "ab" and 8 untouched'],
-    ours: ['a: recvfrom(5, in~2, 10, 0, 0, 0) = 0'],
-  },
-  {
-    planes: BOTH,
-    body: 'urgent: select says it by the third set',
-    reason: 'alone',
-    linux: ['a: select(6, readable~2, writable~2, exceptional~2, timeval) = 2', '  readable~2[0..1] 00'],
-    ours: ['a: select(6, readable~2, writable~2, exceptional~2, timeval) = 3'],
-  },
-  {
-    planes: DIRECT,
-    body: 'urgent: a read of nothing at the mark',
-    reason: 'empties',
-    linux: ['a: recvfrom(5, 0x200000b0, 0, 0, 0, 0) = 0'],
-    ours: ['a: recvfrom(5, 0x200000b0, 0, 0, 0, 0) blocks, which the body did not expect'],
-    last: true,
-  },
-  {
-    planes: DIRECT,
-    body: 'urgent: splice stops at the mark',
-    reason: 'passing',
-    linux: ['a: splice(5, 0, 7, 0, 100, 2) = 0'],
-    ours: ['a: splice(5, 0, 7, 0, 100, 2) = 3'],
-    last: true,
-  },
-  {
     planes: DIRECT,
     body: 'netlink: calls that it does not have',
     reason: 'empty',
@@ -457,4 +422,5 @@ export const DEVIATIONS: readonly Deviation[] = [
       rootless: true,
     }),
   ),
+  ...CONNECTION_DEVIATIONS,
 ];

@@ -1,8 +1,11 @@
 /** All bodies: importing this file defines them. */
 // oxlint-disable import/no-unassigned-import -- the files call `conformance` and export nothing
+import './bodies/accepting.ts';
 import './bodies/address.ts';
+import './bodies/bind-conflicts.ts';
 import './bodies/binding.ts';
 import './bodies/blocking.ts';
+import './bodies/connecting.ts';
 import './bodies/connection.ts';
 import './bodies/control.ts';
 import './bodies/datagram-parts.ts';

@@ -5,7 +5,8 @@
  * listener accepted holds the listener's port), so leaving it is O(1) and only an explicit bind() walks it.
  *
  * Conflict rules are Linux's (socket(7), ip(7); measured): two bindings of a port conflict when their interfaces and addresses overlap, unless both
- * have SO_REUSEADDR (TCP: and neither listens) or both have SO_REUSEPORT. An unspecified address overlaps every address of its family; `::` without
+ * have SO_REUSEADDR (TCP: and neither listens) or both have SO_REUSEPORT. TCP asks no further where all that hold the port had that option when they bound, even if they
+ * have it no more (inet_csk_get_port). An unspecified address overlaps every address of its family; `::` without
  * IPV6_V6ONLY overlaps IPv4 too. A connect() without bind() shares a port with other such connections as long as the 4-tuple is unique.
  *
  * Ephemeral ports: RFC 6056 algorithm 4 (double-hash), with Linux's habit of even ports for connect() and odd ones for bind(), so that
@@ -55,6 +56,9 @@ export class PortBinding<U extends PortUser> {
 interface Bucket<U extends PortUser> {
   first: PortBinding<U> | undefined;
   explicitCount: number;
+  /** All that hold the port had SO_REUSEADDR (and did not listen), or SO_REUSEPORT, when they bound (tb->fastreuse, tb->fastreuseport). */
+  allReuseAddress: boolean;
+  allReusePort: boolean;
 }
 
 /** Whether `mine` may not hold `address` beside `theirs`, which has the same port. */
@@ -82,13 +86,16 @@ export class PortTable<U extends PortUser> {
   readonly #buckets = new Map<number, Bucket<U>>();
   readonly #random: Random;
   readonly #conflict: ConflictRule<U>;
-  readonly #inPairs: boolean;
+  readonly #isTcp: boolean;
   readonly #hash: HalfSipHash13;
   readonly #increments = new Uint16Array(PERTURBATIONS);
 
-  /** @param inPairs an odd port of a range's end is never chosen, as Linux's TCP does (inet_csk_find_open_port, __inet_hash_connect). */
-  constructor(random: Random, conflict: ConflictRule<U> = transportConflict, inPairs = false) {
-    this.#inPairs = inPairs;
+  /**
+   * @param isTcp as Linux's TCP does: an odd port of a range's end is never chosen (inet_csk_find_open_port, __inet_hash_connect), and the options that holders had when they bound are
+   * remembered
+   */
+  constructor(random: Random, conflict: ConflictRule<U> = transportConflict, isTcp = false) {
+    this.#isTcp = isTcp;
     this.#random = random;
     this.#conflict = conflict;
     this.#hash = HalfSipHash13.random(random);
@@ -105,10 +112,23 @@ export class PortTable<U extends PortUser> {
 
   /** True if `binding` may not hold `address` and `port` beside those that do. It does not conflict with itself. */
   conflicts(binding: PortBinding<U>, address: IpAddress, port: number): boolean {
-    for (let other = this.#buckets.get(port)?.first; other !== undefined; other = other.next) {
+    const bucket = this.#buckets.get(port);
+    if (bucket === undefined || this.#allShare(bucket, binding.user)) return false;
+    for (let other = bucket.first; other !== undefined; other = other.next) {
       if (other !== binding && this.#conflict(binding, address, other)) return true;
     }
     return false;
+  }
+  #allShare({ allReuseAddress, allReusePort }: Bucket<U>, { settings, isListening }: U): boolean {
+    if (!this.#isTcp) return false;
+    return (allReuseAddress && settings.reuseAddress && !isListening) || (allReusePort && settings.reusePort);
+  }
+  /** False if the holder of a port may not listen on it beside those that have it too. A listener shares no longer by SO_REUSEADDR. */
+  mayListen(binding: PortBinding<U>): boolean {
+    const bucket = this.#buckets.get(binding.port);
+    if (bucket === undefined) return false;
+    bucket.allReuseAddress = false;
+    return !this.conflicts(binding, binding.address, binding.port);
   }
 
   /**
@@ -169,9 +189,11 @@ export class PortTable<U extends PortUser> {
     if (binding.port !== 0) this.release(binding);
     let bucket = this.#buckets.get(port);
     if (bucket === undefined) {
-      bucket = { first: undefined, explicitCount: 0 };
+      bucket = { first: undefined, explicitCount: 0, allReuseAddress: explicit, allReusePort: explicit };
       this.#buckets.set(port, bucket);
     }
+    if (!binding.user.settings.reuseAddress) bucket.allReuseAddress = false;
+    if (!binding.user.settings.reusePort) bucket.allReusePort = false;
     binding.address = address;
     binding.port = port;
     binding.explicit = explicit;
@@ -201,7 +223,7 @@ export class PortTable<U extends PortUser> {
     if (asked === 0) return EVERY_PORT;
     const first = within(asked & 0xffff, EPHEMERAL_FIRST);
     const count = within(asked >>> 16, EPHEMERAL_LAST) - first + 1;
-    return { first, count: this.#inPairs && count > 1 ? count & ~1 : count };
+    return { first, count: this.#isTcp && count > 1 ? count & ~1 : count };
   }
   #tupleHash(local: IpAddress, remote: IpAddress, remotePort: number): number {
     const h = this.#hash;

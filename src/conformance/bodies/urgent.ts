@@ -365,6 +365,7 @@ conformance('urgent: splice stops at the mark', { group }, (sys) => {
   a.send(client, 'abX', c.MSG_OOB);
   a.send(client, 'def');
   a.task.call('splice', server, 0, writer, 0, 100, 0);
+  a.poll(server);
   a.task.call('splice', server, 0, writer, 0, 100, c.SPLICE_F_NONBLOCK);
   a.task.call('read', reader, sys.alloc(20, 'out'), 20);
   a.atMark(server);

@@ -93,7 +93,7 @@ export class TcpConnection extends Tcb implements TcpEndpoint {
       const refused = this.context.ports.bind(this.binding, this.localAddress, 0);
       if (refused !== undefined) return refused;
       this.localPort = this.binding.port;
-    } else if (this.context.ports.conflicts(this.binding, this.localAddress, this.localPort)) return 'address-in-use';
+    } else if (!this.context.ports.mayListen(this.binding)) return 'address-in-use';
     this.#renew();
     setState(this, 'LISTEN');
     this.listener = new Listener<Tcb>(backlog);
@@ -324,6 +324,7 @@ export class TcpConnection extends Tcb implements TcpEndpoint {
     leaveFlows(this);
     this.#renew();
     this.shut = 0;
+    this.ended = false;
     // tcp_disconnect leaves it for whoever asks next.
     if (isReset) this.error = 'connection-reset';
     this.receiveRing.consume(this.receiveRing.length);

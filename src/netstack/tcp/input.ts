@@ -312,8 +312,9 @@ function timeWait(c: Tcb, s: Segment): void {
   }
 }
 function reopen(c: Tcb, s: Segment): void {
-  const { context, localAddress, localPort } = c;
-  const listener = context.findListener(localAddress, localPort, s.packet?.interfaceIndex ?? 0, s.sourcePort);
+  const { context, localAddress, localPort, remoteAddress } = c;
+  const { interfaceIndex = 0 } = s.packet ?? {};
+  const listener = context.findListener(localAddress, localPort, interfaceIndex, remoteAddress, s.sourcePort);
   if (listener === undefined) return;
   context.ext.TWRecycled++;
   finish(c);

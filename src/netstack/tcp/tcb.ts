@@ -45,8 +45,14 @@ export interface TcpContext {
   child(listener: Tcb): Tcb;
   addListener(c: Tcb): void;
   removeListener(c: Tcb): void;
-  /** The listener for a segment's destination; `spread` chooses among equals. */
-  findListener(local: IpAddress, port: number, interfaceIndex: number, spread: number): Tcb | undefined;
+  /** The listener for a segment's destination; who sends it chooses among equals. */
+  findListener(
+    local: IpAddress,
+    port: number,
+    interfaceIndex: number,
+    remote: IpAddress,
+    remotePort: number,
+  ): Tcb | undefined;
   /** False when the table of TIME-WAIT is full: the connection is then forgotten at once. */
   enterTimeWait(c: Tcb): boolean;
   leaveTimeWait(c: Tcb): void;

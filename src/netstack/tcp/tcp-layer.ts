@@ -12,6 +12,7 @@
  */
 import type { Clock } from '../../lib/clock.ts';
 import type { Random } from '../../lib/random.ts';
+import { HalfSipHash13 } from '../../lib/siphash.ts';
 import { type Family, IpAddress } from '../address.ts';
 import { PathMtuDiscovery } from '../endpoint.ts';
 import { FlowTable } from '../flow-table.ts';
@@ -67,6 +68,7 @@ export class TcpLayer implements TcpTransport, TcpContext {
   readonly #timeWaitLimit: number;
   readonly #challengeLimit: number;
   readonly #initialSequence: InitialSequence;
+  readonly #spreadHash: HalfSipHash13;
   readonly #listeners = new Map<number, Tcb[]>();
   readonly #segment = new Segment();
   readonly #withheld: Tcb[] = [];
@@ -91,6 +93,7 @@ export class TcpLayer implements TcpTransport, TcpContext {
     this.rings = new RingMemory(limits.memory ?? MEMORY);
     this.#challengeLimit = limits.challenges ?? CHALLENGES;
     this.#initialSequence = new InitialSequence(env.clock, env.random);
+    this.#spreadHash = HalfSipHash13.random(env.random);
   }
 
   createEndpoint(family: Family): TcpConnection {
@@ -127,7 +130,7 @@ export class TcpLayer implements TcpTransport, TcpContext {
     const local = new IpAddress(dst0, dst1, dst2, dst3);
     const remote = new IpAddress(src0, src1, src2, src3);
     if (local.isMulticast || local.isLimitedBroadcast) return;
-    const listener = this.findListener(local, s.destinationPort, packet.interfaceIndex, src3 ^ s.sourcePort);
+    const listener = this.findListener(local, s.destinationPort, packet.interfaceIndex, remote, s.sourcePort);
     if (listener !== undefined) {
       if (!isTooFar(packet, listener) && mayPass(listener, packet, s)) segmentArrives(listener, s);
     } else emitReset(this, local, remote, s);
@@ -192,7 +195,7 @@ export class TcpLayer implements TcpTransport, TcpContext {
   }
 
   isBound(address: IpAddress, port: number): boolean {
-    return this.findListener(address, port, 0, 0) !== undefined;
+    return this.findListener(address, port, 0, IpAddress.ANY4, 0) !== undefined;
   }
 
   /** At the end of each turn: ACKs that waited for more to acknowledge. */
@@ -215,7 +218,8 @@ export class TcpLayer implements TcpTransport, TcpContext {
     return this.#initialSequence.timestampOffset(c.localAddress, c.localPort, c.remoteAddress, c.remotePort);
   }
   child(listener: Tcb): Tcb {
-    const settings = { ...listener.settings };
+    // TCP_DEFER_ACCEPT is about the queue (reqsk_queue_alloc begins with 0).
+    const settings = { ...listener.settings, deferAcceptSeconds: 0 };
     const child = new TcpConnection(this, this.#nextId(), listener.family, settings, new Congestion());
     child.outputOptions.ttl = settings.ttl;
     child.outputOptions.tos = settings.tos;
@@ -235,8 +239,14 @@ export class TcpLayer implements TcpTransport, TcpContext {
     list.splice(at, 1);
     if (list.length === 0) this.#listeners.delete(c.localPort);
   }
-  /** Linux: a bound interface counts more than an address, an address more than none; equals (SO_REUSEPORT) share by `spread`. */
-  findListener(local: IpAddress, port: number, interfaceIndex: number, spread: number): Tcb | undefined {
+  /** Linux: a bound interface counts more than an address, an address more than none; equals (SO_REUSEPORT) share by a hash of who calls. */
+  findListener(
+    local: IpAddress,
+    port: number,
+    interfaceIndex: number,
+    remote: IpAddress,
+    remotePort: number,
+  ): Tcb | undefined {
     const list = this.#listeners.get(port);
     if (list === undefined) return undefined;
     let best: Tcb | undefined;
@@ -251,9 +261,19 @@ export class TcpLayer implements TcpTransport, TcpContext {
       } else if (score === bestScore && score >= 0) equals++;
     }
     if (equals <= 1) return best;
-    let chosen = (spread >>> 0) % equals;
+    let chosen = (this.#spread(remote, remotePort) >>> 0) % equals;
     for (const c of list) if (listenerScore(c, local, interfaceIndex) === bestScore && chosen-- === 0) return c;
     return best;
+  }
+  #spread(remote: IpAddress, remotePort: number): number {
+    const h = this.#spreadHash;
+    h.begin();
+    h.add(remote.w0);
+    h.add(remote.w1);
+    h.add(remote.w2);
+    h.add(remote.w3);
+    h.add(remotePort);
+    return h.finish();
   }
   enterTimeWait(): boolean {
     if (this.#timeWaitCount >= this.#timeWaitLimit) return false;

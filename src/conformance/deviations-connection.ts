@@ -1,0 +1,135 @@
+/** Those of deviations.ts that are about connections: their beginning, urgent data, their end. */
+import type { PlaneName } from '../runner/sentry.ts';
+import type { Deviation } from './deviations.ts';
+
+const BOTH: readonly PlaneName[] = ['strict', 'direct'];
+const STRICT: readonly PlaneName[] = ['strict'];
+const DIRECT: readonly PlaneName[] = ['direct'];
+
+export const CONNECTION_DEVIATIONS: readonly Deviation[] = [
+  {
+    planes: BOTH,
+    body: 'urgent: after shutdown of reading',
+    reason: 'closed',
+    linux: ['  pollfds {5 all -> IN|PRI|OUT|RDNORM|WRNORM|RDHUP}'],
+    ours: ['  pollfds {5 all -> IN|OUT|RDNORM|WRNORM|WRBAND|RDHUP}'],
+  },
+  {
+    planes: DIRECT,
+    body: 'urgent: after shutdown of reading',
+    reason: 'deaf',
+    linux: ['a: recvfrom(5, in~2, 10, 0, 0, 0) = 2', '  in~2 "ab" and 8 untouched'],
+    ours: ['a: recvfrom(5, in~2, 10, 0, 0, 0) = 0'],
+  },
+  {
+    planes: BOTH,
+    body: 'urgent: select says it by the third set',
+    reason: 'alone',
+    linux: ['a: select(6, readable~2, writable~2, exceptional~2, timeval) = 2', '  readable~2[0..1] 00'],
+    ours: ['a: select(6, readable~2, writable~2, exceptional~2, timeval) = 3'],
+  },
+  {
+    planes: DIRECT,
+    body: 'urgent: a read of nothing at the mark',
+    reason: 'empties',
+    linux: ['a: recvfrom(5, 0x200000b0, 0, 0, 0, 0) = 0'],
+    ours: ['a: recvfrom(5, 0x200000b0, 0, 0, 0, 0) blocks, which the body did not expect'],
+    last: true,
+  },
+  {
+    planes: DIRECT,
+    body: 'urgent: splice stops at the mark',
+    reason: 'passing',
+    linux: ['a: splice(5, 0, 7, 0, 100, 2) = 0'],
+    ours: ['a: splice(5, 0, 7, 0, 100, 2) = 3'],
+    last: true,
+  },
+  ...[
+    'connecting: AF_UNSPEC, in every state',
+    'connecting: AF_UNSPEC gives up an attempt, and who waits for it',
+  ].flatMap((body, i): Deviation[] => {
+    const [at, fd] = i === 0 ? ['pollfds~2', 6] : ['pollfds', 5];
+    const linux = [`  ${at} {${fd} all -> OUT|ERR|HUP|WRNORM}`];
+    return [
+      {
+        planes: STRICT,
+        body,
+        reason: 'dissolved',
+        linux,
+        ours: [`  ${at} {${fd} all -> IN|OUT|ERR|HUP|RDNORM|WRNORM|WRBAND|RDHUP}`],
+      },
+      { planes: DIRECT, body, reason: 'dissolved', linux, ours: [`  ${at} {${fd} all -> OUT|HUP|WRNORM|WRBAND}`] },
+    ];
+  }),
+  {
+    planes: DIRECT,
+    body: 'connecting: refused, the error told by recv, send, and connect',
+    reason: 'refused',
+    linux: ['a: recvfrom(3, in, 100, 0, 0, 0) = -111 ECONNREFUSED'],
+    ours: ['a: recvfrom(3, in, 100, 0, 0, 0) = -104 ECONNRESET'],
+  },
+  {
+    planes: DIRECT,
+    body: 'connecting: refused, the error told by recv, send, and connect',
+    reason: 'reset',
+    linux: ['a: sendto(4, out~2, 1, 16384, 0, 0) = -111 ECONNREFUSED'],
+    ours: ['a: sendto(4, out~2, 1, 16384, 0, 0) = -32 EPIPE'],
+    last: true,
+  },
+  {
+    planes: DIRECT,
+    body: 'connecting: AF_UNSPEC, in every state',
+    reason: 'unconnected',
+    linux: ['a: recvfrom(6, in, 100, 0, 0, 0) = -107 ENOTCONN'],
+    ours: ['a: recvfrom(6, in, 100, 0, 0, 0) = -22 EINVAL'],
+  },
+  {
+    planes: DIRECT,
+    body: 'connecting: shutdown(2) of a fresh socket, then connect',
+    reason: 'deaf',
+    linux: ['a: recvfrom(4, in~2, 10, 64, 0, 0) = 5', '  in~2 "hello" and 5 untouched'],
+    ours: ['a: recvfrom(4, in~2, 10, 64, 0, 0) = 0'],
+  },
+  {
+    planes: DIRECT,
+    body: 'connecting: shutdown(2) of a fresh socket, then connect',
+    reason: 'unshut',
+    linux: ['  pollfds {4 all -> IN|OUT|HUP|RDNORM|WRNORM|RDHUP}'],
+    ours: ['  pollfds {4 all -> OUT|HUP|WRNORM|WRBAND}'],
+  },
+  {
+    planes: DIRECT,
+    body: 'connecting: shutdown(2) of a fresh socket, then connect',
+    reason: 'unshut',
+    linux: ['  pollfds~9 {8 all -> IN|OUT|HUP|RDNORM|WRNORM|RDHUP}'],
+    ours: ['  pollfds~9 {8 all -> OUT|HUP|WRNORM|WRBAND}'],
+  },
+  {
+    planes: DIRECT,
+    body: 'connecting: shutdown(2) of a fresh socket, then connect',
+    reason: 'deaf',
+    linux: ['a: recvfrom(8, in~6, 10, 64, 0, 0) = 5', '  in~6 "hello" and 5 untouched'],
+    ours: ['a: recvfrom(8, in~6, 10, 64, 0, 0) = 0'],
+  },
+  {
+    planes: DIRECT,
+    body: 'accepting: a connection that was reset while it waited',
+    reason: 'reset',
+    linux: ['a: sendto(4, out, 1, 16384, 0, 0) = -104 ECONNRESET'],
+    ours: ['a: sendto(4, out, 1, 16384, 0, 0) = -32 EPIPE'],
+  },
+  {
+    planes: DIRECT,
+    body: 'accepting: a connection that was reset while it waited',
+    reason: 'reset',
+    linux: ['a: recvfrom(4, in, 100, 0, 0, 0) = 0'],
+    ours: ['a: recvfrom(4, in, 100, 0, 0, 0) = -104 ECONNRESET'],
+  },
+  {
+    planes: DIRECT,
+    body: 'accepting: a connection with data and its end in the queue',
+    reason: 'behind',
+    linux: ['  pollfds~2 {4 all -> IN|OUT|ERR|HUP|RDNORM|WRNORM|RDHUP}'],
+    ours: ['  pollfds~2 {4 all -> IN|OUT|HUP|RDNORM|WRNORM|WRBAND|RDHUP}'],
+  },
+];
