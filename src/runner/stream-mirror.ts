@@ -450,7 +450,7 @@ export class StreamMirror implements View, Lender, Holding {
   }
   rose(events: number): void {
     // What was written before goes before the trapped send that waits for the same room.
-    if (this.#outBlocked && (events & POLLOUT) !== 0) this.#pull(false, false);
+    if (this.#outBlocked && (events & POLLOUT) !== 0) this.#pull(true, false);
   }
   /** Takes up again what a budget ended. */
   resume(): void {

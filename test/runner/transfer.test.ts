@@ -141,3 +141,18 @@ except TimeoutError: pass
 else: assert 0, 'ended too early'
 c.settimeout(None); a.send(b'.'); assert c.recv(1) == b'' and os.waitpid(pid, 0)[1] == 0`,
 );
+program(
+  'a send that waits goes behind what was written natively before it',
+  `
+c, s = pair(); c.setblocking(False); sent = bytearray(); again = False
+while True: # until both ends are full for good
+    piece = os.urandom(65_536)
+    try: sent += piece[:os.write(c.fileno(), piece)]; again = False
+    except BlockingIOError:
+        if again: break
+        again = True; time.sleep(.05)
+c.setblocking(True); last = os.urandom(400_000)
+def rest(): assert c.sendmsg([last]) == len(last); c.shutdown(socket.SHUT_WR)
+t = threading.Thread(target=rest); t.start(); time.sleep(.1); thread, got = collect(lambda n: os.read(s.fileno(), 1 << 20)); t.join(); thread.join()
+assert b''.join(got) == sent + last, (len(b''.join(got)), len(sent))`,
+);
