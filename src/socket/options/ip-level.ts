@@ -110,8 +110,13 @@ const localPortRange: OptionRow = {
 const securityPolicy = (option: number, name: string): OptionRow => ({
   option,
   name,
-  set: (_socket, value) => (value.length === 0 ? -Errno.EMSGSIZE : -Errno.EOPNOTSUPP),
+  set: (_socket, value, { netAdmin }) => policyRefusal(value, netAdmin) || -Errno.EOPNOTSUPP,
 });
+/** What comes before the policy is looked at. */
+export function policyRefusal(value: Uint8Array, netAdmin: boolean): number {
+  if (!netAdmin) return -Errno.EPERM;
+  return value.length === 0 ? -Errno.EMSGSIZE : 0;
+}
 export const SECURITY_POLICIES = { ip: securityPolicy(IP_IPSEC_POLICY, 'IP_IPSEC_POLICY'), of: securityPolicy };
 
 /** Of raw sockets alone; elsewhere off, and refused. */
@@ -217,10 +222,8 @@ export const IP_LEVEL: readonly OptionRow[] = [
     option: IP_XFRM_POLICY,
     name: 'IP_XFRM_POLICY',
     // A policy for the other family is looked for by its number, which is of none here.
-    set: ({ domain }, value) => {
-      if (value.length === 0) return -Errno.EMSGSIZE;
-      return domain === AF_INET ? -Errno.EINVAL : -Errno.EOPNOTSUPP;
-    },
+    set: ({ domain }, value, { netAdmin }) =>
+      policyRefusal(value, netAdmin) || (domain === AF_INET ? -Errno.EINVAL : -Errno.EOPNOTSUPP),
   },
   ...MULTICAST4,
 ];

@@ -50,7 +50,15 @@ import {
 } from '../../abi/in.ts';
 import { AF_INET, SOL_IPV6 } from '../../abi/socket.ts';
 import { in6Pktinfo, ip6Mtuinfo } from '../../abi/sockopt.ts';
-import { ECN_MASK, mayBeTransparent, pathMtu, peerMtu, SECURITY_POLICIES, unicastInterface } from './ip-level.ts';
+import {
+  ECN_MASK,
+  mayBeTransparent,
+  pathMtu,
+  peerMtu,
+  policyRefusal,
+  SECURITY_POLICIES,
+  unicastInterface,
+} from './ip-level.ts';
 import { MULTICAST6 } from './multicast6.ts';
 import { flag, int, type OptionRow, writeInt } from './row.ts';
 import type { OptionTarget } from './target.ts';
@@ -238,7 +246,7 @@ export const IPV6_LEVEL: readonly OptionRow[] = [
   {
     option: IPV6_XFRM_POLICY,
     name: 'IPV6_XFRM_POLICY',
-    set: (_socket, value) => (value.length === 0 ? -Errno.EMSGSIZE : -Errno.EINVAL),
+    set: (_socket, value, { netAdmin }) => policyRefusal(value, netAdmin) || -Errno.EINVAL,
   },
   ...MULTICAST6,
 ];
