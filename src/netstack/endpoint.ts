@@ -267,6 +267,8 @@ export interface UdpSettings extends IpSettings {
   dontFragment6: boolean;
   /** IPV6_MTU: fragments are no longer; 0 unset. */
   fragmentSize6: number;
+  /** IP_PKTINFO or IPV6_RECVPKTINFO: it is noted where datagrams of IPv4 come in. */
+  placesDatagrams: boolean;
   /**
    * IP_RECVERR: every ICMP error that quotes an IPv4 datagram of this socket becomes its pending error (connected or not, and those that Linux else ignores:
    * host and network unreachable) and is kept in the error queue.
@@ -276,6 +278,15 @@ export interface UdpSettings extends IpSettings {
   receiveErrors6: boolean;
   /** SO_NO_CHECK. */
   noChecksum: boolean;
+  /** SO_MARK and SO_PRIORITY. */
+  mark: number;
+  priority: number;
+  /** UDP_SEGMENT: octets of each datagram that a send is cut into; 0 for one. */
+  segment: number;
+  /** UDP_GRO: what was cut by its sender is taken as it was. */
+  coalesce: boolean;
+  /** SO_TIMESTAMPING: SOF_TIMESTAMPING_*. */
+  timestamping: number;
   /** UDP_NO_CHECK6_TX, and UDP_NO_CHECK6_RX: IPv6 datagrams without a checksum are sent, and taken (RFC 6936). */
   noChecksum6: boolean;
   takesNoChecksum6: boolean;
@@ -305,23 +316,42 @@ export interface Datagram {
   readonly tos: number;
   /** Arrival, microseconds of the stack's clock. */
   readonly time: number;
+  /** Where it came in, and the address to answer from, were asked for when it came (IP_PKTINFO): of what came before nothing is known. */
+  readonly isPlaced: boolean;
+  /** Datagrams of this socket that had been lost for want of room when it came (SO_RXQ_OVFL). */
+  readonly drops: number;
 }
 
-/** An ICMP error about a datagram sent, as the error queue keeps it (ip(7), IP_RECVERR). */
+/** Who says that something happened to what was sent: an ICMP message, this host, or the clock that it passed by (SO_EE_ORIGIN_*). */
+export type ErrorOrigin = 'icmp' | 'local' | 'timestamp';
+
+/** What became of a datagram sent, as the error queue keeps it (ip(7), IP_RECVERR; SO_TIMESTAMPING). */
 export interface DatagramError {
-  readonly error: NetError;
+  readonly origin: ErrorOrigin;
+  /** Undefined with a timestamp. */
+  readonly error: NetError | undefined;
   /** ICMP type and code. */
   readonly type: number;
   readonly code: number;
-  /** Next-hop MTU of a fragmentation-needed or packet-too-big message, else 0. */
+  /** The MTU where that is what it is about; of a timestamp which it is (SCM_TSTAMP_*). */
   readonly info: number;
-  /** Who reported it. */
-  readonly offender: IpAddress;
-  /** Where the datagram was sent. */
-  readonly destination: IpAddress;
+  /** Of a timestamp the number of the send. */
+  readonly data: number;
+  /** Who reported it, with an ICMP message alone. */
+  readonly offender: IpAddress | undefined;
+  /** Where the datagram was sent; undefined where that is not told. */
+  readonly destination: IpAddress | undefined;
   readonly destinationPort: number;
-  /** What the message quotes of its payload. */
+  readonly isV4: boolean;
+  /** What is told of it: the payload as the message quotes it, or all that left. */
   readonly payload: Uint8Array;
+  /** Of the ICMP message: where it was sent to and how it came. */
+  readonly receiver: IpAddress;
+  readonly interfaceIndex: number;
+  readonly ttl: number;
+  readonly tos: number;
+  /** Microseconds of the stack's clock. */
+  readonly time: number;
 }
 
 /** Per-message choices from control messages; undefined fields fall back to the endpoint's settings. */
@@ -330,6 +360,15 @@ export interface SendChoices {
   readonly interfaceIndex?: number | undefined;
   readonly ttl?: number | undefined;
   readonly tos?: number | undefined;
+  /** IPV6_DONTFRAG. */
+  readonly dontFragment?: boolean | undefined;
+  readonly mark?: number | undefined;
+  readonly priority?: number | undefined;
+  /** UDP_SEGMENT; 0 for a datagram as it is. */
+  readonly segment?: number | undefined;
+  /** Which timestamps are wanted of it, and under which number (SOF_TIMESTAMPING_TX_*). */
+  readonly stamps?: number | undefined;
+  readonly stampId?: number | undefined;
 }
 
 export interface UdpEndpoint {
@@ -363,16 +402,20 @@ export interface UdpEndpoint {
   /** Sends what `prepare` made. Owns the packet. */
   transmit(packet: Packet, callId: number): void;
 
-  /** Count of datagrams waiting. */
+  /** Count of datagrams waiting, the memory that is charged for them and for the error queue, and how many were lost for want of it. */
   readonly queued: number;
+  readonly charged: number;
+  readonly drops: number;
   /** The datagram `index` places from the head, undefined beyond the last. */
   peek(index: number): Datagram | undefined;
   /** Drops `count` datagrams from the head, or from the place `from`. */
   consume(count: number, from?: number): void;
-  /** The oldest entry of the error queue (bounded; only with `receiveErrors` or `receiveErrors6`). While there is one, Readiness.Err holds. */
-  peekError(): DatagramError | undefined;
+  /** The entry of the error queue `index` places from the oldest (bounded; only with `receiveErrors` or `receiveErrors6`). While there is one, Readiness.Err holds. */
+  peekError(index?: number): DatagramError | undefined;
   /** Drops that entry. */
   consumeError(): void;
+  /** Puts one in; false when there is no room. */
+  queueError(error: DatagramError): boolean;
   /**
    * Membership in a group on an interface, by its index, else by an address of it, else where the group's route leads. 'invalid' when it is no group, 'no-device',
    * 'address-in-use' when joined already, 'no-buffers' beyond the limit; leaving: 'address-not-available' when not joined.

@@ -76,6 +76,14 @@ export class Packet {
   csumStart = 0;
   csumField = 0;
 
+  /** SO_MARK and SO_PRIORITY of who sent it, as far as it stayed on this host. */
+  mark = 0;
+  priority = 0;
+  /** Timestamps that its sender wants, and the number that they are told under. */
+  stamps = 0;
+  stampId = 0;
+  /** Octets of the longest fragment that it was put together from; 0 where it came whole. */
+  fragmentSize = 0;
   /** Index of the interface it came in by or leaves by; 0 none. */
   interfaceIndex = 0;
   /** True when it was addressed to this host by link broadcast or multicast. */
@@ -155,6 +163,9 @@ export class Packet {
     packet.gsoType = this.gsoType;
     packet.gsoSize = this.gsoSize;
     packet.csum = this.csum;
+    packet.mark = this.mark;
+    packet.priority = this.priority;
+    packet.fragmentSize = this.fragmentSize;
     packet.interfaceIndex = this.interfaceIndex;
     packet.linkMulticast = this.linkMulticast;
     packet.socketId = this.socketId;
@@ -180,6 +191,7 @@ export class Packet {
     this.csumStart = this.csumField = 0;
     this.interfaceIndex = this.socketId = this.callId = 0;
     this.ttl = this.tos = this.time = 0;
+    this.mark = this.priority = this.fragmentSize = this.stamps = 0;
     this.linkMulticast = false;
     this.next = this.route = undefined;
     return this;

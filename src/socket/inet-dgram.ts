@@ -22,12 +22,15 @@ import {
   SOCK_DGRAM,
 } from '../abi/socket.ts';
 import { instant } from '../lib/clock.ts';
-import { IpAddress } from '../netstack/address.ts';
+import type { IpAddress } from '../netstack/address.ts';
 import type { Datagram, Netstack, UdpEndpoint } from '../netstack/endpoint.ts';
 import { Packet } from '../netstack/packet.ts';
 import type { Committable } from './committable.ts';
-import { Choices, wantsControl, writeControl, writeErrorControl } from './control.ts';
+import { writeErrorControl } from './control/error.ts';
+import { wantsControl, writeControl } from './control/report.ts';
+import { Choices, STAMPS } from './control/send.ts';
 import { DatagramCork } from './cork.ts';
+import { applyDatagramOptions } from './datagram-settings.ts';
 import { errnoOf, resultOf } from './errors.ts';
 import { decodeDatagramPeer, decodeDestination, NO_NAME, writeName } from './inet-name.ts';
 import { InetSocket, type SocketWorld } from './inet-socket.ts';
@@ -75,6 +78,8 @@ export class InetDatagramSocket extends InetSocket {
   /** A datagram in the making (MSG_MORE, UDP_CORK), and whether the last packet staged is it. */
   readonly #cork = new DatagramCork();
   #closesCork = false;
+  /** Received datagrams bring control messages. */
+  #wantsControl = false;
 
   constructor(
     world: SocketWorld,
@@ -129,22 +134,8 @@ export class InetDatagramSocket extends InetSocket {
     super.optionsChanged();
     const { options } = this;
     const { settings } = this.endpoint;
-    settings.receiveErrors = options.receiveErrors;
-    settings.receiveErrors6 = options.receiveErrors6;
-    settings.multicastTtl = options.multicastTtl;
-    settings.multicastLoop = options.multicastLoop;
-    settings.multicastInterface = options.multicastInterface;
-    settings.multicastSource =
-      options.multicastInterfaceAddress === 0 ? undefined : IpAddress.v4(options.multicastInterfaceAddress);
-    settings.multicastAll = options.multicastAll ?? this.domain === AF_INET;
-    settings.multicastHops = options.multicastHops;
-    settings.multicastLoop6 = options.multicastLoop6;
-    settings.multicastInterface6 = options.multicastInterface6;
-    settings.multicastAll6 = options.multicastAll6;
-    settings.noChecksum6 = options.noChecksum6Sent;
-    settings.takesNoChecksum6 = options.noChecksum6Received;
-    settings.dontFragment6 = options.dontFragment6;
-    settings.fragmentSize6 = options.fragmentSize6;
+    this.#wantsControl = wantsControl(options);
+    applyDatagramOptions(options, settings, this.domain);
     if (!settings.receiveErrors && !settings.receiveErrors6) this.#dropErrorQueue();
     if (!options.cork && this.#cork.isOpen && this.#staged === 'nothing') this.#uncork();
   }
@@ -163,7 +154,8 @@ export class InetDatagramSocket extends InetSocket {
 
   /** What is sent next with neither name nor flags is a datagram as it is. */
   get isPlain(): boolean {
-    return !this.options.cork && !this.#cork.isOpen;
+    const { cork, segment, timestampingFlags } = this.options;
+    return !cork && segment === 0 && (timestampingFlags & STAMPS) === 0 && !this.#cork.isOpen;
   }
   /** What comes before the name is looked at: 0 or a negative errno. IPv6 looks only once the message turns out to leave by IPv4. */
   protected refusesEarly(message: Message): number {
@@ -289,7 +281,11 @@ export class InetDatagramSocket extends InetSocket {
     if ((message.flags & MSG_DONTROUTE) !== 0 && !isOnLink(this.stack, destination)) return -Errno.ENETUNREACH;
     this.#choices.clear();
     if (message.controlLength === 0) return 0;
-    return this.#choices.read(message, this.domain, toV4, this.stack);
+    return this.#choices.read(message, this, toV4);
+  }
+  /** SOL_UDP means something to it. */
+  get isUdp(): boolean {
+    return true;
   }
   /** The message's name, if it has one, or that the socket has a peer. */
   #readName(message: Message): number {
@@ -325,18 +321,23 @@ export class InetDatagramSocket extends InetSocket {
   }
   /** An unconnected AF_INET6 socket sends by either protocol: what its endpoint is set to may be the other's. */
   #fillChoices(choices: Choices, address: IpAddress, scopeId: number): void {
-    if (scopeId !== 0) choices.interfaceIndex ??= scopeId;
+    if (scopeId !== 0) {
+      choices.interfaceIndex ??= scopeId;
+      choices.isEmpty = false;
+    }
     if (this.domain !== AF_INET6 || !address.isV4) return;
     const { options } = this;
-    if (options.tos !== options.trafficClass) choices.tos ??= options.tos;
-    if (options.ttl !== options.hopLimit) choices.ttl ??= options.ttl < 0 ? DEFAULT_TTL : options.ttl;
+    if (options.tos === options.trafficClass && options.ttl === options.hopLimit) return;
+    choices.tos ??= options.tos;
+    choices.ttl ??= options.ttl < 0 ? DEFAULT_TTL : options.ttl;
+    choices.isEmpty = false;
   }
 
   // Datagrams in
 
   override receive(message: Message, taken: number): number {
     this.units = 0;
-    if ((message.flags & MSG_ERRQUEUE) !== 0) return this.#receiveError(message);
+    if ((message.flags & MSG_ERRQUEUE) !== 0) return this.#receiveError(message, taken);
     // An error belongs to the next call if this one has datagrams already.
     if (this.hasError) return taken > 0 ? -Errno.EAGAIN : -this.takeErrno();
     this.lender?.recall((message.flags & MSG_PEEK) === 0 ? taken + 1 : 0);
@@ -360,7 +361,7 @@ export class InetDatagramSocket extends InetSocket {
       datagram.sourcePort,
       datagram.interfaceIndex,
     );
-    if (wantsControl(this.options)) {
+    if (this.#wantsControl) {
       const realtimeUs = this.world.realtime(instant(datagram.time));
       const stack = this.tellsAnswerFrom ? this.stack : undefined;
       writeControl(message, datagram, this.options, this.domain, stack, realtimeUs);
@@ -376,18 +377,24 @@ export class InetDatagramSocket extends InetSocket {
     return (message.flags & MSG_TRUNC) === 0 || !this.tellsLength ? fits : len;
   }
   /** MSG_ERRQUEUE (ip_recv_error): never waits. */
-  #receiveError(message: Message): number {
-    const error = this.endpoint.peekError();
+  #receiveError(message: Message, taken: number): number {
+    const error = this.endpoint.peekError(taken);
     if (error === undefined) return -Errno.EAGAIN;
     const { payload } = error;
     const fits = Math.min(payload.length, message.iov.remaining);
+    // It has left the queue by then: one whose reader gave a bad address is lost.
+    this.#staged = 'error';
+    this.units = 1;
     if (message.iov.copyOut(payload, 0, fits) < fits) return -Errno.EFAULT;
     if (fits < payload.length) message.outFlags |= MSG_TRUNC;
     message.outFlags |= MSG_ERRQUEUE;
-    message.nameLength = writeName(message.name, this.domain, error.destination, error.destinationPort, 0);
-    writeErrorControl(message, error, this.domain);
-    this.#staged = 'error';
-    this.units = 1;
+    const { destination, destinationPort, interfaceIndex } = error;
+    message.nameLength =
+      destination === undefined
+        ? 0
+        : writeName(message.name, this.domain, destination, destinationPort, interfaceIndex);
+    const realtimeUs = this.world.realtime(instant(error.time));
+    writeErrorControl(message, error, this.options, this.domain, realtimeUs);
     return fits;
   }
 
@@ -408,7 +415,7 @@ export class InetDatagramSocket extends InetSocket {
       this.#closesCork = false;
     } else if (staged === 'cork') this.#cork.commit(amount);
     else if (staged === 'receive') this.endpoint.consume(amount);
-    else if (staged === 'error' && amount > 0) this.endpoint.consumeError();
+    else if (staged === 'error') for (let i = 0; i < amount; i++) this.endpoint.consumeError();
   }
   override rollback(): void {
     this.#staged = 'nothing';

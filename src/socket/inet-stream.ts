@@ -24,7 +24,7 @@ import {
 } from '../abi/socket.ts';
 import { type TcpEndpoint, type TcpState, Urgent } from '../netstack/endpoint.ts';
 import type { Committable } from './committable.ts';
-import { checkSocketControl } from './control.ts';
+import { checkSocketControl } from './control/send.ts';
 import { resultOf } from './errors.ts';
 import { decodeStreamPeer } from './inet-name.ts';
 import { InetSocket, type SocketWorld } from './inet-socket.ts';
@@ -239,7 +239,8 @@ export class InetStreamSocket extends InetSocket {
       if (errno !== 0) return -errno;
       return state === 'SYN-SENT' || state === 'SYN-RECEIVED' ? -Errno.EAGAIN : -Errno.EPIPE;
     }
-    if (message.controlLength > 0 && !checkSocketControl(message)) return -Errno.EINVAL;
+    const control = message.controlLength > 0 ? checkSocketControl(message, this.options) : 0;
+    if (control !== 0) return control;
     if (this.hasError || this.endpoint.sendEnded) return -(this.takeErrno() || Errno.EPIPE);
     return 0;
   }

@@ -25,6 +25,9 @@ export class PingSocket extends InetDatagramSocket {
   protected override get hasPrivilegedPorts(): boolean {
     return false;
   }
+  override get isUdp(): boolean {
+    return false;
+  }
   protected override get needsPort(): boolean {
     return false;
   }

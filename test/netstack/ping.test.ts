@@ -125,7 +125,7 @@ for (const [family, a, b, any] of [
     t.not(e.readiness() & Readiness.Err, 0);
     const error = e.peekError();
     t.deepEqual([error?.error, error?.type, error?.code], ['host-unreachable', ...unreachable]);
-    t.deepEqual([error?.offender.toString(), error?.destination.toString(), error?.destinationPort], [a, a, 0]);
+    t.deepEqual([error?.offender?.toString(), error?.destination?.toString(), error?.destinationPort], [a, a, 0]);
     t.deepEqual([...(error?.payload ?? [])], quoted);
     e.consumeError();
     t.is(e.peekError(), undefined);

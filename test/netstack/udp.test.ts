@@ -125,7 +125,7 @@ for (const [family, a, b, any] of [
     t.is(e.readiness() & Err, Err);
     const first = e.peekError();
     t.is(first?.destinationPort, 9);
-    t.is(first?.offender.toString(), b);
+    t.is(first?.offender?.toString(), b);
     t.deepEqual([first?.type, first?.code], family === 4 ? [3, 3] : [1, 4]);
     t.is(String.fromCharCode(...(first?.payload ?? [])), 'first');
     e.consumeError();
@@ -285,21 +285,21 @@ test('reusePort spreads flows and keeps each on one socket', (t) => {
 });
 
 test('the receive buffer holds what Linux would charge', (t) => {
-  t.is(truesize(1), 768);
-  t.is(truesize(1400), 2304);
+  t.is(truesize(1, true), 832);
+  t.is(truesize(1400, true), 2304);
   const w = world();
   const server = bound(w.b, 4, '0.0.0.0', 53);
-  server.settings.receiveBuffer = 768 * 3;
+  server.settings.receiveBuffer = 832 * 3;
   const client = w.a.createUdp(4);
   for (let i = 0; i < 10; i++) send(client, String(i), '10.0.0.2', 53);
   w.settle();
-  // Linux: whatever comes while the charge is not above the buffer.
-  t.is(server.queued, 4);
-  t.is(w.b.stats.Udp.RcvbufErrors, 6);
+  // Linux: whatever does not bring the charge above the buffer.
+  t.is(server.queued, 3);
+  t.is(w.b.stats.Udp.RcvbufErrors, 7);
   server.consume(2, 1);
   t.deepEqual(
     [0, 1, 2].map((i) => server.peek(i)?.packet.bytes[server.peek(i)?.packet.at ?? 0]),
-    [0x30, 0x33, undefined],
+    [0x30, undefined, undefined],
   );
   server.consume(9, 1);
   t.is(server.queued, 1);

@@ -285,8 +285,12 @@ test('send: control messages that are honoured', (t) => {
   );
   t.is(six.udp.chosen?.source?.toString(), 'fd00::15');
   t.deepEqual([six.udp.chosen?.interfaceIndex, six.udp.chosen?.ttl, six.udp.chosen?.tos], [2, 9, 8]);
+});
+
+test('send: -1 is the default hop limit, and no default traffic class', (t) => {
+  const six = fixture(AF_INET6);
   t.is(six.send('x', A6, 0, control([SOL_IPV6, IN.IPV6_HOPLIMIT, -1], [SOL_IPV6, IN.IPV6_TCLASS, -1])), 1);
-  t.is(six.udp.chosen, undefined);
+  t.deepEqual([six.udp.chosen?.ttl, six.udp.chosen?.tos], [undefined, 255], 'as Linux takes them');
   const mapped = control([SOL_IPV6, IN.IPV6_PKTINFO, info6('::ffff:10.0.2.15', 0)]);
   t.is(six.send('x', A, 0, mapped), 1);
   t.is(six.udp.chosen?.source?.toString(), '10.0.2.15');
@@ -305,7 +309,8 @@ test('send: control messages that are refused', (t) => {
     ['short pktinfo', [SOL_IP, IN.IP_PKTINFO, new Uint8Array(8)], E.EINVAL],
     ['no such interface', [SOL_IP, IN.IP_PKTINFO, info(99, 0)], E.ENODEV],
     ['timestamp', [SOL_SOCKET, S.SO_TIMESTAMP, 1], E.EINVAL],
-    ['segmentation', [S.SOL_UDP, 103, Uint8Array.of(1, 1)], E.EINVAL],
+    ['a type of SOL_UDP that is no choice', [S.SOL_UDP, 104, Uint8Array.of(1, 1)], E.EINVAL],
+    ['segments of an int', [S.SOL_UDP, 103, 1000], E.EINVAL],
   ];
   for (const [what, part, errno] of cases) t.is(f.send('x', A, 0, control(part)), -errno, what);
   const six = fixture(AF_INET6);
@@ -508,14 +513,22 @@ test('receive: IPv6 control messages, and those of IPv4 datagrams on an AF_INET6
 });
 
 const refused = (destination: string, offender: string): FakeUdp['errors'][number] => ({
+  origin: 'icmp',
   error: 'connection-refused',
   type: 3,
   code: 3,
   info: 0,
+  data: 0,
   offender: IpAddress.of(offender),
   destination: IpAddress.of(destination),
   destinationPort: 53,
+  isV4: IpAddress.of(destination).isV4,
   payload: Uint8Array.of(1, 2, 3),
+  receiver: IpAddress.of(destination),
+  interfaceIndex: 2,
+  ttl: 61,
+  tos: 0xc0,
+  time: 1_500_000,
 });
 
 test('MSG_ERRQUEUE: the payload sent, where it was sent, and who complained', (t) => {

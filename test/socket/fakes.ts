@@ -345,12 +345,18 @@ export class FakeUdp implements UdpEndpoint {
   consume(count: number, from = 0): void {
     for (const { packet } of this.waiting.splice(from, count)) packet.release();
   }
-  peekError(): DatagramError | undefined {
-    return this.errors[0];
+  peekError(index = 0): DatagramError | undefined {
+    return this.errors[index];
   }
   consumeError(): void {
     this.errors.shift();
   }
+  queueError(error: DatagramError): boolean {
+    this.errors.push(error);
+    return true;
+  }
+  readonly charged = 0;
+  readonly drops = 0;
   shutdown(how: number): NetError | undefined {
     this.calls.push(`shutdown ${how}`);
     if ((how & 1) !== 0) this.receiveEnded = true;
@@ -385,6 +391,8 @@ export class FakeUdp implements UdpEndpoint {
       ttl: 61,
       tos: 16,
       time: 1_500_000,
+      isPlaced: true,
+      drops: 0,
       ...extra,
     });
     this.observer?.endpointChanged(Readiness.In | Readiness.RdNorm);

@@ -242,6 +242,7 @@ export class IcmpProtocol implements TransportProtocol {
     if (meaning === undefined) return;
     const mtu = meaning.kind === 'message-size' ? icmpv4.nextHopMtu(bytes, at) : 0;
     const offender = sourceOf(packet);
+    const receiver = destinationOf(packet);
     const quote = at + icmpv4.HEADER_LEN;
     const room = packet.end - quote;
     const header = room < ipv4.HEADER_LEN ? 0 : ipv4.headerLen(bytes, quote);
@@ -255,7 +256,7 @@ export class IcmpProtocol implements TransportProtocol {
     packet.protocol = ipv4.protocol(bytes, quote);
     packet.l3 = quote;
     packet.l4 = quote + header;
-    this.#notify(packet, meaning, { type, code, mtu, offender });
+    this.#notify(packet, meaning, { type, code, mtu, offender, receiver });
   }
 
   #error6(packet: Packet): void {
@@ -271,6 +272,7 @@ export class IcmpProtocol implements TransportProtocol {
     if (meaning === undefined) return;
     const mtu = type === icmpv6.Type.PacketTooBig ? icmpv6.word(bytes, at) : 0;
     const offender = sourceOf(packet);
+    const receiver = destinationOf(packet);
     const quote = at + icmpv6.HEADER_LEN;
     const room = packet.end - quote;
     const transport =
@@ -291,7 +293,7 @@ export class IcmpProtocol implements TransportProtocol {
     packet.dst3 = destination.w3;
     packet.l3 = quote;
     packet.l4 = transport;
-    this.#notify(packet, meaning, { type, code, mtu, offender });
+    this.#notify(packet, meaning, { type, code, mtu, offender, receiver });
   }
 
   #notify(quoted: Packet, meaning: Meaning, rest: Omit<IcmpError, keyof Meaning>): void {
@@ -312,7 +314,8 @@ export class IcmpProtocol implements TransportProtocol {
     const type = isV4 ? icmpv4.Type.Unreachable : icmpv6.Type.Unreachable;
     const code = isV4 ? icmpv4.Unreachable.Host : icmpv6.Unreachable.Address;
     const meaning: Meaning = { kind: 'host-unreachable', isHard: false };
-    this.#notify(packet, meaning, { type, code, mtu: 0, offender: sourceOf(packet) });
+    const own = sourceOf(packet);
+    this.#notify(packet, meaning, { type, code, mtu: 0, offender: own, receiver: own });
     packet.release();
   }
 }

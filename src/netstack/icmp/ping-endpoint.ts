@@ -10,7 +10,8 @@ import { IpProtocol, type Route } from '../ip/ip.ts';
 import type { Packet } from '../packet.ts';
 import type { IcmpCounters } from '../stats.ts';
 import { ChecksumOffset, computeChecksum } from '../transport-checksum.ts';
-import { type DatagramContext, DatagramSocket } from '../udp/datagram-socket.ts';
+import type { DatagramContext } from '../udp/datagram-context.ts';
+import { DatagramSocket } from '../udp/datagram-socket.ts';
 import * as icmpv4 from '../wire/icmpv4.ts';
 import * as ipv4 from '../wire/ipv4.ts';
 import * as ipv6 from '../wire/ipv6.ts';
@@ -45,6 +46,9 @@ export class PingSocket extends DatagramSocket {
     if (address.isUnspecified) return true;
     if (address.isMulticast || ip.isBroadcast(address)) return false;
     return this.settings.freeBind || this.settings.transparent || ip.isLocal(address);
+  }
+  protected override get fillsBeyond(): boolean {
+    return true;
   }
   protected override emitHeader(): void {
     // Written by the user, completed by `seal`.

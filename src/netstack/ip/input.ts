@@ -325,6 +325,9 @@ export class IpInput {
     whole.ttl = last.ttl;
     whole.tos = last.tos;
     whole.time = last.time;
+    whole.mark = last.mark;
+    whole.priority = last.priority;
+    whole.fragmentSize = last.fragmentSize;
     whole.interfaceIndex = last.interfaceIndex;
     whole.linkMulticast = last.linkMulticast;
     whole.pull(header);

@@ -154,6 +154,7 @@ export class InternetLayer implements IpLayer, InterfaceUser {
     // RFC 6864: an atomic datagram's identification means nothing; others get an unpredictable one.
     const id = isV4 && !options.dontFragment ? random.u32() & 0xffff : 0;
     pushHeader(packet, resolved.local, resolved.remote, protocol, options, id);
+    options.tap?.(packet);
     if (isV4) this.#countOctets(resolved, packet);
     this.#loopBack(packet, resolved, options);
     return tooLong ? this.#outputFragments(packet, resolved, mtu) : this.#transmit(packet, resolved);

@@ -39,6 +39,8 @@ export interface OutputOptions {
   dontFragment: boolean;
   /** False keeps a multicast from reaching members on this host (IP_MULTICAST_LOOP). */
   multicastLoop?: boolean;
+  /** Told of the packet once it has its header; does not own it. */
+  tap?: ((packet: Packet) => void) | undefined;
   /** Fragments are no longer than this instead of the route's MTU; 0 unset. */
   mtu?: number;
 }
@@ -52,8 +54,9 @@ export interface IcmpError {
   readonly code: number;
   /** Of a fragmentation-needed or packet-too-big message. */
   readonly mtu: number;
-  /** Who reported it. */
+  /** Who reported it, and to which address of ours. */
   readonly offender: IpAddress;
+  readonly receiver: IpAddress;
 }
 
 /** A TTL or hop limit of 0, where 0 stands for the default. */

@@ -29,6 +29,8 @@ interface Datagram {
   readonly ranges: Range[];
   /** Octets of payload, or -1 until the last fragment came. */
   total: number;
+  /** Octets of the longest fragment, headers included. */
+  longest: number;
   /** Head of the first fragment, to be quoted. */
   first: Packet | undefined;
 }
@@ -79,6 +81,7 @@ export class Reassembler {
     counters.ReasmReqds++;
     if (len === 0 || end > MAX_DATAGRAM || (info.more && (len & 7) !== 0)) return this.#fail(undefined);
     const datagram = this.#obtain(packet, info);
+    datagram.longest = Math.max(datagram.longest, packet.end - packet.l3);
     if (!endsAgree(datagram, end, info.more)) return this.#fail(datagram);
     const placed = this.#place(datagram, packet, info.offset, end);
     if (placed === 'overlap') this.overlaps++;
@@ -87,6 +90,7 @@ export class Reassembler {
     const [whole] = datagram.ranges;
     if (whole?.from !== 0 || whole.to !== datagram.total) return 'waiting';
     this.#remove(datagram);
+    packet.fragmentSize = datagram.longest;
     counters.ReasmOKs++;
     return datagram.buffer.subarray(0, datagram.total);
   }
@@ -103,6 +107,7 @@ export class Reassembler {
       buffer: new Uint8Array(0),
       ranges: [],
       total: -1,
+      longest: 0,
       first: undefined,
     };
     this.#datagrams.set(key, datagram);

@@ -8,7 +8,6 @@
  * Left out: corking (MSG_MORE), UDP_SEGMENT and UDP_GRO; the socket layer refuses their options.
  */
 
-import type { Clock } from '../../lib/clock.ts';
 import { type Family, IpAddress } from '../address.ts';
 import {
   type Datagram,
@@ -18,39 +17,29 @@ import {
   Shutdown,
   type UdpEndpoint,
 } from '../endpoint.ts';
-import { type IcmpError, type IpLayer, isBeyondLink, NO_HOPS, type OutputOptions, type Route } from '../ip/ip.ts';
+import { type IcmpError, isBeyondLink, type OutputOptions, type Route } from '../ip/ip.ts';
 import type { NetError } from '../net-error.ts';
-import { type Packet, type PacketPool, SMALL_OCTETS } from '../packet.ts';
+import { Gso, type Packet, SMALL_OCTETS } from '../packet.ts';
 import type { PacketFilter } from '../packet-filter.ts';
-import { PortBinding, type PortTable } from '../ports.ts';
+import { PortBinding } from '../ports.ts';
 import { type Observer, Readiness } from '../readiness.ts';
 import { defaultUdpSettings } from '../settings.ts';
 import { EtherType } from '../wire/ethernet.ts';
 import * as ipv4 from '../wire/ipv4.ts';
 import * as ipv6 from '../wire/ipv6.ts';
+import type { DatagramContext } from './datagram-context.ts';
+import { icmpRecord, stampRecord, tooLongRecord } from './error-records.ts';
 import { Memberships } from './memberships.ts';
+import { forbidsFragments, mayFragment, mtuOf, note } from './path.ts';
 import { ReceiveQueue } from './receive-queue.ts';
+import { RouteMemo } from './route-memo.ts';
+import { forEachSegment } from './segments.ts';
+import { STAMPS, Stamping, StampKind } from './stamping.ts';
 
 const { In, Out, Err, Hup, RdNorm, WrNorm, RdHup } = Readiness;
-/** What is quoted of a payload in the error queue. */
-const QUOTED_PAYLOAD = 512;
 
-/** What the sockets of one protocol need of it. */
-export interface DatagramContext {
-  readonly ip: IpLayer;
-  readonly pool: PacketPool;
-  readonly clock: Clock;
-  readonly ports: PortTable<DatagramSocket>;
-  counters(isV4: boolean): DatagramCounters;
-  nextSocketId(): number;
-}
-export interface DatagramCounters {
-  InDatagrams: number;
-  InErrors: number;
-  RcvbufErrors: number;
-  OutDatagrams: number;
-  SndbufErrors: number;
-}
+/** UDP_MAX_SEGMENTS. */
+const MAX_SEGMENTS = 128;
 
 export abstract class DatagramSocket implements UdpEndpoint {
   readonly id: number;
@@ -74,19 +63,19 @@ export abstract class DatagramSocket implements UdpEndpoint {
   /** Linux's SOCK_BINDADDR_LOCK and SOCK_BINDPORT_LOCK: what bind() named outlives disconnect. */
   #addressLocked = false;
   #portLocked = false;
-  /** The route last used, good for the same destination while its generation lasts. */
-  #route: Route | undefined = undefined;
-  #routeSource: IpAddress | undefined = undefined;
-  #routeAsked: IpAddress | undefined = undefined;
-  #routeInterface = 0;
-  #routePort = 0;
-  readonly #output = { ttl: 0, tos: 0, dontFragment: false, multicastLoop: true, mtu: 0 };
+  readonly #routes: RouteMemo;
+  readonly #output: OutputOptions & { ttl: number } = { ttl: 0, tos: 0, dontFragment: false };
+  /** Number of the next timestamp (SOF_TIMESTAMPING_OPT_ID). */
+  #stampIds = 0;
+  #timestampingWas = 0;
+  readonly #tap = (packet: Packet): void => this.#stamp(packet);
 
   constructor(context: DatagramContext, family: Family) {
     this.context = context;
     this.family = family;
     this.id = context.nextSocketId();
     this.#groups = new Memberships(context.ip);
+    this.#routes = new RouteMemo(context.ip);
     this.settings.multicastAll = family === 4;
     this.localAddress = this.remoteAddress = this.#any;
   }
@@ -100,6 +89,14 @@ export abstract class DatagramSocket implements UdpEndpoint {
   protected abstract readonly needsPort: boolean;
   /** Writes the header in front of `packet.at`. */
   protected abstract emitHeader(packet: Packet, port: number, len: number): void;
+  /** The last datagram may be more than the receive buffer has room for. */
+  protected get fillsBeyond(): boolean {
+    return false;
+  }
+  /** Where a message goes whose header stands in front of `packet.at`. */
+  protected portOf(_packet: Packet): number {
+    return 0;
+  }
   /** Completes the message, on whose header `packet.at` stands. */
   protected abstract seal(packet: Packet, route: Route): void;
   /**
@@ -119,6 +116,12 @@ export abstract class DatagramSocket implements UdpEndpoint {
   }
   get queued(): number {
     return this.#queue.count;
+  }
+  get charged(): number {
+    return this.#queue.charged;
+  }
+  get drops(): number {
+    return this.#queue.drops;
   }
   get error(): NetError | undefined {
     return this.#error;
@@ -145,7 +148,11 @@ export abstract class DatagramSocket implements UdpEndpoint {
     return error;
   }
   optionsChanged(): void {
-    this.#route = undefined;
+    this.#routes.forget();
+    const { timestamping } = this.settings;
+    // The numbers begin anew whenever they are asked for (sock_set_timestamping).
+    if ((timestamping & ~this.#timestampingWas & Stamping.OptId) !== 0) this.#stampIds = 0;
+    this.#timestampingWas = timestamping;
   }
 
   bind(address: IpAddress, port: number): NetError | undefined {
@@ -229,71 +236,51 @@ export abstract class DatagramSocket implements UdpEndpoint {
     if (remotePort === 0 && this.needsPort) return 'invalid';
     const refusal = this.#refusesFamily(remote, 'network-unreachable') ?? this.autobind();
     if (refusal !== undefined) return refusal;
-    if (len > this.longest(remote.isV4)) return 'message-size';
     const route = this.#routeTo(remote, remotePort, choices);
     if (typeof route === 'string') return route;
-    return this.#refusesRoute(route, len) ?? this.#allocate(route, remotePort, len, choices);
+    return this.#refusesRoute(route, len, remotePort, choices) ?? this.#allocate(route, remotePort, len, choices);
   }
 
   #routeTo(remote: IpAddress, port: number, choices: SendChoices | undefined): Route | NetError {
-    const { ip } = this.context;
     const source = choices?.source ?? this.#sourceFor(remote);
     if (typeof source === 'string') return source;
     const iface = this.#interfaceFor(remote, choices?.interfaceIndex ?? 0);
-    const cached = this.#route;
-    if (
-      cached !== undefined &&
-      cached.generation === ip.generation &&
-      this.#routeAsked?.equals(remote) === true &&
-      this.#routeSource === source &&
-      this.#routeInterface === iface &&
-      // Only a service behind a link depends on the port, and on who is bound here meanwhile.
-      !remote.isLoopback &&
-      this.#routePort === port
-    ) {
-      return cached;
-    }
-    const route = ip.route(remote, source, iface, this.protocolOf(remote.isV4), port, this.settings.transparent);
-    if (typeof route === 'string') return route;
-    this.#route = route;
-    this.#routeAsked = remote;
-    this.#routeSource = source;
-    this.#routeInterface = iface;
-    this.#routePort = port;
-    return route;
+    const protocol = this.protocolOf(remote.isV4);
+    return this.#routes.find(remote, source, iface, protocol, port, this.settings.transparent);
   }
-  #refusesRoute(route: Route, len: number): NetError | undefined {
+  #refusesRoute(route: Route, len: number, port: number, choices: SendChoices | undefined): NetError | undefined {
     const { settings } = this;
     if (settings.dontRoute && isBeyondLink(route)) return 'network-unreachable';
     if (route.isBroadcast && !settings.broadcast) return 'permission';
-    if (!this.#mayFragment(route) && this.#size(route, len) > this.#mtuOf(route)) return 'message-size';
+    if (len > this.longest(route.remote.isV4)) return this.#tooLong(route, port);
+    const segment = choices?.segment ?? settings.segment;
+    if (segment !== 0) {
+      const refused = this.#refusesSegments(route, len, segment);
+      if (refused !== undefined) return refused;
+    } else if (this.#size(route, len) > mtuOf(route, settings) && !mayFragment(route, settings, choices)) {
+      return this.#tooLong(route, port);
+    }
     const pending = this.takeError();
     if (pending !== undefined) return pending;
     return this.sendEnded ? 'broken-pipe' : undefined;
   }
-  /** ip_sk_use_pmtu: PROBE, INTERFACE and OMIT go by the link alone. */
-  #mtuOf(route: Route): number {
-    const { pathMtuDiscovery, pathMtuDiscovery6, fragmentSize6 } = this.settings;
+  /** udp_send_skb: none of the pieces may have to be cut again, they are not too many, and each needs a checksum of its own. */
+  #refusesSegments(route: Route, len: number, segment: number): NetError | undefined {
+    if (this.#size(route, Math.min(len, segment)) > mtuOf(route, this.settings)) return 'message-size';
+    const { noChecksum, noChecksum6 } = this.settings;
+    const unsummed = route.remote.isV4 ? noChecksum : noChecksum6;
+    return len > segment * MAX_SEGMENTS || unsummed ? 'invalid' : undefined;
+  }
+  /** Who asks for errors is told the MTU. */
+  #tooLong(route: Route, port: number): NetError {
+    const { settings, remotePort } = this;
     const { isV4 } = route.remote;
-    const discovery = isV4 ? pathMtuDiscovery : pathMtuDiscovery6;
-    const mtu = discovery >= PathMtuDiscovery.Probe ? route.linkMtu : route.mtu;
-    return isV4 || fragmentSize6 === 0 ? mtu : Math.min(mtu, fragmentSize6);
-  }
-  /** ip_sk_ignore_df. */
-  #mayFragment(route: Route): boolean {
-    const { settings } = this;
-    const discovery = route.remote.isV4 ? settings.pathMtuDiscovery : settings.pathMtuDiscovery6;
-    if (discovery >= PathMtuDiscovery.Do && discovery !== PathMtuDiscovery.Omit) return false;
-    return route.remote.isV4 || !settings.dontFragment6;
-  }
-  /** DF, which IPv4 alone has: DO and PROBE set it, WANT where nothing has to be cut (__ip_make_skb). */
-  #forbidsFragments(fits: boolean): boolean {
-    const { pathMtuDiscovery: discovery } = this.settings;
-    return (
-      discovery === PathMtuDiscovery.Do ||
-      discovery === PathMtuDiscovery.Probe ||
-      (fits && discovery === PathMtuDiscovery.Want)
-    );
+    if (isV4 ? settings.receiveErrors : settings.receiveErrors6) {
+      // Linux names the port that an IPv4 socket is connected to.
+      const told = isV4 ? remotePort : port;
+      this.queueError(tooLongRecord(route, mtuOf(route, settings), told, this.context.clock.now()));
+    }
+    return 'message-size';
   }
   #size(route: Route, len: number): number {
     return len + this.headerLen + (route.remote.isV4 ? ipv4.HEADER_LEN : ipv6.HEADER_LEN);
@@ -308,17 +295,15 @@ export abstract class DatagramSocket implements UdpEndpoint {
     const { settings } = this;
     // Several may be prepared before the first leaves (sendmmsg), so each carries what was decided: its header stands in the headroom already.
     this.emitHeader(packet, port, len);
-    packet.ttl = choices?.ttl ?? this.#hops(route.remote);
-    packet.tos = choices?.tos ?? settings.tos;
+    note(packet, route.remote, len, settings, choices);
+    const stamps = (choices?.stamps ?? settings.timestamping) & STAMPS;
+    if (stamps !== 0) {
+      packet.stamps = stamps;
+      packet.stampId = choices?.stampId ?? this.#stampIds++;
+    }
     packet.route = route;
     packet.socketId = this.id;
     return packet;
-  }
-
-  #hops(remote: IpAddress): number {
-    const { settings } = this;
-    if (!remote.isMulticast) return settings.ttl;
-    return (remote.isV4 ? settings.multicastTtl : settings.multicastHops) || NO_HOPS;
   }
 
   transmit(packet: Packet, callId: number): void {
@@ -328,23 +313,36 @@ export abstract class DatagramSocket implements UdpEndpoint {
       return;
     }
     packet.route = undefined;
+    packet.callId = callId;
+    packet.time = this.context.clock.now();
+    this.context.counters(route.remote.isV4).OutDatagrams++;
+    if (packet.gsoType === Gso.UdpL4 && !route.isLoopback) this.#transmitSegments(packet, route);
+    else this.#send(packet, route);
+  }
+  /** What no link cuts is cut here. */
+  #transmitSegments(packet: Packet, route: Route): void {
+    const port = this.portOf(packet);
+    forEachSegment(packet, (segment, len) => {
+      this.emitHeader(segment, port, len);
+      this.#send(segment, route);
+    });
+    packet.release();
+  }
+  #send(packet: Packet, route: Route): void {
     const { settings } = this;
     const isV4 = route.remote.isV4;
-    const counters = this.context.counters(isV4);
-    const mtu = this.#mtuOf(route);
+    const mtu = mtuOf(route, settings);
     const output = this.#output;
     output.ttl = packet.ttl;
     output.tos = packet.tos;
-    output.dontFragment = isV4 && this.#forbidsFragments(this.#size(route, packet.length) <= mtu);
+    output.dontFragment = isV4 && forbidsFragments(settings, this.#size(route, packet.length) <= mtu);
     output.multicastLoop = isV4 ? settings.multicastLoop : settings.multicastLoop6;
     output.mtu = mtu;
+    output.tap = packet.stamps === 0 ? undefined : this.#tap;
     packet.push(this.headerLen);
-    packet.callId = callId;
-    packet.time = this.context.clock.now();
     this.seal(packet, route);
-    counters.OutDatagrams++;
-    if (this.context.ip.output(packet, route, this.protocolOf(isV4), output satisfies OutputOptions) === 'no-buffers') {
-      counters.SndbufErrors++;
+    if (this.context.ip.output(packet, route, this.protocolOf(isV4), output) === 'no-buffers') {
+      this.context.counters(isV4).SndbufErrors++;
     }
   }
 
@@ -354,13 +352,22 @@ export abstract class DatagramSocket implements UdpEndpoint {
   consume(count: number, from = 0): void {
     this.#queue.consume(count, from);
   }
-  peekError(): DatagramError | undefined {
-    return this.#queue.firstError;
+  peekError(index = 0): DatagramError | undefined {
+    return this.#queue.errorAt(index);
   }
-  /** Linux's sock_dequeue_err_skb: the pending error follows the head of the queue. */
+  /** Linux's sock_dequeue_err_skb: the pending error is that of the ICMP message at the head of the queue, and goes with the last of them. */
   consumeError(): void {
+    const gone = this.#queue.firstError;
     this.#queue.dropError();
-    this.#error = this.#queue.firstError?.error;
+    const next = this.#queue.firstError;
+    if (next?.origin === 'icmp') this.#error = next.error;
+    else if (gone?.origin === 'icmp') this.#error = undefined;
+    if (next !== undefined) this.observer?.endpointChanged(Err);
+  }
+  queueError(error: DatagramError): boolean {
+    if (!this.#queue.pushError(error, this.settings.receiveBuffer)) return false;
+    this.observer?.endpointChanged(Err);
+    return true;
   }
 
   shutdown(how: number): NetError | undefined {
@@ -399,6 +406,12 @@ export abstract class DatagramSocket implements UdpEndpoint {
 
   /** @internal `packet.at` .. `end` is the payload. Owns the packet. */
   deliver(packet: Packet, sourcePort: number): void {
+    if (packet.gsoType === Gso.UdpL4 && !this.settings.coalesce) {
+      forEachSegment(packet, (segment) => this.#enqueue(segment, sourcePort));
+      packet.release();
+    } else this.#enqueue(packet, sourcePort);
+  }
+  #enqueue(packet: Packet, sourcePort: number): void {
     const counters = this.context.counters(packet.ethertype === EtherType.Ipv4);
     if (this.settings.filter !== undefined && !trim(packet, this.settings.filter, this.headerLen)) {
       counters.InErrors++;
@@ -408,15 +421,19 @@ export abstract class DatagramSocket implements UdpEndpoint {
     const { pool } = this.context;
     // What lies unread here must not starve the rest of the stack of buffers.
     const starving = pool.isLow && this.#queue.count > 0;
-    const kept = starving || !this.#queue.hasRoom(this.settings.receiveBuffer) ? undefined : this.#small(packet);
+    const { receiveBuffer } = this.settings;
+    const fits = this.fillsBeyond ? this.#queue.isBelow(receiveBuffer) : this.#queue.hasRoomFor(packet, receiveBuffer);
+    const hasRoom = !starving && fits;
+    const kept = hasRoom ? this.#small(packet) : undefined;
     if (kept === undefined) {
+      this.#queue.drops = (this.#queue.drops + 1) >>> 0;
       counters.InErrors++;
       counters.RcvbufErrors++;
       packet.release();
       return;
     }
     counters.InDatagrams++;
-    this.#queue.push(kept, sourcePort, this.localPort);
+    this.#queue.push(kept, sourcePort, this.localPort, this.settings.placesDatagrams);
     this.observer?.endpointChanged(In | RdNorm);
   }
   /** A short datagram does not keep a buffer of 64 KiB. */
@@ -426,6 +443,20 @@ export abstract class DatagramSocket implements UdpEndpoint {
     if (copy === undefined) return packet;
     packet.release();
     return copy;
+  }
+
+  /** The packet, its header in front, is about to leave: what was asked for is noted in the error queue (__skb_tstamp_tx). */
+  #stamp(packet: Packet): void {
+    const { stamps, stampId } = packet;
+    packet.stamps = 0;
+    if ((stamps & Stamping.TxSched) !== 0) this.#queueStamp(packet, StampKind.Sched, stampId);
+    if ((stamps & Stamping.TxSoftware) !== 0) this.#queueStamp(packet, StampKind.Sent, stampId);
+  }
+  #queueStamp(packet: Packet, kind: number, id: number): void {
+    const { timestamping } = this.settings;
+    const number = (timestamping & Stamping.OptId) === 0 ? 0 : id >>> 0;
+    const isWhole = (timestamping & Stamping.OptTsOnly) === 0;
+    this.queueError(stampRecord(packet, kind, number, isWhole, this.context.clock.now()));
   }
 
   /** @internal An ICMP error that quotes a datagram of ours; `quoted.l4` on its header. Linux's __udp4_lib_err and ping_err. */
@@ -441,17 +472,7 @@ export abstract class DatagramSocket implements UdpEndpoint {
     }
     if (destination.isV4 ? settings.receiveErrors : settings.receiveErrors6) {
       const payload = quoted.l4 + this.headerLen;
-      const end = Math.min(quoted.end, payload + QUOTED_PAYLOAD);
-      this.#queue.pushError({
-        error: error.kind,
-        type: error.type,
-        code: error.code,
-        info: tooBig ? error.mtu : 0,
-        offender: error.offender,
-        destination,
-        destinationPort,
-        payload: quoted.bytes.slice(payload, Math.max(payload, end)),
-      });
+      this.queueError(icmpRecord(error, quoted, payload, destination, destinationPort, this.context.clock.now()));
     } else if (!error.isHard || !this.isConnected) return;
     this.#error = error.kind;
     this.observer?.endpointChanged(Err);

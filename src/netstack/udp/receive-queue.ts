@@ -5,22 +5,24 @@
 import { IpAddress } from '../address.ts';
 import type { Datagram, DatagramError } from '../endpoint.ts';
 import type { Packet } from '../packet.ts';
+import { EtherType } from '../wire/ethernet.ts';
 
-/** sizeof(struct sk_buff) and of struct skb_shared_info, cache-aligned, x86_64. */
+/** sizeof(struct sk_buff) and of struct skb_shared_info, cache-aligned, x86_64; heads of short datagrams have a size of their own. */
 const SKB = 256;
 const SHARED_INFO = 320;
-/** IP and UDP header and the headroom that Linux leaves for the link. */
-const HEADERS = 92;
-const PAGE = 4096;
-/** Entries of the error queue; Linux bounds it by the receive buffer. */
-const ERRORS = 64;
+const SMALL_HEAD = 576;
+/** Headers, and the headroom that Linux leaves for the link. */
+const HEADERS_V4 = 59;
+const HEADERS_V6 = 72;
+/** What is longer has its payload in pages (__ip_append_data, SKB_MAX_ALLOC). */
+const LINEAR_MAX = 16_064;
 
-/** What Linux charges for a datagram of `len` octets: 768 for a small one, 2304 for 1400 octets. */
-export function truesize(len: number): number {
-  const data = len + HEADERS + SHARED_INFO;
-  if (data > PAGE) return SKB + 512 + Math.ceil(len / PAGE) * PAGE;
-  let bucket = 512;
-  while (bucket < data) bucket *= 2;
+/** What Linux 6.18 charges for a datagram of `len` octets, as SO_MEMINFO shows it: 832 for a short one, 2304 for 1400 octets. */
+export function truesize(len: number, isV4: boolean): number {
+  const headers = isV4 ? HEADERS_V4 : HEADERS_V6;
+  if (len + headers > LINEAR_MAX) return SKB + SMALL_HEAD + len;
+  let bucket = SMALL_HEAD;
+  while (bucket < len + headers + SHARED_INFO) bucket = bucket === SMALL_HEAD ? 1024 : bucket * 2;
   return SKB + bucket;
 }
 
@@ -31,14 +33,18 @@ class QueuedDatagram implements Datagram {
   readonly destination: IpAddress;
   readonly destinationPort: number;
   readonly charge: number;
+  readonly isPlaced: boolean;
+  readonly drops: number;
 
-  constructor(packet: Packet, sourcePort: number, destinationPort: number) {
+  constructor(packet: Packet, sourcePort: number, destinationPort: number, isPlaced: boolean, drops: number) {
     this.packet = packet;
     this.source = new IpAddress(packet.src0, packet.src1, packet.src2, packet.src3);
     this.sourcePort = sourcePort;
     this.destination = new IpAddress(packet.dst0, packet.dst1, packet.dst2, packet.dst3);
     this.destinationPort = destinationPort;
-    this.charge = truesize(packet.length);
+    this.charge = chargeOf(packet);
+    this.isPlaced = isPlaced;
+    this.drops = drops;
   }
   get interfaceIndex(): number {
     return this.packet.interfaceIndex;
@@ -54,12 +60,16 @@ class QueuedDatagram implements Datagram {
   }
 }
 
+const chargeOf = (packet: Packet): number => truesize(packet.length, packet.ethertype === EtherType.Ipv4);
+
 export class ReceiveQueue {
   #datagrams: QueuedDatagram[] = [];
   /** Index of the head in `#datagrams`: taking one out shifts nothing. */
   #head = 0;
   #charged = 0;
   readonly #errors: DatagramError[] = [];
+  /** Datagrams that were lost for want of room, modulo 2^32 (sk_drops). */
+  drops = 0;
 
   get count(): number {
     return this.#datagrams.length - this.#head;
@@ -68,13 +78,17 @@ export class ReceiveQueue {
   get charged(): number {
     return this.#charged;
   }
-  /** Linux's rule: whatever comes while the charge does not exceed the buffer is taken, so one datagram always fits. */
-  hasRoom(receiveBuffer: number): boolean {
-    return this.#charged <= receiveBuffer;
+  /** Linux's rule for sockets other than UDP's (__sock_queue_rcv_skb): whatever comes while the buffer is not full. */
+  isBelow(receiveBuffer: number): boolean {
+    return this.#charged < receiveBuffer;
+  }
+  /** Linux's rule for UDP (__udp_enqueue_schedule_skb): what does not exceed the buffer is taken, and whatever finds it empty. */
+  hasRoomFor(packet: Packet, receiveBuffer: number): boolean {
+    return this.#charged === 0 || this.#charged + chargeOf(packet) <= receiveBuffer;
   }
   /** `packet.at` .. `end` is the payload. Owns the packet. */
-  push(packet: Packet, sourcePort: number, destinationPort: number): void {
-    const datagram = new QueuedDatagram(packet, sourcePort, destinationPort);
+  push(packet: Packet, sourcePort: number, destinationPort: number, isPlaced: boolean): void {
+    const datagram = new QueuedDatagram(packet, sourcePort, destinationPort, isPlaced, this.drops);
     this.#datagrams.push(datagram);
     this.#charged += datagram.charge;
   }
@@ -98,17 +112,23 @@ export class ReceiveQueue {
     }
   }
 
-  /** False when the error queue is full. */
-  pushError(error: DatagramError): boolean {
-    if (this.#errors.length >= ERRORS) return false;
+  /** sock_queue_err_skb: the buffer bounds both queues together. False when there is no room. */
+  pushError(error: DatagramError, receiveBuffer: number): boolean {
+    const charge = truesize(error.payload.length, error.isV4);
+    if (this.#charged + charge >= receiveBuffer) return false;
+    this.#charged += charge;
     this.#errors.push(error);
     return true;
   }
   get firstError(): DatagramError | undefined {
     return this.#errors[0];
   }
+  errorAt(index: number): DatagramError | undefined {
+    return this.#errors[index];
+  }
   dropError(): void {
-    this.#errors.shift();
+    const error = this.#errors.shift();
+    if (error !== undefined) this.#charged -= truesize(error.payload.length, error.isV4);
   }
   clear(): void {
     this.consume(this.count);

@@ -20,6 +20,9 @@ export class UdpSocket extends DatagramSocket {
   protected override emitHeader(packet: Packet, port: number, len: number): void {
     udp.emit(packet.bytes, packet.at - udp.HEADER_LEN, this.localPort, port, udp.HEADER_LEN + len);
   }
+  protected override portOf(packet: Packet): number {
+    return udp.destinationPort(packet.bytes, packet.at - udp.HEADER_LEN);
+  }
   protected override seal(packet: Packet, route: Route): void {
     if (route.remote.isV4 ? !this.settings.noChecksum : !this.settings.noChecksum6) {
       finishChecksum(packet, route, IpProtocol.Udp, ChecksumOffset.Udp);

@@ -15,7 +15,8 @@ import type { UdpCounters } from '../stats.ts';
 import { checksumIsValid } from '../transport-checksum.ts';
 import { EtherType } from '../wire/ethernet.ts';
 import * as udp from '../wire/udp.ts';
-import type { DatagramContext, DatagramSocket } from './datagram-socket.ts';
+import type { DatagramContext } from './datagram-context.ts';
+import type { DatagramSocket } from './datagram-socket.ts';
 import { UdpSocket } from './udp-endpoint.ts';
 
 /** RFC 8200 8.1: IPv6 wants a checksum, but of those that do without (RFC 6936). */

@@ -46,6 +46,10 @@ const DEFAULT_TTL = 64;
 /** The bits that belong to ECN: a stream's own (RFC 3168), so IP_TOS leaves them alone there. */
 export const ECN_MASK = 3;
 
+/** rt_tos2priority: the priority that the four TOS bits of RFC 1349 stand for. */
+const PRIORITIES = [0, 0, 0, 0, 2, 2, 2, 2, 6, 6, 6, 6, 4, 4, 4, 4];
+export const tosPriority = (tos: number): number => PRIORITIES[(tos & 0x1e) >> 1] ?? 0;
+
 /** Of the route to the peer; undefined while there is none. */
 export function peerMtu(socket: OptionTarget): number | undefined {
   const { tcp, udp } = socket;
@@ -131,7 +135,10 @@ export const IP_LEVEL: readonly OptionRow[] = [
   int(SOL_IP, IP_TOS, 'IP_TOS', {
     get: ({ options }) => options.tos,
     set: ({ options, tcp }, value) => {
-      options.tos = tcp === undefined ? value & 0xff : (value & 0xff & ~ECN_MASK) | (options.tos & ECN_MASK);
+      const tos = tcp === undefined ? value & 0xff : (value & 0xff & ~ECN_MASK) | (options.tos & ECN_MASK);
+      // The priority goes with it, whatever SO_PRIORITY said (__ip_sock_set_tos).
+      if (tos !== options.tos) options.priority = tosPriority(tos);
+      options.tos = tos;
     },
   }),
   int(SOL_IP, IP_TTL, 'IP_TTL', {

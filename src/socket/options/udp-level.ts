@@ -4,13 +4,15 @@ import { SOL_UDP } from '../../abi/socket.ts';
 import {
   UDP_CORK,
   UDP_ENCAP,
+  UDP_GRO,
   UDP_NO_CHECK6_RX,
   UDP_NO_CHECK6_TX,
+  UDP_SEGMENT,
   UDPLITE_RECV_CSCOV,
   UDPLITE_SEND_CSCOV,
 } from '../../abi/transport.ts';
 import { int, type OptionRow, writeInt } from './row.ts';
-import { toggle } from './toggle.ts';
+import { bounded, toggle } from './toggle.ts';
 
 /** Of UDP-Lite, which there is none of; UDP sockets read it as 0. */
 const coverage = (option: number, name: string): OptionRow => ({
@@ -28,6 +30,8 @@ export const UDP_LEVEL: readonly OptionRow[] = [
   }),
   toggle(SOL_UDP, UDP_NO_CHECK6_TX, 'UDP_NO_CHECK6_TX', 'noChecksum6Sent'),
   toggle(SOL_UDP, UDP_NO_CHECK6_RX, 'UDP_NO_CHECK6_RX', 'noChecksum6Received'),
+  bounded(SOL_UDP, UDP_SEGMENT, 'UDP_SEGMENT', 'segment', { min: 0, max: 0xffff }),
+  toggle(SOL_UDP, UDP_GRO, 'UDP_GRO', 'coalesce'),
   coverage(UDPLITE_SEND_CSCOV, 'UDPLITE_SEND_CSCOV'),
   coverage(UDPLITE_RECV_CSCOV, 'UDPLITE_RECV_CSCOV'),
 ];

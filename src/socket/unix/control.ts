@@ -9,7 +9,7 @@ import { Errno } from '../../abi/errno.ts';
 import { MSG_CMSG_CLOEXEC, MSG_CTRUNC, SCM_CREDENTIALS, SCM_MAX_FD, SCM_RIGHTS, SOL_SOCKET } from '../../abi/socket.ts';
 import { ucred } from '../../abi/sockopt.ts';
 import { i32 } from '../../abi/struct.ts';
-import { putTimestamp } from '../control.ts';
+import { putTimestamp } from '../control/report.ts';
 import type { OpenFile } from '../file.ts';
 import type { Caller, Message } from '../message.ts';
 import type { OptionState } from '../options/target.ts';

@@ -177,6 +177,7 @@ test('errors of ICMP about unknown connections and short quotes are ignored', (t
     code: 3,
     mtu: 0,
     offender: w.remote,
+    receiver: w.local,
   } as const;
   w.tcp.icmpError(quoted, error);
   quoted.release();

@@ -240,6 +240,7 @@ function icmp(w: World, seq: number, error: Partial<IcmpError>): void {
     code: 1,
     mtu: 0,
     offender: w.remote,
+    receiver: w.local,
     ...error,
   });
   quoted.release();

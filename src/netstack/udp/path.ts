@@ -1,0 +1,48 @@
+/** What of a datagram its path and its sender's settings allow: ip(7) IP_MTU_DISCOVER, ipv6(7) IPV6_MTU_DISCOVER, IPV6_DONTFRAG, IPV6_MTU. */
+
+import type { IpAddress } from '../address.ts';
+import { PathMtuDiscovery, type SendChoices, type UdpSettings } from '../endpoint.ts';
+import { NO_HOPS, type Route } from '../ip/ip.ts';
+import { Gso, type Packet } from '../packet.ts';
+
+/** ip_sk_use_pmtu: PROBE, INTERFACE and OMIT go by the link alone. */
+export function mtuOf(route: Route, settings: UdpSettings): number {
+  const { fragmentSize6 } = settings;
+  const { isV4 } = route.remote;
+  const discovery = isV4 ? settings.pathMtuDiscovery : settings.pathMtuDiscovery6;
+  const mtu = discovery >= PathMtuDiscovery.Probe ? route.linkMtu : route.mtu;
+  return isV4 || fragmentSize6 === 0 ? mtu : Math.min(mtu, fragmentSize6);
+}
+/** ip_sk_ignore_df. */
+export function mayFragment(route: Route, settings: UdpSettings, choices: SendChoices | undefined): boolean {
+  const discovery = route.remote.isV4 ? settings.pathMtuDiscovery : settings.pathMtuDiscovery6;
+  if (discovery >= PathMtuDiscovery.Do && discovery !== PathMtuDiscovery.Omit) return false;
+  return route.remote.isV4 || !(choices?.dontFragment ?? settings.dontFragment6);
+}
+/** DF, which IPv4 alone has: DO and PROBE set it, WANT where nothing has to be cut (__ip_make_skb). */
+export function forbidsFragments({ pathMtuDiscovery: discovery }: UdpSettings, fits: boolean): boolean {
+  if (discovery === PathMtuDiscovery.Want) return fits;
+  return discovery === PathMtuDiscovery.Do || discovery === PathMtuDiscovery.Probe;
+}
+
+function hopsTo(remote: IpAddress, settings: UdpSettings): number {
+  if (!remote.isMulticast) return settings.ttl;
+  return (remote.isV4 ? settings.multicastTtl : settings.multicastHops) || NO_HOPS;
+}
+/** Notes on the packet what its message and its socket chose: several may wait (sendmmsg) before the first leaves. */
+export function note(
+  packet: Packet,
+  remote: IpAddress,
+  len: number,
+  settings: UdpSettings,
+  choices: SendChoices | undefined,
+): void {
+  packet.ttl = choices?.ttl ?? hopsTo(remote, settings);
+  packet.tos = choices?.tos ?? settings.tos;
+  packet.mark = choices?.mark ?? settings.mark;
+  packet.priority = choices?.priority ?? settings.priority;
+  const segment = choices?.segment ?? settings.segment;
+  if (segment === 0 || len <= segment) return;
+  packet.gsoType = Gso.UdpL4;
+  packet.gsoSize = segment;
+}
