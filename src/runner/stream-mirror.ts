@@ -449,8 +449,13 @@ export class StreamMirror implements View, Lender, Holding {
     if (copy !== NO_COPY && (this.#pushed > 0 || this.#urgent.inGuest)) this.#readIn(copy);
   }
   rose(events: number): void {
-    // What was written before goes before the trapped send that waits for the same room.
     if (this.#outBlocked && (events & POLLOUT) !== 0) this.#pull(true, false);
+  }
+  /** Room comes piece by piece, and not all of it is told. */
+  get hasEarlier(): boolean {
+    if (!this.#outBlocked || this.#mode !== 'open') return false;
+    this.#pull(true, false);
+    return this.#outBlocked && inputQueue(this.#peer) > 0;
   }
   /** Takes up again what a budget ended. */
   resume(): void {

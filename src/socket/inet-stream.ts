@@ -54,6 +54,8 @@ export interface Lender {
   recall(octets: number): void;
   /** Octets came of which no poll may tell (SO_RCVLOWAT). */
   held(): void;
+  /** True while octets that the guest wrote before wait for room: what is sent now comes behind them. */
+  readonly hasEarlier: boolean;
 }
 
 export class InetStreamSocket extends InetSocket {
@@ -211,7 +213,8 @@ export class InetStreamSocket extends InetSocket {
     if (refusal !== 0) return refusal;
     const { iov } = message;
     if (iov.remaining === 0) return 0;
-    const space = this.#sendSpace(message);
+    const isFirst = this.#stagedOctets === 0;
+    const space = isFirst && this.lender?.hasEarlier === true ? 0 : this.#sendSpace(message);
     if (space <= 0) return -Errno.EAGAIN;
     const wanted = Math.min(space, iov.remaining, message.limit);
     const taken = this.#stage(message, wanted);
