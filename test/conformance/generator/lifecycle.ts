@@ -15,6 +15,7 @@ export const isSocket = ({ kind }: Held): boolean =>
   kind === 'tcp' || kind === 'udp' || kind === 'unix' || kind === 'ping';
 const listens = ({ role }: Held): boolean => role === 'listening';
 export const isConnected = ({ role }: Held): boolean => role === 'connected';
+export const hasData = (one: Held): boolean => one.hasData === true;
 
 function kindOf(family: number, type: number, protocol: number): Kind {
   if (family === c.AF_UNIX) return 'unix';
@@ -45,22 +46,39 @@ function connection(world: World, actor: Actor, family: number, flags: number, s
   const held = { kind: 'tcp', family, type: c.SOCK_STREAM, table: actor.table } as const;
   // Without the listener the port is somebody else's, and a blocking connect or accept might wait for ever.
   if (isListening && world.call(actor, 'connect', [client, ...named(world, name)]) === 0) {
-    world.hold({ ...held, fd: client, role: 'connected' });
-    const server = world.call(actor, 'accept4', [listener, 0, 0, flags]);
-    world.hold({ ...held, fd: server, role: 'connected' });
+    const one: Held = { ...held, fd: client, role: 'connected' };
+    const other: Held = { ...one, fd: world.call(actor, 'accept4', [listener, 0, 0, flags]) };
+    world.join(one, other);
+    for (const end of [one, other]) world.hold(end);
     if (flags !== 0) world.call(actor, 'fcntl', [client, c.F_SETFL, c.O_NONBLOCK]);
   } else world.call(actor, 'close', [client]);
   if (stays && isListening) world.hold({ ...held, fd: listener, role: 'listening' });
   else world.call(actor, 'close', [listener]);
 }
+/** What comes with a datagram if it is asked for. */
+const told = (family: number): readonly (readonly [level: number, option: number])[] =>
+  family === c.AF_INET
+    ? [
+        [c.SOL_IP, c.IP_PKTINFO],
+        [c.SOL_IP, c.IP_RECVTTL],
+      ]
+    : [
+        [c.SOL_IPV6, c.IPV6_RECVPKTINFO],
+        [c.SOL_IPV6, c.IPV6_RECVHOPLIMIT],
+      ];
 /** Two UDP sockets, connected to each other. */
-function datagramPair(world: World, actor: Actor, family: number, flags: number): void {
+function datagramPair(world: World, actor: Actor, r: Choice): void {
+  const [family, flags, isTold] = [r.of(INTERNET), blockingFlag(r), r.once(3)];
   const names = [0, 1].map((x) =>
     family === c.AF_INET6 ? inet6('::1', port(world, x)) : inet('127.0.0.1', port(world, x)),
   );
   const both = names.map((name) => {
     const one = open(world, actor, family, c.SOCK_DGRAM, flags);
-    if (one !== undefined) world.call(actor, 'bind', [one.fd, ...named(world, name)]);
+    if (one === undefined) return one;
+    world.call(actor, 'bind', [one.fd, ...named(world, name)]);
+    for (const [level, option] of isTold ? told(family) : []) {
+      world.call(actor, 'setsockopt', [one.fd, level, option, world.int(1, 'on'), 4]);
+    }
     return one;
   });
   both.forEach((one, i) => {
@@ -68,6 +86,8 @@ function datagramPair(world: World, actor: Actor, family: number, flags: number)
     world.call(actor, 'connect', [one.fd, ...named(world, names[1 - i] as Uint8Array)]);
     one.role = 'connected';
   });
+  const [one, other] = both;
+  if (one !== undefined && other !== undefined) world.join(one, other);
 }
 function socketpair(world: World, actor: Actor, r: Choice): void {
   const type = r.of(UNIX_TYPES);
@@ -75,9 +95,11 @@ function socketpair(world: World, actor: Actor, r: Choice): void {
   const wild = r.rarely(16, c.AF_UNIX, [c.AF_INET, c.AF_INET6, 77]);
   const result = world.rough(actor, r, 'socketpair', [wild, type | blockingFlag(r), r.rarely(16, 0, [1, 6, -1]), at]);
   if (result !== 0 || wild !== c.AF_UNIX) return;
-  for (const fd of [world.sys.get(c.i32, at), world.sys.get(c.i32, at + 4)]) {
-    world.hold({ fd, kind: 'unix', family: c.AF_UNIX, type, table: actor.table, role: 'connected' });
-  }
+  const held = { kind: 'unix', family: c.AF_UNIX, type, table: actor.table, role: 'connected' } as const;
+  const one: Held = { ...held, fd: world.sys.get(c.i32, at) };
+  const other: Held = { ...held, fd: world.sys.get(c.i32, at + 4) };
+  world.join(one, other);
+  for (const end of [one, other]) world.hold(end);
 }
 /** An odd one: most are refused. */
 function anySocket(world: World, actor: Actor, r: Choice): void {
@@ -137,12 +159,13 @@ function nameOf(call: 'getsockname' | 'getpeername') {
   };
 }
 function duplicate(world: World, actor: Actor, r: Choice): void {
-  const one = world.pick(actor, r, () => true);
+  const one = world.pick(actor, r);
   // RLIMIT_NOFILE is the host's affair: nothing near it.
   const to = r.of([20, one.fd, 30, 5, -1]);
   const how = r.below(5);
   const hold = (fd: number): void => {
     if (one.kind !== 'file') world.hold({ ...one, fd });
+    if (r.once(3)) world.call(actor, 'fcntl', [fd, r.of([c.F_GETFD, c.F_GETFL]), 0]);
   };
   if (how === 0) hold(world.call(actor, 'dup', [one.fd]));
   else if (how === 1) hold(world.call(actor, 'dup2', [one.fd, to]));
@@ -150,11 +173,11 @@ function duplicate(world: World, actor: Actor, r: Choice): void {
   else hold(world.call(actor, 'fcntl', [one.fd, how === 3 ? c.F_DUPFD : c.F_DUPFD_CLOEXEC, r.of([0, 10, 40, -1])]));
 }
 function close(world: World, actor: Actor, r: Choice): void {
-  const one = world.pick(actor, r, () => true);
+  const one = world.pick(actor, r);
   if (world.call(actor, 'close', [one.fd]) === 0) world.drop(actor.table, one.fd);
 }
 function closeRange(world: World, actor: Actor, r: Choice): void {
-  const one = world.pick(actor, r, () => true);
+  const one = world.pick(actor, r);
   const last = r.of([one.fd, one.fd + 1, one.fd - 1]);
   const flags = r.rarely(3, 0, [4, 2, 8, -1]);
   const result = world.call(actor, 'close_range', [Math.max(3, one.fd), Math.max(3, last), flags & ~2]);
@@ -162,8 +185,8 @@ function closeRange(world: World, actor: Actor, r: Choice): void {
 }
 
 export const LIFECYCLE: Operations = {
-  tcp: { weight: 4, run: (w, a, r) => void open(w, a, r.of(INTERNET), c.SOCK_STREAM, blockingFlag(r)) },
-  udp: { weight: 4, run: (w, a, r) => void open(w, a, r.of(INTERNET), c.SOCK_DGRAM, blockingFlag(r)) },
+  tcp: { weight: 3, run: (w, a, r) => void open(w, a, r.of(INTERNET), c.SOCK_STREAM, blockingFlag(r)) },
+  udp: { weight: 3, run: (w, a, r) => void open(w, a, r.of(INTERNET), c.SOCK_DGRAM, blockingFlag(r)) },
   unix: {
     weight: 3,
     run: (w, a, r) => void (w.unix && open(w, a, c.AF_UNIX, r.of(UNIX_TYPES), blockingFlag(r))),
@@ -177,12 +200,12 @@ export const LIFECYCLE: Operations = {
   },
   anySocket: { weight: 2, run: anySocket },
   connection: {
-    weight: 8,
+    weight: 2,
     run: (w, a, r) => connection(w, a, r.of(INTERNET), blockingFlag(r), r.once(2), r.below(PORTS)),
   },
-  datagramPair: { weight: 5, run: (w, a, r) => datagramPair(w, a, r.of(INTERNET), blockingFlag(r)) },
+  datagramPair: { weight: 2, run: datagramPair },
   listener: {
-    weight: 4,
+    weight: 2,
     run: (w, a, r) => {
       const one = open(w, a, r.of(INTERNET), c.SOCK_STREAM, blockingFlag(r));
       if (one === undefined) return;
@@ -194,11 +217,11 @@ export const LIFECYCLE: Operations = {
       if (w.call(a, 'listen', [one.fd, r.of([8, 0, 1])]) === 0) one.role = 'listening';
     },
   },
-  socketpair: { weight: 5, run: (w, a, r) => void (w.unix && socketpair(w, a, r)) },
-  bind: { weight: 6, run: bind },
+  socketpair: { weight: 2, run: (w, a, r) => void (w.unix && socketpair(w, a, r)) },
+  bind: { weight: 4, run: bind },
   listen: { weight: 3, run: listen },
   accept: { weight: 5, run: accept },
-  connect: { weight: 8, run: connect },
+  connect: { weight: 6, run: connect },
   name: { weight: 2, run: nameOf('getsockname') },
   peer: { weight: 2, run: nameOf('getpeername') },
   shutdown: {

@@ -7,7 +7,7 @@ import type { Choice } from './choice.ts';
 import { isConnected } from './lifecycle.ts';
 import { nameFor, nameShow } from './names.ts';
 import type { Operations } from './operation.ts';
-import { isSendable, missing, RECEIVE_FLAGS, SEND_FLAGS, vector } from './transfer.ts';
+import { missing, RECEIVE_FLAGS, receiver, SEND_FLAGS, sender, sent, vector } from './transfer.ts';
 import type { Actor, Held, World } from './world.ts';
 
 type ControlMessage = Parameters<Kit['control']>[0][number];
@@ -89,14 +89,15 @@ function header(world: World, actor: Actor, r: Choice, at: number, one: Held, is
   });
 }
 const target = (world: World, actor: Actor, r: Choice, isSend: boolean): Held =>
-  world.pick(actor, r, isSend ? isSendable : isConnected);
+  isSend ? sender(world, actor, r) : receiver(world, actor, r);
 
 function single(world: World, actor: Actor, r: Choice, isSend: boolean): void {
   const held = target(world, actor, r, isSend);
   const at = world.sys.alloc(56, 'msg', show('msghdr'));
   header(world, actor, r, at, held, isSend);
   const flags = r.rarely(2, 0, isSend ? SEND_FLAGS : RECEIVE_FLAGS) & ~missing(held);
-  world.rough(actor, r, isSend ? 'sendmsg' : 'recvmsg', [held.fd, at, flags], undefined, [0, 1]);
+  const result = world.rough(actor, r, isSend ? 'sendmsg' : 'recvmsg', [held.fd, at, flags], undefined, [0, 1]);
+  if (isSend) sent(held, result);
 }
 /** Longer than any host needs to see that a call waits. */
 export const WAIT_US = 100_000;
@@ -107,15 +108,15 @@ function many(world: World, actor: Actor, r: Choice, isSend: boolean): void {
   for (let i = 0; i < count; i++) header(world, actor, r, at + 64 * i, held, isSend);
   const flags = r.rarely(2, 0, isSend ? SEND_FLAGS : [c.MSG_WAITFORONE, ...RECEIVE_FLAGS]) & ~missing(held);
   const vlen = r.rarely(12, count, [0]);
-  if (isSend) return void world.rough(actor, r, 'sendmmsg', [held.fd, at, vlen, flags], undefined, [0, 1]);
+  if (isSend) return sent(held, world.rough(actor, r, 'sendmmsg', [held.fd, at, vlen, flags], undefined, [0, 1]));
   const us = r.rarely(3, -1, [0, WAIT_US]);
   const timeout = us < 0 ? 0 : world.timespec(us, 'timeout');
   world.rough(actor, r, 'recvmmsg', [held.fd, at, vlen, flags, timeout], undefined, [0, 1]);
 }
 
 export const MESSAGES: Operations = {
-  sendmsg: { weight: 10, run: (w, a, r) => single(w, a, r, true) },
-  recvmsg: { weight: 10, run: (w, a, r) => single(w, a, r, false) },
-  sendmmsg: { weight: 4, run: (w, a, r) => many(w, a, r, true) },
-  recvmmsg: { weight: 4, run: (w, a, r) => many(w, a, r, false) },
+  sendmsg: { weight: 15, run: (w, a, r) => single(w, a, r, true) },
+  recvmsg: { weight: 18, run: (w, a, r) => single(w, a, r, false) },
+  sendmmsg: { weight: 7, run: (w, a, r) => many(w, a, r, true) },
+  recvmmsg: { weight: 7, run: (w, a, r) => many(w, a, r, false) },
 };

@@ -20,7 +20,7 @@ function poll(world: World, actor: Actor, r: Choice): void {
   const count = 1 + r.below(3);
   const at = world.sys.alloc(count * 8, 'pollfds', show('pollfds'));
   for (let i = 0; i < count; i++) {
-    const { fd } = world.pick(actor, r, () => true);
+    const { fd } = world.pick(actor, r);
     world.sys.put(c.pollfd, at + i * 8, { fd, events: r.of(EVENTS), revents: 0x1111 });
   }
   const nfds = r.rarely(16, count, [0]);
@@ -34,7 +34,7 @@ function select(world: World, actor: Actor, r: Choice): void {
     if (r.once(3)) return 0;
     const bytes = new Uint8Array(SET_OCTETS);
     for (let n = 0; n < 1 + i; n++) {
-      const { fd } = world.pick(actor, r, () => true);
+      const { fd } = world.pick(actor, r);
       if (fd < 0 || fd >= SET_OCTETS * 8) continue;
       most = Math.max(most, fd);
       bytes[fd >> 3] = (bytes[fd >> 3] as number) | (1 << (fd & 7));
@@ -93,7 +93,15 @@ function wait(world: World, actor: Actor, r: Choice): void {
   const room = 1 + r.below(8);
   const at = world.room(r, room * EPOLL_EVENT_OCTETS, 'events', show('events'));
   const most = r.rarely(16, room, [0, -1]);
-  const how = r.below(4);
+  const how = r.below(5);
+  // What is level-triggered, or not one-shot, comes again.
+  if (how === 4)
+    world.call(actor, 'epoll_wait', [
+      fd,
+      world.sys.alloc(room * EPOLL_EVENT_OCTETS, 'events', show('events')),
+      room,
+      0,
+    ]);
   if (how < 2) return void world.rough(actor, r, 'epoll_wait', [fd, at, most, milliseconds(r)], undefined, [0, 1]);
   const [timeout, size] = [how === 2 ? milliseconds(r) : timespec(world, r), r.rarely(8, 8, [0])];
   world.rough(

@@ -131,7 +131,7 @@ function ioctl(world: World, actor: Actor, r: Choice): void {
 const STATUS_FLAGS = [c.O_NONBLOCK, 0, c.O_NONBLOCK | c.O_RDWR, c.O_APPEND, c.O_NOATIME];
 const COMMANDS = [c.F_GETFL, c.F_SETFL, c.F_GETFD, c.F_SETFD, c.F_GETOWN, c.F_GETSIG, c.F_GETPIPE_SZ, 999];
 function fcntl(world: World, actor: Actor, r: Choice): void {
-  const one = world.pick(actor, r, () => true);
+  const one = world.pick(actor, r);
   const command = r.of(COMMANDS);
   const argument = command === c.F_SETFL ? r.of(STATUS_FLAGS) : r.of([0, 1, -1]);
   world.rough(actor, r, 'fcntl', [one.fd, command, argument], undefined, [0]);
@@ -169,17 +169,22 @@ const RECEIVED = [
   [c.SOL_SOCKET, c.SO_OOBINLINE],
 ] as const;
 function asked(world: World, actor: Actor, r: Choice): void {
-  const one = world.pick(actor, r, ({ kind }) => kind === 'udp' || kind === 'tcp');
-  const [level, number] = r.of(RECEIVED);
-  world.call(actor, 'setsockopt', [one.fd, level, number, world.int(r.rarely(4, 1, [0]), 'on'), 4]);
+  const one = world.pick(actor, r, ({ kind }) => kind === 'udp', isSocket);
+  const suiting = RECEIVED.filter(([level]) => suits(one, { level, option: 0, name: '' }));
+  // Several at once: they come in an order.
+  const first = r.below(64);
+  for (let n = r.of([3, 2, 1]); n > 0; n--) {
+    const [level, number] = suiting[(first + n) % Math.max(1, suiting.length)] ?? RECEIVED[0];
+    world.call(actor, 'setsockopt', [one.fd, level, number, world.int(r.rarely(6, 1, [0]), 'on'), 4]);
+  }
 }
 
 export const SETTINGS: Operations = {
-  setOption: { weight: 10, run: setOption },
-  getOption: { weight: 8, run: getOption },
+  setOption: { weight: 8, run: setOption },
+  getOption: { weight: 6, run: getOption },
   socketError: { weight: 4, run: socketError },
-  abortive: { weight: 2, run: abortive },
-  asked: { weight: 5, run: asked },
+  abortive: { weight: 4, run: abortive },
+  asked: { weight: 6, run: asked },
   timeout: { weight: 2, run: timeout },
   ioctl: { weight: 6, run: ioctl },
   fcntl: { weight: 4, run: fcntl },

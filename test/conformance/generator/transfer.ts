@@ -2,7 +2,7 @@
 import * as c from '../../../src/conformance/linux.ts';
 import { show } from '../shows.ts';
 import type { Choice } from './choice.ts';
-import { isConnected, isSocket } from './lifecycle.ts';
+import { hasData, isConnected, isSocket } from './lifecycle.ts';
 import { lengthOf, nameFor, nameShow } from './names.ts';
 import type { Operations } from './operation.ts';
 import type { Actor, Held, World } from './world.ts';
@@ -36,7 +36,7 @@ export const RECEIVE_FLAGS = [
 ];
 const LETTERS = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-';
 /** Lengths are small: how much a buffer takes at once is each system's own affair. */
-export const length = (r: Choice): number => r.rarely(12, r.below(40), [0, 1, 64]);
+export const length = (r: Choice): number => r.rarely(12, 1 + r.below(39), [0, 64]);
 /** Beyond what a datagram holds. */
 const HUGE = [65_507, 65_508, 65_536, 70_000];
 
@@ -46,9 +46,16 @@ export const content = (octets: number): string =>
 
 /** AF_UNIX has no urgent data here, as in a kernel without CONFIG_AF_UNIX_OOB. */
 export const missing = ({ kind }: Held): number => (kind === 'unix' ? c.MSG_OOB : 0);
+/** Where something is sent from, most often to a socket that the sequence has too, and where something is received. */
+export const sender = (world: World, actor: Actor, r: Choice): Held =>
+  world.pick(actor, r, ({ peer }) => peer !== undefined, isSendable);
+export const receiver = (world: World, actor: Actor, r: Choice): Held => world.pick(actor, r, hasData, isConnected);
+export function sent({ peer }: Held, result: number): void {
+  if (peer !== undefined && result > 0) peer.hasData = true;
+}
 /** What is sent to a socket that may wait and takes no more is sent by nobody: so nothing large goes to streams. */
 function send(world: World, actor: Actor, r: Choice): void {
-  const one = world.pick(actor, r, isSendable);
+  const one = sender(world, actor, r);
   const octets = one.kind === 'udp' ? r.rarely(24, length(r), HUGE) : length(r);
   const at = world.room(r, octets, 'out', show('octets'), content(octets));
   const flags = r.rarely(3, 0, SEND_FLAGS) & ~missing(one);
@@ -56,10 +63,10 @@ function send(world: World, actor: Actor, r: Choice): void {
   const bytes = isNamed ? nameFor(world, r, one) : undefined;
   const name = bytes === undefined ? 0 : world.octets(bytes, 'addr');
   const args = [one.fd, at, octets, flags, name, bytes === undefined ? 0 : lengthOf(r, bytes)];
-  world.rough(actor, r, 'sendto', args, undefined, [0, 1, 4, 5]);
+  sent(one, world.rough(actor, r, 'sendto', args, undefined, [0, 1, 4, 5]));
 }
 function receive(world: World, actor: Actor, r: Choice): void {
-  const one = world.pick(actor, r, isConnected);
+  const one = receiver(world, actor, r);
   const octets = length(r);
   const at = world.room(r, octets, 'in', show('text'));
   const flags = r.rarely(2, 0, RECEIVE_FLAGS) & ~missing(one);
@@ -70,7 +77,7 @@ function receive(world: World, actor: Actor, r: Choice): void {
 }
 /** An array of iovecs, at most three of them right. */
 export function vector(world: World, r: Choice, isSend: boolean): { readonly at: number; readonly count: number } {
-  const count = r.below(4);
+  const count = r.of([1, 2, 3, 0]);
   const at = world.sys.alloc(Math.max(1, count) * 16, 'iov', show('octets'));
   for (let i = 0; i < count; i++) {
     const len = length(r);
@@ -89,7 +96,7 @@ const OFFSETS = [0, -1, 8];
 const RW_FLAGS = [0, 1, 8, 2, 16, 0x4000_0000];
 
 function readWrite(world: World, actor: Actor, r: Choice, isWrite: boolean): void {
-  const one = world.pick(actor, r, isConnected);
+  const one = isWrite ? sender(world, actor, r) : receiver(world, actor, r);
   const octets = length(r);
   const at = world.room(
     r,
@@ -98,10 +105,18 @@ function readWrite(world: World, actor: Actor, r: Choice, isWrite: boolean): voi
     show(isWrite ? 'octets' : 'text'),
     isWrite ? content(octets) : undefined,
   );
-  world.rough(actor, r, isWrite ? 'write' : 'read', [one.fd, at, octets], undefined, isWrite ? [0, 1] : [0, 1, 2]);
+  const result = world.rough(
+    actor,
+    r,
+    isWrite ? 'write' : 'read',
+    [one.fd, at, octets],
+    undefined,
+    isWrite ? [0, 1] : [0, 1, 2],
+  );
+  if (isWrite) sent(one, result);
 }
 function vectors(world: World, actor: Actor, r: Choice, isWrite: boolean): void {
-  const one = world.pick(actor, r, isConnected);
+  const one = isWrite ? sender(world, actor, r) : receiver(world, actor, r);
   const { at, count } = vector(world, r, isWrite);
   const counted = r.rarely(12, count, [-1, 1025, 1024]);
   world.rough(actor, r, isWrite ? 'writev' : 'readv', [one.fd, at, counted]);
@@ -130,8 +145,8 @@ function positioned(world: World, actor: Actor, r: Choice): void {
 }
 
 export const TRANSFER: Operations = {
-  send: { weight: 14, run: send },
-  receive: { weight: 14, run: receive },
+  send: { weight: 24, run: send },
+  receive: { weight: 22, run: receive },
   read: { weight: 3, run: (w, a, r) => readWrite(w, a, r, false) },
   write: { weight: 3, run: (w, a, r) => readWrite(w, a, r, true) },
   readv: { weight: 2, run: (w, a, r) => vectors(w, a, r, false) },

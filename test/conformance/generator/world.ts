@@ -21,6 +21,9 @@ export interface Held {
   /** Which process has it. */
   readonly table: number;
   role: Role;
+  /** The other end, where the sequence made both, and whether it has sent something here. */
+  peer?: Held;
+  hasData?: boolean;
 }
 export interface Actor {
   readonly task: Task;
@@ -114,6 +117,11 @@ export class World {
     if (one.fd >= 0) this.#held = [...this.#held.filter(({ fd, table }) => fd !== one.fd || table !== one.table), one];
     if (this.#held.length > MOST_HELD) this.#held.shift();
   }
+  /** Two ends of one connection. */
+  join(one: Held, other: Held): void {
+    one.peer = other;
+    other.peer = one;
+  }
   drop(table: number, fd: number): void {
     // Calls on it go on: a closed descriptor is tried a few times more before it is forgotten.
     const at = this.#held.findIndex((one) => one.fd === fd && one.table === table);
@@ -124,14 +132,14 @@ export class World {
     return this.#held.filter((one) => one.table === table);
   }
   /**
-   * A descriptor of the actor's: most often one that `fits`, else any; seldom none at all.
+   * A descriptor of the actor's: most often one of those that fit best, of which `fits` has the best first, else any; seldom none at all.
    * One that is made up has fd < 0 or that of nothing.
    */
-  pick(actor: Actor, r: Choice, fits: (one: Held) => boolean): Held {
+  pick(actor: Actor, r: Choice, ...fits: readonly ((one: Held) => boolean)[]): Held {
     const all = this.heldBy(actor.table);
-    const fitting = all.filter(fits);
+    const fitting = fits.map((fit) => all.filter(fit)).find((some) => some.length > 0) ?? all;
     const x = r.below(64);
-    const from = fitting.length > 0 && x < 52 ? fitting : all;
+    const from = x < 54 ? fitting : all;
     const one = from[from.length - 1 - (r.below(256) % Math.max(1, from.length))];
     const bad = {
       fd: BAD_FDS[x % BAD_FDS.length] as number,
@@ -196,10 +204,10 @@ export class World {
       case 38:
         return 0;
       case 37:
-        if (this.#fixed++ > MOST_FIXED) return NOWHERE;
+        if (octets > 256 || this.#fixed++ > MOST_FIXED) return NOWHERE;
         return this.sys.fixed(new Uint8Array(Math.max(1, octets)).fill(0x66), 'fixed');
       case 36: {
-        if (this.#edges++ > MOST_EDGES) return NOWHERE;
+        if (octets > 256 || this.#edges++ > MOST_EDGES) return NOWHERE;
         const at = this.sys.edge(Math.max(1, octets >> 1), `${name}-edge`, how);
         if (content !== undefined) this.sys.write(at, content.slice(0, Math.max(1, octets >> 1)));
         return at;
