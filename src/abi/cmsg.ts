@@ -6,10 +6,14 @@
  * `CmsgWriter` fills the guest's buffer as put_cmsg does (net/core/scm.c): what does not fit is cut, with cmsg_len what fitted, and MSG_CTRUNC set.
  */
 import { MSG_CTRUNC } from './socket.ts';
-import { i32, readI32, readU64, struct, type TypeOf, u64, withCodec, write32, write64 } from './struct.ts';
+import { i32, readI32, readU64, record, struct, type TypeOf, u64, withCodec, write32, write64 } from './struct.ts';
 
 export const cmsghdr = withCodec(struct('cmsghdr', 16, { len: u64, level: i32, type: i32 }), {
-  get: (b, at) => ({ len: readU64(b, at), level: readI32(b, at + 8), type: readI32(b, at + 12) }),
+  blank: record(function () {
+    this.len = 0;
+    this.level = 0;
+    this.type = 0;
+  }),
   put: (b, at, { len, level, type }) => {
     write64(b, at, len);
     write32(b, at + 8, level);

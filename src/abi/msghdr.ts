@@ -4,6 +4,7 @@ import {
   readI32,
   readU32,
   readU64,
+  record,
   struct,
   type TypeOf,
   u32,
@@ -15,7 +16,10 @@ import {
 
 /** `struct iovec`: one guest buffer. */
 export const iovec = withCodec(struct('iovec', 16, { base: u64, len: u64 }), {
-  get: (b, at) => ({ base: readU64(b, at), len: readU64(b, at + 8) }),
+  blank: record(function () {
+    this.base = 0;
+    this.len = 0;
+  }),
   put: (b, at, { base, len }) => {
     write64(b, at, base);
     write64(b, at + 8, len);
@@ -44,14 +48,14 @@ export const msghdr = withCodec(
     flags: u32,
   }),
   {
-    get: (b, at) => ({
-      name: readU64(b, at),
-      namelen: readI32(b, at + 8),
-      iov: readU64(b, at + 16),
-      iovlen: readU64(b, at + 24),
-      control: readU64(b, at + 32),
-      controllen: readU64(b, at + 40),
-      flags: readU32(b, at + 48),
+    blank: record(function () {
+      this.name = 0;
+      this.namelen = 0;
+      this.iov = 0;
+      this.iovlen = 0;
+      this.control = 0;
+      this.controllen = 0;
+      this.flags = 0;
     }),
     put: (b, at, { name, namelen, iov, iovlen, control, controllen, flags }) => {
       write64(b, at, name);
@@ -78,7 +82,10 @@ export type Msghdr = TypeOf<typeof msghdr>;
 
 /** `struct mmsghdr`: sendmmsg(2), recvmmsg(2). `len` is out only. */
 export const mmsghdr = withCodec(struct('mmsghdr', 64, { hdr: msghdr, len: u32 }), {
-  get: (b, at) => ({ hdr: msghdr.get(b, at), len: readU32(b, at + 56) }),
+  blank: record(function () {
+    this.hdr = msghdr.blank();
+    this.len = 0;
+  }),
   put: (b, at, { hdr, len }) => {
     msghdr.put(b, at, hdr);
     write32(b, at + 56, len);

@@ -1,5 +1,5 @@
 /** poll(2) and select(2): include/uapi/asm-generic/poll.h. The same on x86_64 and arm64. */
-import { i16, i32, readI16, readI32, struct, type TypeOf, withCodec, write16, write32 } from './struct.ts';
+import { i16, i32, readI16, readI32, record, struct, type TypeOf, withCodec, write16, write32 } from './struct.ts';
 
 export const POLLIN = 0x1;
 export const POLLPRI = 0x2;
@@ -19,7 +19,11 @@ export const FD_SETSIZE = 1024;
 
 /** `struct pollfd`, include/uapi/asm-generic/poll.h. */
 export const pollfd = withCodec(struct('pollfd', 8, { fd: i32, events: i16, revents: i16 }), {
-  get: (b, at) => ({ fd: readI32(b, at), events: readI16(b, at + 4), revents: readI16(b, at + 6) }),
+  blank: record(function () {
+    this.fd = 0;
+    this.events = 0;
+    this.revents = 0;
+  }),
   put: (b, at, { fd, events, revents }) => {
     write32(b, at, fd);
     write16(b, at + 4, events);

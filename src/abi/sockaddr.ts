@@ -13,6 +13,7 @@ import {
   readBe32,
   readU16,
   readU32,
+  record,
   struct,
   type TypeOf,
   u8,
@@ -32,11 +33,11 @@ export type Sockaddr = TypeOf<typeof sockaddr>;
 export const sockaddrIn = withCodec(
   struct('sockaddr_in', 16, { family: u16, port: be16, addr: be32, zero: octets(8) }),
   {
-    get: (b, at) => ({
-      family: readU16(b, at),
-      port: readBe16(b, at + 2),
-      addr: readBe32(b, at + 4),
-      zero: b.slice(at + 8, at + 16),
+    blank: record(function () {
+      this.family = 0;
+      this.port = 0;
+      this.addr = 0;
+      this.zero = new Uint8Array(8);
     }),
     put: (b, at, { family, port, addr, zero }) => {
       write16(b, at, family);
@@ -58,12 +59,12 @@ export type SockaddrIn = TypeOf<typeof sockaddrIn>;
 export const sockaddrIn6 = withCodec(
   struct('sockaddr_in6', 28, { family: u16, port: be16, flowinfo: be32, addr: octets(16), scopeId: u32 }),
   {
-    get: (b, at) => ({
-      family: readU16(b, at),
-      port: readBe16(b, at + 2),
-      flowinfo: readBe32(b, at + 4),
-      addr: b.slice(at + 8, at + 24),
-      scopeId: readU32(b, at + 24),
+    blank: record(function () {
+      this.family = 0;
+      this.port = 0;
+      this.flowinfo = 0;
+      this.addr = new Uint8Array(16);
+      this.scopeId = 0;
     }),
     put: (b, at, { family, port, flowinfo, addr, scopeId }) => {
       write16(b, at, family);

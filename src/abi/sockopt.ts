@@ -6,6 +6,7 @@ import {
   i64,
   octets,
   readI64,
+  record,
   struct,
   type TypeOf,
   u8,
@@ -21,7 +22,10 @@ export const linger = struct('linger', 8, { onoff: i32, linger: i32 });
 export type Linger = TypeOf<typeof linger>;
 /** `struct timeval` of 64-bit ABIs, where the old one, the new one (struct __kernel_sock_timeval) and the C library's are the same: SO_RCVTIMEO, SO_SNDTIMEO, SO_TIMESTAMP. */
 export const timeval = withCodec(struct('timeval', 16, { sec: i64, usec: i64 }), {
-  get: (b, at) => ({ sec: readI64(b, at), usec: readI64(b, at + 8) }),
+  blank: record(function () {
+    this.sec = 0;
+    this.usec = 0;
+  }),
   put: (b, at, { sec, usec }) => {
     write64(b, at, sec);
     write64(b, at + 8, usec);
@@ -35,7 +39,10 @@ export const timeval = withCodec(struct('timeval', 16, { sec: i64, usec: i64 }),
 export type Timeval = TypeOf<typeof timeval>;
 /** `struct timespec` of 64-bit ABIs, where the old one and the new one (struct __kernel_timespec) are the same: recvmmsg, ppoll, SO_TIMESTAMPNS. */
 export const timespec = withCodec(struct('timespec', 16, { sec: i64, nsec: i64 }), {
-  get: (b, at) => ({ sec: readI64(b, at), nsec: readI64(b, at + 8) }),
+  blank: record(function () {
+    this.sec = 0;
+    this.nsec = 0;
+  }),
   put: (b, at, { sec, nsec }) => {
     write64(b, at, sec);
     write64(b, at + 8, nsec);

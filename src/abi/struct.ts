@@ -23,8 +23,11 @@ export interface Field<T> {
 type Shape = Readonly<Record<string, Field<unknown>>>;
 type ValueOf<S extends Shape> = { -readonly [K in keyof S]: S[K] extends Field<infer T> ? T : never };
 
-/** How values of a struct are read and written. */
-export type Codec<T> = Pick<Field<T>, 'get' | 'put' | 'load'>;
+/** How values of a struct are read and written: `load` into an object, such as `blank` makes. */
+export interface Codec<T> extends Pick<Field<T>, 'put' | 'load'> {
+  /** A value whose every field is zero: `record`. */
+  readonly blank: () => T;
+}
 
 export interface Struct<S extends Shape> extends Field<ValueOf<S>> {
   readonly name: string;
@@ -44,8 +47,10 @@ export interface Struct<S extends Shape> extends Field<ValueOf<S>> {
 export type TypeOf<F> = F extends Field<infer T> ? T : never;
 
 const WORD = 0x1_0000_0000;
+/** A constant of ours: the global's value lies in a box, and V8 then boxes every result of a function that may return it, 16 octets of garbage a read. */
+const ABOVE = Number.POSITIVE_INFINITY;
 /** The number two 32-bit halves stand for; `Infinity` above 2^53 - 1. Used for registers as well. */
-export const fromWords = (low: number, high: number): number => (high > 0x1f_ffff ? Infinity : high * WORD + low);
+export const fromWords = (low: number, high: number): number => (high > 0x1f_ffff ? ABOVE : high * WORD + low);
 
 export const readU8 = (b: Uint8Array, at: number): number => b[at] as number;
 export const readU16 = (b: Uint8Array, at: number): number => (b[at] as number) | ((b[at + 1] as number) << 8);
@@ -59,7 +64,7 @@ export const readU64 = (b: Uint8Array, at: number): number => fromWords(readU32(
 export function readI64(b: Uint8Array, at: number): number {
   const high = readI32(b, at + 4);
   if (high >= 0) return fromWords(readU32(b, at), high);
-  return high < -0x20_0000 ? -Infinity : high * WORD + readU32(b, at);
+  return high < -0x20_0000 ? -ABOVE : high * WORD + readU32(b, at);
 }
 export const readBe16 = (b: Uint8Array, at: number): number => ((b[at] as number) << 8) | (b[at + 1] as number);
 export const readBe32 = (b: Uint8Array, at: number): number =>
@@ -173,9 +178,10 @@ export function struct<const S extends Shape>(name: string, expectSize: number, 
   size = roundUp(size, align);
   if (size !== expectSize) throw new RangeError(`struct ${name} is ${size} octets here, ${expectSize} in the kernel`);
 
-  const get = (b: Uint8Array, at: number): ValueOf<S> => {
+  const none = new Uint8Array(size);
+  const blank = (): ValueOf<S> => {
     const out: Record<string, unknown> = {};
-    for (const key of keys) out[key] = (fields[key] as Field<unknown>).get(b, at + offset[key]);
+    for (const key of keys) out[key] = (fields[key] as Field<unknown>).get(none, offset[key]);
     return out as ValueOf<S>;
   };
   const put = (b: Uint8Array, at: number, value: ValueOf<S>): void => {
@@ -193,19 +199,29 @@ export function struct<const S extends Shape>(name: string, expectSize: number, 
     }
     return b;
   };
-  return withMethods({ name, fields, size, align, ctype: `struct ${name}`, offset, encode }, { get, put, load });
+  return withMethods({ name, fields, size, align, ctype: `struct ${name}`, offset, encode }, { blank, put, load });
 }
 
 type Described<S extends Shape> = Omit<Struct<S>, 'get' | 'put' | 'load' | 'decode' | 'decodeInto' | 'blank'>;
-const withMethods = <S extends Shape>(of: Described<S>, { get, put, load }: Codec<ValueOf<S>>): Struct<S> => ({
+const withMethods = <S extends Shape>(of: Described<S>, { blank, put, load }: Codec<ValueOf<S>>): Struct<S> => ({
   ...of,
-  get,
+  blank,
   put,
   load,
-  decode: (b, at = 0) => get(b, at),
+  get: (b, at) => load(blank(), b, at),
+  decode: (b, at = 0) => load(blank(), b, at),
   decodeInto: (into, b, at = 0) => load(into, b, at),
-  blank: () => get(new Uint8Array(of.size), 0),
 });
+
+/**
+ * Makes plain objects, by a constructor of their own: object literals with the same names share their shape in V8, the one that declares the fields of a struct too, which holds
+ * objects; then numbers above 2^31 go into boxes, 16 octets of garbage for each that is loaded.
+ */
+export function record<T extends object>(init: (this: T) => void): () => T {
+  const Constructor = init as unknown as { new (): T; prototype: object };
+  Constructor.prototype = Object.prototype;
+  return () => new Constructor();
+}
 
 /** The same struct, read and written by code of its own, which must do what the declaration says. */
 export const withCodec = <S extends Shape>(of: Struct<S>, codec: Codec<ValueOf<S>>): Struct<S> =>
