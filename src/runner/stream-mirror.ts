@@ -39,6 +39,7 @@ import { SHOWN, StreamDisplay, shrink, type View } from './display.ts';
 import { GuestOptions } from './guest-options.ts';
 import type { GuestSide, Holding, MirrorWorld } from './mirror-world.ts';
 import { NO_COPY } from './plane.ts';
+import { BATCH, BUFFER, guestBuffer, SMALL_BATCH, watchedOctets } from './stream-sizes.ts';
 import { UrgentMirror } from './urgent-mirror.ts';
 
 type Mode = 'fresh' | 'connecting' | 'listening' | 'open' | 'dead';
@@ -48,15 +49,6 @@ const NONE = -1;
 const EAGAIN = 11;
 const EPIPE = 32;
 const ECONNRESET = 104;
-/** Octets moved at once once a stream flows; below half of the buffer, or it stops and goes. */
-const BATCH = 131_072;
-/** Octets asked for while messages are small: the ring grows by no more. */
-const SMALL_BATCH = 16_384;
-/** SO_SNDBUF of both ends, which the kernel doubles. */
-const BUFFER = 1 << 20;
-const LEAST_BUFFER = 4096;
-/** Above it a reader's progress is worth a wake-up, since the window depends on it. */
-const WATCHED_OCTETS = 131_072;
 const INPUT = EPOLLIN | EPOLLRDHUP;
 const ENDINGS = EPOLLRDHUP | EPOLLHUP | EPOLLERR;
 
@@ -158,7 +150,7 @@ export class StreamMirror implements View, Lender, Holding {
     this.#options.apply(this.#file, copy);
     const { oobInline } = this.#tcp.settings;
     if (oobInline !== this.#urgentInline) this.#showInline(copy, oobInline);
-    if (this.#mode === 'open' && this.#guestBuffer !== this.#sendBuffer) this.#enlarge(copy);
+    if (this.#mode === 'open' && guestBuffer(this.#tcp) !== this.#sendBuffer) this.#enlarge(copy);
   }
   #showInline(copy: number, oobInline: boolean): void {
     if (this.#urgent.inGuest) {
@@ -168,13 +160,8 @@ export class StreamMirror implements View, Lender, Holding {
     setUrgentInline(copy, oobInline);
     this.#urgentInline = oobInline;
   }
-  /** What the guest may write ahead: its own choice counts once it made one. */
-  get #guestBuffer(): number {
-    const { sendBufferLocked, sendBuffer } = this.#tcp.settings;
-    return sendBufferLocked ? Math.max(LEAST_BUFFER, Math.min(BUFFER, sendBuffer >> 1)) : BUFFER;
-  }
   #enlarge(guestEnd: number): void {
-    this.#sendBuffer = this.#guestBuffer;
+    this.#sendBuffer = guestBuffer(this.#tcp);
     setSendBuffer(guestEnd, this.#sendBuffer);
   }
 
@@ -348,7 +335,9 @@ export class StreamMirror implements View, Lender, Holding {
     }
     if (this.#mayPush()) this.#pushAll();
     const { length } = tcp.receiveRing;
-    this.#watchOut(this.#inBlocked || (this.#pushed > 0 && (length >= this.#watchedOctets || length > this.#pushed)));
+    this.#watchOut(
+      this.#inBlocked || (this.#pushed > 0 && (length >= watchedOctets(this.#tcp) || length > this.#pushed)),
+    );
     if (this.#pushed + this.#urgent.uncounted < length) return;
     if (tcp.finReceived) {
       shutdownUnix(this.#peer, SHUT_WR);
@@ -356,10 +345,6 @@ export class StreamMirror implements View, Lender, Holding {
     }
     // Last: on the loopback more may arrive before it returns.
     tcp.handedOver();
-  }
-  get #watchedOctets(): number {
-    const { receiveBufferLocked, receiveBuffer } = this.#tcp.settings;
-    return receiveBufferLocked ? Math.min(WATCHED_OCTETS, receiveBuffer >> 2) : WATCHED_OCTETS;
   }
   /** SO_RCVLOWAT: a reader waits for so much, but in front of urgent data. */
   #mayPush(): boolean {
@@ -455,7 +440,7 @@ export class StreamMirror implements View, Lender, Holding {
   get hasEarlier(): boolean {
     if (!this.#outBlocked || this.#mode !== 'open') return false;
     this.#pull(true, false);
-    return this.#outBlocked && inputQueue(this.#peer) > 0;
+    return inputQueue(this.#peer) > 0;
   }
   /** Takes up again what a budget ended. */
   resume(): void {
