@@ -35,6 +35,7 @@ export const REASONS = {
     'Urgent data that comes after shutdown of reading is not shown: nothing can be put into an AF_UNIX stream that is shut.',
   empties: 'A native read of no octets waits on an AF_UNIX stream for as long as nothing but an urgent octet is there.',
   passing: 'splice(2) of an AF_UNIX stream passes an urgent octet; of TCP it stops there.',
+  anew: 'The timeout of a native send that waits counts anew whenever a part found room: an AF_UNIX socket waits for each of its packets by itself.',
   transit:
     'Octets that were sent natively and wait in the placeholder are in no queue that SIOCOUTQ and SIOCINQ tell of until the supervisor has taken them.',
   overrun:
@@ -116,6 +117,13 @@ export const DEVIATIONS: readonly Deviation[] = [
     linux: ['a: socket(2, 1, 0) = 5'],
     ours: ['a: socket(2, 1, 0) = 4'],
     last: true,
+  },
+  {
+    planes: DIRECT,
+    body: 'deadlines: a send tells what it sent when its time is over',
+    reason: 'anew',
+    linux: ['ended in time: true'],
+    ours: ['ended in time: false'],
   },
   {
     planes: BOTH,

@@ -138,6 +138,13 @@ export class UnixNames {
     });
   }
   connect(listener: SeccompListener, task: GuestTask): Judgement {
+    const judgement = this.#connect(listener, task);
+    if (judgement !== -Errno.ENOTSOCK) return judgement;
+    // The name is read before the file is found to be no socket (__sys_connect).
+    const name = readName(task.foreignMemory, pointer(listener, 1), listener.args[4] as number);
+    return typeof name === 'number' ? name : judgement;
+  }
+  #connect(listener: SeccompListener, task: GuestTask): Judgement {
     return this.#onCopy('connect', listener, task, (copy) => {
       const name = readName(task.foreignMemory, pointer(listener, 1), listener.args[4] as number);
       if (typeof name === 'number') return name;

@@ -11,6 +11,7 @@ import { IPPROTO_TCP } from '../../abi/in.ts';
 import { mmsghdr, msghdr } from '../../abi/msghdr.ts';
 import { POLLERR, POLLHUP, POLLIN, POLLRDHUP, POLLRDNORM } from '../../abi/poll.ts';
 import {
+  AF_UNIX,
   MSG_CMSG_CLOEXEC,
   MSG_CMSG_COMPAT,
   MSG_CTRUNC,
@@ -46,9 +47,14 @@ const ONE_ROUND = MSG_PEEK | MSG_TRUNC | MSG_OOB | MSG_ERRQUEUE;
 const wantsAll = (message: Message, socket: Socket): boolean =>
   (message.flags & MSG_WAITALL) !== 0 && (message.flags & ONE_ROUND) === 0 && socket.type === SOCK_STREAM;
 
+/** With MSG_PEEK as well a TCP stream is waited for until all of it is there; what is looked at is looked at once (tcp_recvmsg_locked). AF_UNIX peeks at what there is. */
+const PEEKS_ALL = MSG_PEEK | MSG_WAITALL;
+const peeksAll = ({ flags }: Message, { type, domain }: Socket): boolean =>
+  (flags & (ONE_ROUND | MSG_WAITALL)) === PEEKS_ALL && type === SOCK_STREAM && domain !== AF_UNIX;
+
 /** Octets without which a receive goes on. */
 function leastOf({ message, partsSurvive }: CallContext, socket: Socket): number {
-  if (wantsAll(message, socket)) return message.iov.total;
+  if (wantsAll(message, socket) || peeksAll(message, socket)) return message.iov.total;
   const collects = partsSurvive && (message.flags & ONE_ROUND) === 0;
   return collects ? Math.min(socket.collects, message.iov.total) : 0;
 }
@@ -64,7 +70,7 @@ export function receiveMessage(ctx: CallContext, socket: Socket): number {
   return ctx.progress > 0 ? partly(ctx, socket, result) : result;
 }
 function receiveOnce(ctx: CallContext, socket: Socket): number {
-  const result = socket.receive(ctx.message, ctx.staged);
+  const result = socket.receive(ctx.message, peeksAll(ctx.message, socket) ? ctx.progress : ctx.staged);
   // An empty datagram has no octets but is one message, and one that faulted is gone; MSG_PEEK takes none.
   if (socket.units > 0) ctx.commitWith(socket, socket.units);
   if (result < 0) return result;
@@ -170,6 +176,21 @@ function exportHeader(ctx: CallContext, flags: number): number {
   if (putInt(ctx, header.address + msghdr.offset.flags, outFlags) !== 0) return -Errno.EFAULT;
   return putLong(ctx, header.address + msghdr.offset.controllen, control);
 }
+const PAGE = 4096;
+/** put_cmsg: where a control message may lie on two pages its octets go in words, none of which is written in part. */
+function putControl(ctx: CallContext, addr: number, bytes: Uint8Array, at: number, len: number): boolean {
+  if ((addr % PAGE) + len <= PAGE) return ctx.memory.write(addr, bytes, at, len) === len;
+  let done = 0;
+  for (const size of [8, 4, 2, 1]) {
+    for (; len - done >= size; done += size) {
+      const word = addr + done;
+      const crosses = (word % PAGE) + size > PAGE;
+      if (crosses && ctx.memory.write(word + size - 1, bytes, at + done + size - 1, 1) < 1) return false;
+      if (ctx.memory.write(word, bytes, at + done, size) < size) return false;
+    }
+  }
+  return true;
+}
 /** Copies each control message without the padding behind it, which the kernel leaves alone too. Octets used; those that fault do not count. */
 function controlOut(ctx: CallContext): number {
   const { header, message } = ctx;
@@ -177,7 +198,7 @@ function controlOut(ctx: CallContext): number {
   while (walker.next()) {
     const at = walker.data - cmsghdr.size;
     const len = cmsghdr.size + walker.dataLength;
-    if (ctx.memory.write(header.control + at, message.control, at, len) < len) return untold(ctx, at);
+    if (!putControl(ctx, header.control + at, message.control, at, len)) return untold(ctx, at);
   }
   return message.controlLength;
 }
