@@ -12,6 +12,7 @@ export * from './epoll.ts';
 export * from './errno.ts';
 export * from './error-texts.ts';
 export * from './fcntl.ts';
+export * from './file-flags.ts';
 export * from './filter.ts';
 export * from './icmp.ts';
 export * from './in.ts';

@@ -5,6 +5,7 @@
 import * as epoll from './epoll.ts';
 import { Errno } from './errno.ts';
 import * as fcntl from './fcntl.ts';
+import * as fileFlags from './file-flags.ts';
 import * as icmp from './icmp.ts';
 import * as inet from './in.ts';
 import * as ioctl from './ioctl.ts';
@@ -168,6 +169,7 @@ const MODULES: readonly Module[] = [
   epoll,
   Errno,
   fcntl,
+  fileFlags,
   icmp,
   inet,
   ioctl,

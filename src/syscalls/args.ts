@@ -7,6 +7,8 @@ import { fromWords } from '../abi/struct.ts';
 export interface Arg {
   readonly kind: ArgKind;
   readonly decode: (low: number, high: number) => number;
+  /** What of the constants that it is made of has an effect, by their C names: for docs/syscalls.md, and for the tests that the call knows these and no others. */
+  readonly handled?: readonly string[];
 }
 
 /** How an argument is shown. Kinds that point to something look at their neighbours: a buffer's length is the argument that follows it. */
@@ -61,6 +63,8 @@ const long = (low: number, high: number): number => {
 
 const arg = (kind: ArgKind, decode: Arg['decode']): Arg => ({ kind, decode });
 
+const handling = (of: Arg, names: string): Arg => ({ ...of, handled: names.split(' ') });
+
 export const Int = arg('int', signed);
 export const Uint = arg('uint', unsigned);
 /** `unsigned long` and `size_t`. */
@@ -113,3 +117,24 @@ export const EpollFlags = arg('epollFlags', signed);
 export const EpollOperation = arg('epollOperation', signed);
 export const EpollEventPtr = arg('epollEvent', fromWords);
 export const EpollEventsOut = arg('epollEventsOut', fromWords);
+
+// What calls take of the flags and operations of their kind.
+export const CreationFlags = handling(SockType, 'SOCK_CLOEXEC SOCK_NONBLOCK');
+export const AcceptFlags = handling(SockFlags, 'SOCK_CLOEXEC SOCK_NONBLOCK');
+export const Ends = handling(ShutdownHow, 'SHUT_RD SHUT_WR SHUT_RDWR');
+export const SendFlags = handling(MsgFlags, 'MSG_DONTWAIT MSG_NOSIGNAL MSG_MORE MSG_OOB MSG_DONTROUTE MSG_PROBE');
+const RECEIVE = 'MSG_DONTWAIT MSG_PEEK MSG_TRUNC MSG_WAITALL MSG_OOB MSG_ERRQUEUE';
+export const ReceiveFlags = handling(MsgFlags, RECEIVE);
+export const MessageReceiveFlags = handling(MsgFlags, `${RECEIVE} MSG_CMSG_CLOEXEC`);
+export const BatchReceiveFlags = handling(MsgFlags, `${RECEIVE} MSG_CMSG_CLOEXEC MSG_WAITFORONE`);
+export const VectorFlags = handling(
+  Int,
+  'RWF_HIPRI RWF_DSYNC RWF_SYNC RWF_NOWAIT RWF_APPEND RWF_NOAPPEND RWF_NOSIGNAL',
+);
+export const SpliceFlags = handling(Uint, 'SPLICE_F_MOVE SPLICE_F_NONBLOCK SPLICE_F_MORE SPLICE_F_GIFT');
+export const CloseRangeFlags = handling(Uint, 'CLOSE_RANGE_UNSHARE CLOSE_RANGE_CLOEXEC');
+export const PipeFlags = handling(OpenFlags, 'O_CLOEXEC O_NONBLOCK O_DIRECT');
+export const DupFlags = handling(OpenFlags, 'O_CLOEXEC');
+export const MemfdFlags = handling(Uint, 'MFD_CLOEXEC');
+export const EpollCreateFlags = handling(EpollFlags, 'EPOLL_CLOEXEC');
+export const EpollOperations = handling(EpollOperation, 'EPOLL_CTL_ADD EPOLL_CTL_DEL EPOLL_CTL_MOD');

@@ -18,6 +18,7 @@ import {
   IPV6_MULTICAST_IF,
   SO_ORIGINAL_DST,
 } from '../abi/in.ts';
+import { SIOCGSTAMP_NEW, SIOCGSTAMPNS_NEW } from '../abi/ioctl.ts';
 import { MAX_LINKS } from '../abi/netlink.ts';
 import {
   AF_INET,
@@ -189,7 +190,10 @@ const REQUESTS = numbers(
     .map(([from, to]) => `${from}-${to}`)
     .join(','),
 );
-const INET_REQUESTS: ReadonlySet<number> = new Set([0x5411, 0x541b, 0x8906, 0x8907, 0x890b, 0x890c, 0x8916, 0x8918]);
+const INET_REQUESTS: ReadonlySet<number> = new Set([
+  ...[0x5411, 0x541b, 0x8906, 0x8907, 0x890b, 0x890c, 0x8916, 0x8918],
+  ...[SIOCGSTAMP_NEW, SIOCGSTAMPNS_NEW],
+]);
 const INET4_REQUESTS: ReadonlySet<number> = new Set([
   0x890d, 0x8915, 0x8917, 0x8919, 0x891a, 0x891b, 0x891c, 0x8934, 0x8935, 0x8953, 0x8954, 0x8955,
 ]);

@@ -53,7 +53,7 @@ const NEWER = `SO_PASSPIDFD SO_PEERPIDFD SO_DEVMEM_LINEAR SO_DEVMEM_DMABUF SO_DE
   TCP_RTO_MAX_MS TCP_RTO_MIN_US TCP_DELACK_MAX_US F_DUPFD_QUERY F_CREATED_QUERY SOF_TIMESTAMPING_OPT_ID_TCP SOF_TIMESTAMPING_OPT_RX_FILTER
   SOF_TIMESTAMPING_TX_COMPLETION SCM_TSTAMP_COMPLETION PACKET_VNET_HDR_SZ TP_STATUS_GSO_TCP VIRTIO_NET_HDR_GSO_UDP_L4 IPPROTO_SMC SOL_MPTCP SOL_VSOCK SO_TXREHASH
   SO_RCVMARK F_GETOWNER_UIDS SOCK_TXREHASH_DISABLED SOCK_TXREHASH_ENABLED
-  EPIOCSPARAMS EPIOCGPARAMS`;
+  EPIOCSPARAMS EPIOCGPARAMS RWF_NOAPPEND RWF_ATOMIC RWF_DONTCACHE RWF_NOSIGNAL MFD_NOEXEC_SEAL MFD_EXEC`;
 
 const split = (names: string): string[] => names.trim().split(/\s+/);
 /** Constants that an installed header need not have: checked where it does. */
@@ -329,7 +329,10 @@ export const units = ({ epollEvent, numbers, openFlags }: Target): readonly Unit
   { headers: ['asm/fcntl.h'], constants: openFlags },
   { headers: ['linux/un.h'], constants: pick(abi, /^UNIX_PATH_MAX$/) },
   { headers: ['sys/ioctl.h', 'linux/sockios.h'], constants: pick(abi, /^(FIO|SIOC|TIOC|TCGETS)/) },
-  { headers: ['linux/fs.h', 'linux/fiemap.h'], constants: pick(abi, /^(FIGETBSZ|FS_IOC_)/) },
+  {
+    headers: ['linux/fs.h', 'linux/fiemap.h', 'linux/close_range.h', 'linux/memfd.h'],
+    constants: pick(abi, /^(FIGETBSZ|FS_IOC_|RWF_|CLOSE_RANGE_|MFD_)/),
+  },
   { headers: ['sys/resource.h'], layouts: [layout(abi.rlimit, 'rlim_')], constants: pick(abi, /^(RLIMIT|RLIM)_/) },
   { headers: ['linux/sched.h'], constants: pick(abi, /^CLONE_NEW/) },
   { headers: ['signal.h'], constants: pick(abi, /^(SIG|SA_|NSIG)/) },

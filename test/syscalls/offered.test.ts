@@ -4,6 +4,7 @@ import * as abi from '../../src/abi/index.ts';
 import { levelName, optionName } from '../../src/abi/names.ts';
 import { kindOf, meaningOf } from '../../src/syscalls/meanings.ts';
 import { offersName, offersOption, offersRequest, offersSocket } from '../../src/syscalls/offered.ts';
+import { invented } from './docs.ts';
 
 const TCP4 = { domain: abi.AF_INET, type: abi.SOCK_STREAM };
 const TCP6 = { domain: abi.AF_INET6, type: abi.SOCK_STREAM };
@@ -134,4 +135,8 @@ test('kinds', (t) => {
     ].map(([call = '', what = '']) => kindOf({ call, what })),
     ['option', 'request', 'command', 'socket', 'netlink', 'flag', 'control message', 'call'],
   );
+});
+
+test('no socket here knows a request that Linux’s does not', (t) => {
+  t.deepEqual(invented(), []);
 });

@@ -4,12 +4,10 @@
  */
 import { Errno } from '../../abi/errno.ts';
 import { O_CLOEXEC } from '../../abi/fcntl.ts';
+import { CLOSE_RANGE_CLOEXEC, CLOSE_RANGE_UNSHARE } from '../../abi/file-flags.ts';
 import type { FdTable } from '../../socket/fd-table.ts';
 import type { OpenFile } from '../../socket/file.ts';
 import type { CallContext } from '../task.ts';
-
-const CLOSE_RANGE_UNSHARE = 2;
-const CLOSE_RANGE_CLOEXEC = 4;
 
 /** What the emulated table offers beyond look-ups. */
 export interface DescriptorTable extends FdTable {

@@ -1,6 +1,7 @@
 /** pipe2(2), memfd_create(2), and what read(2), write(2), pread64(2) and lseek(2) do on such files in the emulated table: fs/pipe.c, mm/memfd.c. */
 import { Errno } from '../../abi/errno.ts';
 import { O_ACCMODE, O_CLOEXEC, O_DIRECT, O_NONBLOCK, O_RDONLY, O_WRONLY } from '../../abi/fcntl.ts';
+import { MFD_CLOEXEC } from '../../abi/file-flags.ts';
 import { POLLERR, POLLHUP, POLLIN, POLLOUT } from '../../abi/poll.ts';
 import { i32 } from '../../abi/struct.ts';
 import { SeekableFile } from '../../socket/byte-file.ts';
@@ -11,7 +12,6 @@ import { tableOf } from './descriptors.ts';
 import { copyOut } from './guest.ts';
 import { isNonblocking } from './sockets.ts';
 
-const MFD_CLOEXEC = 1;
 /** Those of Linux: MFD_CLOEXEC, ALLOW_SEALING, HUGETLB with its sizes, NOEXEC_SEAL, EXEC; and O_DIRECT, O_EXCL (a notification pipe) beside the two that pipes here have. */
 const MFD_FLAGS = 0x1f | (0x3f << 26);
 const PIPE_FLAGS = O_CLOEXEC | O_NONBLOCK | 0x4000 | 0x80;

@@ -22,6 +22,7 @@ import {
   TIOCGWINSZ,
 } from '../../abi/ioctl.ts';
 import { ioctlName } from '../../abi/names.ts';
+import { AF_INET, AF_INET6 } from '../../abi/socket.ts';
 import { i32, i64 } from '../../abi/struct.ts';
 import { PipeEnd } from '../../socket/byte-file.ts';
 import { EpollFile } from '../../socket/epoll.ts';
@@ -112,10 +113,10 @@ function socketIoctl(ctx: CallContext, file: Socket, request: number, argument: 
       return putInt(ctx, argument, ownerNumber(file));
     case SIOCGSTAMP_OLD:
     case SIOCGSTAMP_NEW:
-      return stamp(ctx, file, argument, 1);
+      return stamp(ctx, file, request, argument, 1);
     case SIOCGSTAMPNS_OLD:
     case SIOCGSTAMPNS_NEW:
-      return stamp(ctx, file, argument, 1e3);
+      return stamp(ctx, file, request, argument, 1e3);
     default:
       break;
   }
@@ -123,8 +124,10 @@ function socketIoctl(ctx: CallContext, file: Socket, request: number, argument: 
   if (result === -Errno.ENOTTY) return deviceRequest(ctx, file, request, argument);
   return result < 0 ? result : putInt(ctx, argument, result);
 }
-/** sock_gettstamp: seconds and a fraction, of which `parts` make a microsecond. */
-function stamp(ctx: CallContext, { lastReceivedUs }: Socket, at: number, parts: number): number {
+/** sock_gettstamp, which families without packets have not: seconds and a fraction, of which `parts` make a microsecond. */
+function stamp(ctx: CallContext, file: Socket, request: number, at: number, parts: number): number {
+  const { domain, lastReceivedUs } = file;
+  if (domain !== AF_INET && domain !== AF_INET6) return refuse(ctx, file, request);
   if (lastReceivedUs === undefined) return -Errno.ENOENT;
   const sec = Math.floor(lastReceivedUs / 1e6);
   i64.put(ctx.scratch, 0, sec);

@@ -1,6 +1,15 @@
 /** read(2), write(2), readv(2), writev(2) and their positioned kin on sockets: net/socket.c sock_read_iter, sock_write_iter, under the checks of fs/read_write.c. */
 import { Errno } from '../../abi/errno.ts';
 import { O_ACCMODE, O_RDONLY, O_WRONLY } from '../../abi/fcntl.ts';
+import {
+  RWF_APPEND,
+  RWF_DSYNC,
+  RWF_HIPRI,
+  RWF_NOAPPEND,
+  RWF_NOSIGNAL,
+  RWF_NOWAIT,
+  RWF_SYNC,
+} from '../../abi/file-flags.ts';
 import { MSG_DONTWAIT, MSG_EOR, MSG_NOSIGNAL, SOCK_SEQPACKET, UIO_MAXIOV } from '../../abi/socket.ts';
 import { PipeEnd, SeekableFile } from '../../socket/byte-file.ts';
 import type { OpenFile } from '../../socket/file.ts';
@@ -12,13 +21,10 @@ import { receiveMessage } from './receive.ts';
 import { sendMessage } from './send.ts';
 import { transferFlags } from './sockets.ts';
 
-/** Per-call flags of preadv2(2) and pwritev2(2), include/uapi/linux/fs.h. */
-const RWF_NOWAIT = 0x8;
-const RWF_NOSIGNAL = 0x100;
 /** Append and not append: a contradiction. */
-const RWF_APPEND_BOTH = 0x30;
-/** HIPRI, DSYNC, SYNC, NOWAIT, APPEND, NOAPPEND, NOSIGNAL; a socket has no use for most, ATOMIC and DONTCACHE it refuses. */
-const RWF_ALLOWED = 0x13f;
+const RWF_APPEND_BOTH = RWF_APPEND | RWF_NOAPPEND;
+/** A socket has no use for most, ATOMIC and DONTCACHE it refuses. */
+const RWF_ALLOWED = RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_NOWAIT | RWF_APPEND_BOTH | RWF_NOSIGNAL;
 
 function transferFlagsOf(flags: number): number {
   return ((flags & RWF_NOWAIT) === 0 ? 0 : MSG_DONTWAIT) | ((flags & RWF_NOSIGNAL) === 0 ? 0 : MSG_NOSIGNAL);
