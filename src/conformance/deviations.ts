@@ -38,6 +38,8 @@ export const REASONS = {
   anew: 'The timeout of a native send that waits counts anew whenever a part found room: an AF_UNIX socket waits for each of its packets by itself.',
   transit:
     'Octets that were sent natively and wait in the placeholder are in no queue that SIOCOUTQ and SIOCINQ tell of until the supervisor has taken them.',
+  unsent:
+    'What was written natively and not taken yet lies in the placeholder, by whose room the kernel shows POLLOUT: TCP_NOTSENT_LOWAT holds for what was taken.',
   overrun:
     'Natively a send is told of the overrun of a netlink socket, and that is the end of it: the placeholder has one error for both directions.',
   empty:
@@ -94,6 +96,13 @@ const STRICT: readonly PlaneName[] = ['strict'];
 const DIRECT: readonly PlaneName[] = ['direct'];
 
 export const DEVIATIONS: readonly Deviation[] = [
+  {
+    planes: DIRECT,
+    body: 'TCP_NOTSENT_LOWAT keeps a stream from being writable',
+    reason: 'unsent',
+    linux: ['a: poll(pollfds~2, 1, 0) = 0', '  pollfds~2 {4 OUT -> none}'],
+    ours: ['a: poll(pollfds~2, 1, 0) = 1', '  pollfds~2 {4 OUT -> OUT}'],
+  },
   {
     planes: BOTH,
     body: 'accept wakes with a connection',

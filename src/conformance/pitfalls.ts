@@ -8,7 +8,6 @@ export interface Pitfall {
   /** Why no body covers it, where none does. */
   readonly outside?: string;
 }
-const options = 'the option is not served yet';
 export const PITFALLS: readonly Pitfall[] = [
   { number: 1, linux: 'socket(AF_INET, SOCK_STREAM, IPPROTO_UDP) is EPROTONOSUPPORT' },
   { number: 2, linux: 'AF_INET with SOCK_RDM or SOCK_SEQPACKET is ESOCKTNOSUPPORT' },
@@ -22,9 +21,9 @@ export const PITFALLS: readonly Pitfall[] = [
   { number: 10, linux: 'a sockaddr longer than 128 octets is EINVAL' },
   { number: 11, linux: 'bind of AF_INET takes AF_UNSPEC with 0.0.0.0' },
   { number: 12, linux: 'bind of AF_INET6 takes 24 to 27 octets' },
-  { number: 13, linux: 'TCP_SYNCNT is 1..127', outside: options },
+  { number: 13, linux: 'TCP_SYNCNT is 1..127' },
   { number: 14, linux: 'TCP_MAXSEG is 88..32767' },
-  { number: 15, linux: 'TCP_DEFER_ACCEPT reads back in steps of retransmission', outside: options },
+  { number: 15, linux: 'TCP_DEFER_ACCEPT reads back in steps of retransmission' },
   { number: 16, linux: 'the floors of SO_SNDBUF and SO_RCVBUF are 4608 and 2304' },
   { number: 17, linux: 'default buffers are 16384 and 131072 for TCP, 212992 for UDP' },
   { number: 18, linux: 'getsockopt with a short length cuts the value' },

@@ -40,6 +40,8 @@ import './bodies/select.ts';
 import './bodies/readiness.ts';
 import './bodies/socket.ts';
 import './bodies/splice.ts';
+import './bodies/stream-options.ts';
+import './bodies/tcp-info.ts';
 import './bodies/transfer.ts';
 import './bodies/udp-segments.ts';
 import './bodies/unix.ts';

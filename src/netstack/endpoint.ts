@@ -135,17 +135,64 @@ export interface TcpInfo {
   readonly leastRoundTrip: number;
   readonly sendMss: number;
   readonly receiveMss: number;
+  /** 0 before a route is known. */
+  readonly announcedMss: number;
   readonly segmentsInFlight: number;
   readonly segmentsSacked: number;
+  readonly segmentsLost: number;
+  /** Sent again and not yet acknowledged. */
+  readonly segmentsResent: number;
+  /** Something overtook something else, or was lost. */
+  readonly isDisordered: boolean;
   readonly congestionWindow: number;
   readonly slowStartThreshold: number;
-  /** 0 if there was none. */
+  /** Or since the connection was made; 0 before. */
   readonly sinceSend: number;
   readonly sinceReceive: number;
+  readonly sinceAck: number;
+  /** How long an ACK may wait; 0 before anything came. */
+  readonly acknowledgmentDelay: number;
   /** 0 without route. */
   readonly pathMtu: number;
   readonly sendWindow: number;
   readonly receiveWindow: number;
+  /** The window that the receive buffer would allow, and what the reader took in the last round trip that was measured. */
+  readonly receiveLimit: number;
+  readonly receiveSpace: number;
+  /** Of a listener. */
+  readonly backlog: number;
+  readonly totals: TcpTotals;
+}
+
+/** What a connection has done so far (RFC 4898, TCP_INFO). Octets, segments, microseconds. */
+export interface TcpTotals {
+  /** Acknowledged, received in order, sent, sent again. The former two count SYN and FIN as Linux does. */
+  readonly bytesAcked: number;
+  readonly bytesReceived: number;
+  readonly bytesSent: number;
+  readonly bytesRetransmitted: number;
+  readonly segmentsOut: number;
+  readonly segmentsIn: number;
+  readonly dataSegmentsOut: number;
+  readonly dataSegmentsIn: number;
+  readonly retransmissions: number;
+  /** Segments that the peer has. */
+  readonly delivered: number;
+  /** Reports of what had arrived twice (RFC 2883). */
+  readonly duplicateReports: number;
+  /** Segments that came before their turn. */
+  readonly outOfOrder: number;
+  readonly timeouts: number;
+  /** Recoveries that a timeout began, and the time they took, with the one under way. */
+  readonly timeoutRecoveries: number;
+  readonly timeoutTime: number;
+  /** How long there was something to send, and how much of it for want of a window, or of more in the buffer. */
+  readonly busyTime: number;
+  readonly windowLimitedTime: number;
+  readonly bufferLimitedTime: number;
+  /** Octets a second at which the last measured flight arrived; the sender had no more to send meanwhile. */
+  readonly deliveryRate: number;
+  readonly isAppLimited: boolean;
 }
 
 /** How a stream is shut down, the values of shutdown(2). */
@@ -209,6 +256,10 @@ export interface TcpEndpoint {
   /** Octets received in order begin at offset 0 of this ring; `receivable` of them may be read. */
   readonly receiveRing: ByteRing;
   readonly receivable: number;
+  /** Octets that were ever consumed. */
+  readonly octetsRead: number;
+  /** When octets last came, microseconds of the stack's clock; 0 for never. */
+  readonly lastReceiveAt: number;
   /** True when the peer's FIN follows the receivable octets, shutdown(Read) was called, or the connection is gone. */
   readonly receiveEnded: boolean;
   /** True when it is the peer's FIN: the end of the stream then comes before any error. */

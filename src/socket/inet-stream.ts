@@ -22,13 +22,16 @@ import {
   SOCK_STREAM,
   SOMAXCONN,
 } from '../abi/socket.ts';
+import { instant } from '../lib/clock.ts';
 import { type TcpEndpoint, type TcpState, Urgent } from '../netstack/endpoint.ts';
 import type { Committable } from './committable.ts';
 import { checkSocketControl } from './control/send.ts';
+import { wantsStreamControl, writeStreamControl } from './control/stream.ts';
 import { resultOf } from './errors.ts';
 import { decodeStreamPeer } from './inet-name.ts';
 import { InetSocket, type SocketWorld } from './inet-socket.ts';
 import type { Message } from './message.ts';
+import { peekOffset } from './options/peek.ts';
 import { OptionState } from './options/target.ts';
 import type { Socket } from './socket.ts';
 
@@ -278,17 +281,34 @@ export class InetStreamSocket extends InetSocket {
     this.lender?.recall((flags & MSG_PEEK) === 0 ? taken + iov.remaining : 0);
     const stop = this.#stopAtMark(message, taken);
     if (stop !== undefined) return stop;
-    const available = endpoint.receivable - taken;
+    const result = this.#receiveOctets(message, taken);
+    if (result >= 0 && wantsStreamControl(this.options)) this.#report(message, taken, result);
+    return result;
+  }
+  #receiveOctets(message: Message, taken: number): number {
+    const { flags, iov } = message;
+    const peeks = (flags & MSG_PEEK) !== 0;
+    // SO_PEEK_OFF: what lies before was looked at already.
+    const from = peeks ? taken + Math.max(0, peekOffset(this)) : taken;
+    const available = this.endpoint.receivable - from;
     if (available <= 0) return iov.remaining === 0 && this.#isBeforeUrgent(taken) ? 0 : this.#receiveNothing(taken);
-    if (this.#isTooLittle(available + taken, flags, iov.remaining)) return -Errno.EAGAIN;
+    if (this.#isTooLittle(available + from, flags, iov.remaining)) return -Errno.EAGAIN;
     const len = Math.min(available, iov.remaining);
     // MSG_TRUNC discards: the octets are counted and not copied (tcp(7)).
-    if ((flags & MSG_TRUNC) === 0 && !this.#copyOut(message, taken, len)) return -Errno.EFAULT;
-    if ((flags & MSG_PEEK) === 0) {
+    if ((flags & MSG_TRUNC) === 0 && !this.#copyOut(message, from, len)) return -Errno.EFAULT;
+    if (!peeks) {
       this.#staged = 'receive';
       this.units = len;
-    }
+    } else if (this.options.peekOffset >= 0) this.options.peekOffset += len;
     return len;
+  }
+  #report(message: Message, taken: number, len: number): void {
+    const { endpoint } = this;
+    const came = len > 0 && endpoint.lastReceiveAt > 0 ? instant(endpoint.lastReceiveAt) : undefined;
+    const left = endpoint.receivable - taken - ((message.flags & MSG_PEEK) === 0 ? len : 0);
+    // The FIN counts: there is one more receive to make (tcp_inq_hint).
+    const hint = endpoint.finReceived ? left + 1 : left;
+    writeStreamControl(message, this.options, came === undefined ? undefined : this.world.realtime(came), hint);
   }
   /** An urgent octet stands behind the `taken` ones: it is something to read for who asks for nothing. */
   #isBeforeUrgent(taken: number): boolean {

@@ -24,6 +24,7 @@ import type { NetError } from '../../src/netstack/net-error.ts';
 import { type Packet, PacketPool } from '../../src/netstack/packet.ts';
 import { type Observer, Readiness } from '../../src/netstack/readiness.ts';
 import { defaultTcpSettings, defaultUdpSettings } from '../../src/netstack/settings.ts';
+import { ConnectionStats } from '../../src/netstack/tcp/connection-stats.ts';
 import type { Credentials } from '../../src/socket/credentials.ts';
 import { SocketFactory } from '../../src/socket/factory.ts';
 import type { GuestMemory } from '../../src/socket/guest-memory.ts';
@@ -88,6 +89,8 @@ export function message(memory: GuestMemory, addr: number, len: number, flags = 
 export class FakeTcp implements TcpEndpoint {
   savedSyn: Uint8Array | undefined = undefined;
   timestamp = 0;
+  lastReceiveAt = 0;
+  octetsRead = 0;
   forgetSavedSyn(): void {
     this.savedSyn = undefined;
   }
@@ -244,6 +247,16 @@ export class FakeTcp implements TcpEndpoint {
       pathMtu: 1500,
       sendWindow: 0,
       receiveWindow: 0,
+      announcedMss: 0,
+      segmentsLost: 0,
+      segmentsResent: 0,
+      isDisordered: false,
+      sinceAck: 0,
+      acknowledgmentDelay: 0,
+      receiveLimit: 0,
+      receiveSpace: 0,
+      backlog: 0,
+      totals: new ConnectionStats(),
       ...this.details,
     };
   }

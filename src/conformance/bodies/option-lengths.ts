@@ -41,7 +41,6 @@ const HOSTS: Readonly<Record<number, Readonly<Record<number, string>>>> = {
     [c.TCP_WINDOW_CLAMP]: 'depends on the buffer',
     [c.TCP_INFO]: 'measured; has bodies of its own',
     [c.TCP_CONGESTION]: 'a sysctl',
-    [c.TCP_TIMESTAMP]: 'a clock',
   },
 };
 /** What is not set here, and why. */
@@ -50,6 +49,8 @@ const NOT_SET: Readonly<Record<number, Readonly<Record<number, string>>>> = {
     [c.SO_ATTACH_BPF]: 'a number may be that of a descriptor of the host process',
     [c.SO_ATTACH_REUSEPORT_EBPF]: 'a number may be that of a descriptor of the host process',
     [c.SO_ZEROCOPY]: 'to turn it on is refused here',
+    [c.SO_TIMESTAMPING]: 'on streams, times of what is sent are refused here',
+    [c.SO_TIMESTAMPING_NEW]: 'on streams, times of what is sent are refused here',
     [c.SO_SNDBUFFORCE]: 'bounded here',
     [c.SO_RCVBUFFORCE]: 'bounded here',
   },
@@ -71,6 +72,7 @@ const NOT_READ: Readonly<Record<number, readonly number[]>> = {
     c.TCP_FASTOPEN_NO_COOKIE,
     c.TCP_ZEROCOPY_RECEIVE,
     c.TCP_CC_INFO,
+    c.TCP_TIMESTAMP,
     // To read it takes CAP_NET_ADMIN, whose holder gets ENOPROTOOPT here.
     c.TCP_AO_REPAIR,
   ],

@@ -20,6 +20,8 @@ const EXCEPT: Readonly<Record<string, string>> = {
   TCP_FASTOPEN_CONNECT: 'refused here, as by a kernel with tcp_fastopen 0',
   UDP_ENCAP: 'tunnels are refused here; has a body of its own',
   IP_OPTIONS: 'refused here',
+  SO_TIMESTAMPING: 'on streams, times of what is sent are refused here',
+  SO_TIMESTAMPING_NEW: 'on streams, times of what is sent are refused here',
   SO_ZEROCOPY: 'to turn it on is refused here',
   SO_ATTACH_BPF: 'a number may be that of a descriptor of the host process',
   SO_ATTACH_REUSEPORT_EBPF: 'a number may be that of a descriptor of the host process',

@@ -59,6 +59,7 @@ function open(c: Tcb, s: Segment, local: IpAddress, remote: IpAddress): void {
   child.tsOffset = context.timestampOffset(child);
   child.sndUna = child.iss;
   child.sndNxt = child.sndMax = child.sendHead = child.sndSmall = add(child.iss, 1);
+  child.stats.firstSent = child.stats.segmentsIn = 1;
   setState(child, 'SYN-RECEIVED');
   takeHandshakeOptions(child, s);
   if (c.settings.saveSyn > 0) child.savedSyn = headersOf(s, c.settings.saveSyn > 1 && child.route?.isLoopback === true);

@@ -53,6 +53,7 @@ export function acknowledge(c: Tcb, s: Segment): boolean {
     return true;
   }
   c.keepProbes = 0;
+  c.stats.lastAckReceivedAt = c.heardAt;
   if (c.rexmit === Rexmit.Persist) c.retries = 0;
   const newReport = s.sackCount > 0 && c.sackOn && takeReports(c, s);
   const windowWas = c.sndWnd;
@@ -83,6 +84,7 @@ function takeReports(c: Tcb, s: Segment): boolean {
   for (let i = 0; i < s.sackCount; i++) {
     const from = s.sackStart[i] as number;
     const to = s.sackEnd[i] as number;
+    if (i === 0 && !after(to, s.ack)) c.stats.duplicateReports++;
     // Reports of what is acknowledged (DSACK) or was never sent are not for the scoreboard.
     if (!before(from, to) || !after(from, later(c.sndUna, s.ack)) || after(to, c.sndMax)) continue;
     if (c.scoreboard.add(from, to)) news = true;
@@ -96,12 +98,14 @@ function advanced(c: Tcb, s: Segment, ack: number): void {
   const now = c.context.clock.now();
   measure(c, s, ack, now);
   const acked = diff(ack, c.sndUna);
+  c.stats.acknowledged(acked, segmentPayload(c), ack === c.sndMax);
   c.sndUna = ack;
   if (before(c.sndNxt, ack)) c.sndNxt = ack;
   if (before(c.sndSmall, ack)) c.sndSmall = ack;
   if (c.sndUrgent && !after(c.sndUp, ack)) c.sndUrgent = false;
   c.scoreboard.advance(ack);
   releaseData(c, ack);
+  if (c.stats.timeoutAt >= 0 && !before(ack, c.congestion.recover)) c.stats.recovered(now);
   if (c.congestion.hasRecover && after(ack, c.congestion.recover)) c.congestion.hasRecover = false;
   c.retries = 0;
   c.stalledSince = now;
@@ -125,6 +129,7 @@ function measure(c: Tcb, s: Segment, ack: number, now: number): void {
   if (roundTrip.timing && !before(ack, roundTrip.timedSeq)) {
     roundTrip.timing = false;
     roundTrip.measured(now - roundTrip.timedAt);
+    c.stats.endSample(now - roundTrip.timedAt, diff(ack, c.sndUna));
   } else if (!roundTrip.timing && c.tsOn && s.hasTimestamp && s.tsEcr !== 0) {
     // RFC 7323 4.1: the echo belongs to the segment that is acknowledged, even if that was sent again.
     const ms = diff(timestampNow(c), s.tsEcr);

@@ -9,6 +9,7 @@ import type { NetError } from '../net-error.ts';
 import { Readiness } from '../readiness.ts';
 import { Flag } from '../wire/tcp.ts';
 import { stopListening } from './accept.ts';
+import { Chrono, ConnectionStats } from './connection-stats.ts';
 import { emitSyn, routeOf, timestampNow, updateMss, windowToOffer } from './emit.ts';
 import { infoOf } from './info.ts';
 import { stopKeepAlive } from './keep-alive.ts';
@@ -121,6 +122,7 @@ export class TcpConnection extends Tcb implements TcpEndpoint {
     this.sndNxt = this.sndMax = this.sendHead = this.sndSmall = add(this.iss, 1);
     setState(this, 'SYN-SENT');
     updateMss(this);
+    this.stats.firstSent = 1;
     emitSyn(this, Flag.Syn);
     armRetransmit(this);
     context.end();
@@ -204,6 +206,7 @@ export class TcpConnection extends Tcb implements TcpEndpoint {
     if (len <= 0 || this.sendEnded) return;
     this.context.begin();
     addMark(this, endOfData(this), callId);
+    if (this.sendRing.length === 0) this.stats.turnTo(Chrono.Busy, this.context.clock.now());
     this.sendRing.append(len);
     this.more = more;
     if (urgent) markUrgent(this, endOfData(this));
@@ -235,6 +238,7 @@ export class TcpConnection extends Tcb implements TcpEndpoint {
     this.receiveRing.consume(len);
     readTo(this);
     if (this.receiveRing.length === 0 && this.outOfOrder.count === 0) this.context.rings.rest(this.receiveRing);
+    this.octetsRead += len;
     this.#growReceiveLimit(len);
     this.#offerWindow();
     this.context.end();
@@ -248,6 +252,7 @@ export class TcpConnection extends Tcb implements TcpEndpoint {
     if (this.tuneOctets * 2 > this.receiveLimit) {
       this.receiveLimit = Math.min(RECEIVE_LIMIT_MAX, this.tuneOctets * 2);
     }
+    this.stats.receiveSpace = this.tuneOctets;
     this.tuneOctets = 0;
     this.tuneAt = now;
   }
@@ -417,6 +422,8 @@ export class TcpConnection extends Tcb implements TcpEndpoint {
     this.peerMss = 65_535;
     this.tsRecent = 0;
     this.quickAcks = this.ackOctets = 0;
+    this.paceUntil = 0;
+    this.stats = new ConnectionStats();
     this.roundTrip.reset();
   }
 

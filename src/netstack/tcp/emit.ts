@@ -51,7 +51,7 @@ export function updateMss(c: Tcb): void {
   c.mss = Math.max(Math.min(c.peerMss, localMss(c)), 64);
 }
 /** The MSS to announce: from the MTU of the way to the peer. */
-function localMss(c: Tcb): number {
+export function localMss(c: Tcb): number {
   const mtu = c.route?.mtu ?? 576;
   return Math.min(mtu, MAX_IP) - headerOf(c.remoteAddress.isV4) - HEADER_LEN;
 }
@@ -162,6 +162,7 @@ export function emitSyn(c: Tcb, flags: number): boolean {
   c.rcvAdv = (c.rcvNxt + window) | 0;
   putSynOptions(c, packet.bytes, at + HEADER_LEN, timestamps, sack, scale);
   if ((flags & Flag.Ack) !== 0) acknowledged(c);
+  // A SYN-ACK is nobody's yet (Linux: of the request, not of the socket).
   if (offers) c.stats.segmentsOut++;
   return deliver(context, packet, c.route, c);
 }

@@ -18,7 +18,9 @@ export function establish(c: Tcb, window: number, s: Segment): void {
   c.maxSndWnd = Math.max(c.maxSndWnd, c.sndWnd);
   c.sndWl1 = s.seq;
   c.sndWl2 = s.ack;
-  c.stalledSince = c.heardAt = now;
+  c.stalledSince = c.heardAt = c.stats.establishedAt = now;
+  c.stats.delivered = 1;
+  c.stats.recovered(now);
   c.congestion.start(segmentPayload(c));
   if (c.retriedSyn) c.congestion.cwnd = segmentPayload(c);
   c.tuneAt = now;

@@ -46,6 +46,8 @@ const onSegment: { readonly [S in TcpState]: Handler } = {
 };
 
 export function segmentArrives(c: Tcb, s: Segment): void {
+  c.stats.segmentsIn += s.count;
+  if (s.len > 0) c.stats.dataSegmentsIn += s.count;
   onSegment[c.state](c, s);
 }
 
@@ -77,6 +79,7 @@ function synSent(c: Tcb, s: Segment): void {
   if (c.retriedSyn) c.roundTrip.handshakeLostSyn();
   else c.roundTrip.measured(c.context.clock.now() - c.openedAt);
   c.sndUna = s.ack;
+  c.stats.bytesAcked = 1;
   c.sndNxt = c.sndMax;
   establish(c, s.window, s);
   c.ackNow = true;
@@ -268,6 +271,7 @@ const onFinAcknowledged: { readonly [S in TcpState]: (c: Tcb) => void } = {
 function takeFin(c: Tcb): void {
   c.outOfOrder.hasFin = false;
   c.rcvNxt = add(c.rcvNxt, 1);
+  c.stats.bytesReceived++;
   if (before(c.rcvAdv, c.rcvNxt)) c.rcvAdv = c.rcvNxt;
   c.finReceived = true;
   c.shut |= RECEIVE_SHUT;

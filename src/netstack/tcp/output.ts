@@ -9,6 +9,7 @@
 import { type Instant, after as laterBy, micros } from '../../lib/clock.ts';
 import type { TcpState } from '../endpoint.ts';
 import { Flag } from '../wire/tcp.ts';
+import { Chrono } from './connection-stats.ts';
 import { emitSegment, packetPayload, refreshRoute } from './emit.ts';
 import { CORK } from './limits.ts';
 import { pace, paceChunk, paceDelay } from './pacing.ts';
@@ -36,7 +37,17 @@ export function output(c: Tcb): void {
   if (refreshRoute(c)) sendAll(c);
   c.pushOut = false;
   armAfterOutput(c);
+  noteLimit(c);
   if (c.settings.notSentLowWater !== 0) tellUnsentLow(c);
+}
+
+/** What holds the sender now, for TCP_INFO. */
+function noteLimit(c: Tcb): void {
+  let now: number = Chrono.Busy;
+  if (c.sendRing.length === 0) now = Chrono.None;
+  else if (!before(c.sndNxt, endOfData(c))) now = c.sendBlocked ? Chrono.BufferLimited : Chrono.Busy;
+  else if (!before(c.sndNxt, add(c.sndUna, c.sndWnd))) now = Chrono.WindowLimited;
+  c.stats.turnTo(now, c.context.clock.now());
 }
 
 function sendAll(c: Tcb): void {
@@ -97,6 +108,7 @@ function sendAt(c: Tcb, seq: number, len: number, fin: boolean): boolean {
   if (!emitSegment(c, seq, len, flags)) return false;
   const next = fin ? add(end, 1) : end;
   if (before(seq, c.sndMax)) countRetransmission(c, seq, len);
+  else c.stats.firstSent += Math.max(1, Math.ceil(len / segmentPayload(c)));
   if (len % segmentPayload(c) !== 0) c.sndSmall = end;
   c.sndNxt = next;
   if (after(next, c.sndMax)) {
@@ -105,6 +117,7 @@ function sendAt(c: Tcb, seq: number, len: number, fin: boolean): boolean {
       c.roundTrip.timing = true;
       c.roundTrip.timedSeq = next;
       c.roundTrip.timedAt = now;
+      c.stats.beginSample(end === endOfData(c));
     }
     c.sndMax = next;
   }
@@ -121,7 +134,10 @@ function sentData(c: Tcb, now: Instant, len: number): void {
 
 function countRetransmission(c: Tcb, seq: number, len: number): void {
   const { tcp, ext } = c.context;
-  tcp.RetransSegs += Math.max(1, Math.ceil(len / segmentPayload(c)));
+  const segments = Math.max(1, Math.ceil(len / segmentPayload(c)));
+  tcp.RetransSegs += segments;
+  c.stats.retransmissions += segments;
+  c.stats.bytesRetransmitted += len;
   if (c.congestion.inRecovery) ext.TCPFastRetrans++;
   else ext.TCPSlowStartRetrans++;
   // Karn: an ACK of what was sent twice says nothing about time.
@@ -180,11 +196,16 @@ export function lossEdge(c: Tcb): number {
 function pipe(c: Tcb): number {
   const { scoreboard } = c;
   const total = diff(c.sndMax, c.sndUna) - scoreboard.octets;
+  return Math.max(0, total - lostOctets(c) + resentOctets(c));
+}
+/** In recovery: what is held for lost, and what of it was sent again. */
+export function lostOctets(c: Tcb): number {
   const edge = later(lossEdge(c), add(c.sndUna, 1));
-  const lost = Math.max(0, diff(edge, c.sndUna) - receivedBelow(c, edge));
-  const again = later(scoreboard.highRetransmit, c.sndUna);
-  const resent = diff(again, c.sndUna) - receivedBelow(c, again);
-  return Math.max(0, total - lost + resent);
+  return Math.max(0, diff(edge, c.sndUna) - receivedBelow(c, edge));
+}
+export function resentOctets(c: Tcb): number {
+  const again = later(c.scoreboard.highRetransmit, c.sndUna);
+  return diff(again, c.sndUna) - receivedBelow(c, again);
 }
 /** RFC 6675 NextSeg rule 1: lost octets go first, while the congestion window lets them. */
 function resendHoles(c: Tcb): void {

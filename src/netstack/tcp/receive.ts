@@ -73,6 +73,7 @@ function store(c: Tcb, s: Segment, seq: number, at: number, len: number): boolea
       return false;
     }
     context.ext.TCPOFOQueue++;
+    c.stats.outOfOrder += s.count;
   }
   const offset = receiveRing.length + ahead;
   receiveRing.write(offset, packet.bytes, at, len);
@@ -86,6 +87,7 @@ function inOrder(c: Tcb, s: Segment, end: number, len: number): void {
   // RFC 5681 4.2: what fills a hole, wholly or in part, is acknowledged at once.
   if (outOfOrder.count > 0) c.ackNow = true;
   const reached = outOfOrder.count > 0 ? outOfOrder.advance(end) : end;
+  c.stats.bytesReceived += diff(reached, c.rcvNxt);
   c.receiveRing.append(diff(reached, c.rcvNxt));
   c.rcvNxt = reached;
   liftUrgent(c);

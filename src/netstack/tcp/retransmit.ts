@@ -45,6 +45,8 @@ function resendSyn(c: Tcb): void {
   }
   c.retries++;
   c.retriedSyn = true;
+  c.stats.timedOut(c.context.clock.now());
+  c.stats.retransmissions++;
   if (c.retries > SYN_LINEAR) c.roundTrip.backoff++;
   c.context.ext.TCPSynRetrans++;
   c.context.tcp.RetransSegs++;
@@ -91,6 +93,7 @@ function resendData(c: Tcb): void {
   const answersWithoutWindow = c.sndWnd === 0 && c.context.clock.now() - c.heardAt <= roundTrip.most;
   if (!answersWithoutWindow) c.retries++;
   c.dupAcks = 0;
+  c.stats.timedOut(c.context.clock.now());
   // RFC 2018 8: the receiver may have dropped what it reported.
   scoreboard.clear();
   roundTrip.timing = false;

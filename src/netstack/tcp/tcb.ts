@@ -206,6 +206,7 @@ export abstract class Tcb {
   /** The connection is interactive: data went out soon after data came in, so an ACK may wait for a reply. */
   pingPong = false;
   lastReceiveAt = 0;
+  octetsRead = 0;
   /** When the last trustworthy segment came, for keepalive. */
   heardAt = 0;
   /** The largest segment the peer sent, as an estimate of its full size. */

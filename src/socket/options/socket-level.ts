@@ -6,7 +6,6 @@ import {
   SO_KEEPALIVE,
   SO_NO_CHECK,
   SO_OOBINLINE,
-  SO_PEEK_OFF,
   SO_REUSEADDR,
   SO_REUSEPORT,
   SO_ZEROCOPY,
@@ -17,6 +16,7 @@ import { DEVICE_ROWS } from './device.ts';
 import { FILTER_ROWS } from './filter.ts';
 import { HINT_ROWS } from './hints.ts';
 import { PACING_ROW } from './pacing.ts';
+import { PEEK_ROW } from './peek.ts';
 import { PEER_ROWS } from './peer.ts';
 import { flag, int, type OptionRow } from './row.ts';
 import { TIMEOUT_ROWS } from './timeouts.ts';
@@ -92,13 +92,7 @@ export const SOCKET_LEVEL: readonly OptionRow[] = [
       if (udp !== undefined) udp.settings.noChecksum = on;
     },
   ),
-  int(SOL_SOCKET, SO_PEEK_OFF, 'SO_PEEK_OFF', {
-    internet: true,
-    get: ({ options }) => options.peekOffset,
-    set: ({ options }, value) => {
-      options.peekOffset = value;
-    },
-  }),
+  PEEK_ROW,
   int(SOL_SOCKET, SO_ZEROCOPY, 'SO_ZEROCOPY', {
     note: 'what is sent is always copied, and there are no notifications',
     get: () => 0,

@@ -22,6 +22,8 @@ export class OptionState extends IpOptionState {
   timestampingFlags = 0;
   /** SO_PEEK_OFF: where MSG_PEEK begins, negative for the head. */
   peekOffset = -1;
+  /** The octets that a stream's reader had taken when that was so (peek.ts). */
+  peekOffsetAt = 0;
   /** SO_MARK, told to whoever asks by SO_RCVMARK. */
   mark = 0;
   receiveMark = false;

@@ -21,13 +21,20 @@ import {
   SOF_TIMESTAMPING_OPT_ID_TCP,
   SOF_TIMESTAMPING_OPT_STATS,
   SOF_TIMESTAMPING_OPT_TSONLY,
+  SOF_TIMESTAMPING_TX_ACK,
   SOF_TIMESTAMPING_TX_COMPLETION,
+  SOF_TIMESTAMPING_TX_SCHED,
+  SOF_TIMESTAMPING_TX_SOFTWARE,
 } from '../../abi/timestamping.ts';
 import { flag, type OptionRow, writeOctets } from './row.ts';
 import type { OptionTarget, TimestampKind } from './target.ts';
 
 /** SOF_TIMESTAMPING_MASK. */
 const MASK = SOF_TIMESTAMPING_TX_COMPLETION * 2 - 1;
+
+/** Times of what is sent come by the error queue, which streams do not have here. */
+const OF_SENDING =
+  SOF_TIMESTAMPING_TX_SOFTWARE | SOF_TIMESTAMPING_TX_SCHED | SOF_TIMESTAMPING_TX_ACK | SOF_TIMESTAMPING_TX_COMPLETION;
 
 function reads({ options }: OptionTarget, kind: TimestampKind, isNew: boolean): boolean {
   if (options.timestamp === 'none' || options.timestampNew !== isNew) return false;
@@ -54,6 +61,7 @@ function timestampingRefusal({ options, tcp }: OptionTarget, flags: number): num
   // The ids of a stream count from an octet that has to be known.
   if (startsIds && (tcp?.state === 'CLOSED' || tcp?.state === 'LISTEN')) return -Errno.EINVAL;
   if ((flags & SOF_TIMESTAMPING_OPT_STATS) !== 0 && (flags & SOF_TIMESTAMPING_OPT_TSONLY) === 0) return -Errno.EINVAL;
+  if (tcp !== undefined && (flags & OF_SENDING) !== 0) return -Errno.EOPNOTSUPP;
   return (flags & SOF_TIMESTAMPING_BIND_PHC) === 0 ? 0 : -Errno.EOPNOTSUPP;
 }
 const timestamping = (option: number, name: string, isNew: boolean): OptionRow => ({

@@ -1,0 +1,30 @@
+/** SO_PEEK_OFF (socket(7), sk_set_peek_off): where MSG_PEEK begins, negative for the head of the queue. A peek moves it on by what it showed, a read back by what it took. */
+import { SO_PEEK_OFF, SOL_SOCKET } from '../../abi/socket.ts';
+import { int, type OptionRow } from './row.ts';
+import type { OptionState, OptionTarget } from './target.ts';
+
+/**
+ * The value now. What is read of a stream need not pass its socket (a mirror takes it for native readers), so it is brought up to what has left the queue
+ * whenever it is looked at.
+ */
+export function peekOffset({
+  options,
+  tcp,
+}: {
+  readonly options: OptionState;
+  readonly tcp: OptionTarget['tcp'];
+}): number {
+  if (tcp === undefined || options.peekOffset < 0) return options.peekOffset;
+  options.peekOffset = Math.max(0, options.peekOffset - (tcp.octetsRead - options.peekOffsetAt));
+  options.peekOffsetAt = tcp.octetsRead;
+  return options.peekOffset;
+}
+
+export const PEEK_ROW: OptionRow = int(SOL_SOCKET, SO_PEEK_OFF, 'SO_PEEK_OFF', {
+  internet: true,
+  get: (socket) => peekOffset(socket),
+  set: ({ options, tcp }, value) => {
+    options.peekOffset = value;
+    options.peekOffsetAt = tcp?.octetsRead ?? 0;
+  },
+});
