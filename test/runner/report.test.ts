@@ -133,7 +133,7 @@ u = socket.socket(socket.AF_UNIX); fails(u.getsockopt, 1, 77)`,
   );
 });
 
-guest('a flag without effect, and a unix socket of the host', async (t, plane) => {
+guest('a flag without effect, a control message, and a unix socket of the host', async (t, plane) => {
   const directory = mkdtempSync(join(tmpdir(), 'sandsock-test-'));
   const path = join(directory, 'host.sock');
   const server = createServer().listen(path);
@@ -144,10 +144,16 @@ guest('a flag without effect, and a unix socket of the host', async (t, plane) =
       `${PRELUDE}
 d = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 d.sendto(b'x', 0x800, ('127.0.0.1', 9))
+fails(d.sendmsg, [b'x'], [(0, 7, bytes(4))], 0, ('127.0.0.1', 9))
+fails(d.sendmsg, [b'x'], [(0, 2, b'1')], 0, ('127.0.0.1', 9))
 fails(socket.socket(socket.AF_UNIX).connect, sys.argv[1])`,
       [path],
     );
-    t.deepEqual(gaps, ['sendto MSG_CONFIRM no effect 1', `connect a unix socket of the host: ${path} ENOENT 1`]);
+    t.deepEqual(gaps, [
+      'sendto MSG_CONFIRM no effect 1',
+      'sendmsg SOL_IP/IP_RETOPTS EINVAL 1',
+      `connect a unix socket of the host: ${path} ENOENT 1`,
+    ]);
   } finally {
     server.close();
     rmSync(directory, { recursive: true });

@@ -63,6 +63,29 @@ test('what a socket does not have is counted by name', (t) => {
   );
 });
 
+test('what is refused as on Linux is told apart, and so is a wall that no right opens', (t) => {
+  const w = world();
+  const socket = new FakeSocket();
+  const fd = w.fd(socket);
+  socket.onSetOption.says(-Errno.EPERM, -Errno.EPERM, -Errno.ENOPROTOOPT, -Errno.ENOENT, -Errno.ENOENT);
+  w.call('setsockopt', fd, SOL_TCP, abi.TCP_REPAIR, A, 4);
+  w.call('setsockopt', fd, SOL_SOCKET, abi.SO_MARK, A, 4);
+  w.call('setsockopt', fd, SOL_TCP, 9999, A, 4);
+  w.put(A, 'bbr\0');
+  w.call('setsockopt', fd, SOL_TCP, abi.TCP_CONGESTION, A, 4);
+  w.put(A, '\x1b[m\0');
+  w.call('setsockopt', fd, SOL_TCP, abi.TCP_ULP, A, 4);
+  t.deepEqual(
+    w.emulator.dispatcher.refusals().map((u) => `${u.what} ${u.errno} ${u.onLinuxToo}`),
+    [
+      'SOL_TCP/TCP_REPAIR EPERM false',
+      'SOL_TCP/TCP_CONGESTION bbr ENOENT false',
+      'SOL_TCP/0x270f ENOPROTOOPT true',
+      'SOL_TCP/TCP_ULP ?[m ENOENT true',
+    ],
+  );
+});
+
 test('getsockopt: room, value, length', (t) => {
   const w = world();
   const socket = new FakeSocket();

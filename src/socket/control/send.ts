@@ -4,14 +4,22 @@ import { Errno } from '../../abi/errno.ts';
 import {
   IP_PKTINFO,
   IP_PROTOCOL,
+  IP_RETOPTS,
   IP_TOS,
   IP_TTL,
+  IPV6_2292DSTOPTS,
   IPV6_2292HOPLIMIT,
+  IPV6_2292HOPOPTS,
   IPV6_2292PKTINFO,
+  IPV6_2292RTHDR,
   IPV6_DONTFRAG,
+  IPV6_DSTOPTS,
   IPV6_FLOWINFO,
   IPV6_HOPLIMIT,
+  IPV6_HOPOPTS,
   IPV6_PKTINFO,
+  IPV6_RTHDR,
+  IPV6_RTHDRDSTOPTS,
   IPV6_TCLASS,
 } from '../../abi/in.ts';
 import {
@@ -59,6 +67,17 @@ export const STAMPS =
 const PRIORITY_FREE = 6;
 /** IPV6_FLOWINFO_MASK: traffic class and flow label. */
 const FLOW_INFO = 0x0fff_ffff;
+
+/** What Linux takes of IPv4 and IPv6 and is refused here, as by a kernel that does not know it: IP options and extension headers. */
+const LACKING: ReadonlyMap<number, readonly number[]> = new Map([
+  [SOL_IP, [IP_RETOPTS]],
+  [
+    SOL_IPV6,
+    [IPV6_HOPOPTS, IPV6_2292HOPOPTS, IPV6_DSTOPTS, IPV6_2292DSTOPTS, IPV6_RTHDRDSTOPTS, IPV6_RTHDR, IPV6_2292RTHDR],
+  ],
+]);
+/** True for a control message of a send that is refused here and not on Linux. */
+export const lacksControl = (level: number, type: number): boolean => LACKING.get(level)?.includes(type) === true;
 
 /** The socket that a message is sent on. */
 export interface Sender {

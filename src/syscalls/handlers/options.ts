@@ -30,7 +30,9 @@ function report(
   option: number,
   result: number,
 ): void {
-  if (result !== -Errno.ENOPROTOOPT && result !== -Errno.EOPNOTSUPP) return;
+  // Who has the right and is not permitted asks for what is not done here: repair of connections.
+  const isWall = result === -Errno.EPERM && level === SOL_TCP && ctx.credentials.netAdmin;
+  if (result !== -Errno.ENOPROTOOPT && result !== -Errno.EOPNOTSUPP && !isWall) return;
   const what = `${levelName(level)}/${optionName(level, option)}`;
   ctx.unsupported(call, what, errnoName(result), !offersOption(socket, call, level, option));
 }

@@ -5,8 +5,10 @@
  * a timeout or an error ends it early. Where a signal may end it without that result (docs/decisions/0011) it does not wait: the buffer takes the rest beyond its limit, or the
  * call is short. A datagram is taken whole or not at all.
  */
+import { CmsgWalker } from '../../abi/cmsg.ts';
 import { Errno } from '../../abi/errno.ts';
 import { mmsghdr } from '../../abi/msghdr.ts';
+import { controlTypeName, levelName } from '../../abi/names.ts';
 import { POLLERR, POLLHUP, POLLOUT, POLLWRNORM } from '../../abi/poll.ts';
 import {
   AF_INET,
@@ -22,6 +24,7 @@ import {
   SOCK_STREAM,
   UIO_MAXIOV,
 } from '../../abi/socket.ts';
+import { lacksControl } from '../../socket/control/send.ts';
 import type { Socket } from '../../socket/socket.ts';
 import { BLOCKED, type CallContext } from '../task.ts';
 import { addressIn, copyIn, importBuffer, importHeader, putInt } from './guest.ts';
@@ -43,7 +46,20 @@ const NOTED = MSG_CONFIRM | MSG_FASTOPEN | MSG_OOB;
 export function sendMessage(ctx: CallContext, socket: Socket): number {
   const result = socket.type === SOCK_STREAM ? sendStream(ctx, socket) : sendDatagram(ctx, socket);
   if ((ctx.message.flags & NOTED) !== 0) noteFlags(ctx, socket, result);
+  if (result === -Errno.EINVAL && ctx.message.controlLength > 0) noteControl(ctx, socket);
   return result;
+}
+const walker = new CmsgWalker();
+/** Counts the control messages for which the send was refused. */
+function noteControl(ctx: CallContext, { domain }: Socket): void {
+  const { control, controlLength } = ctx.message;
+  if (domain !== AF_INET && domain !== AF_INET6) return;
+  walker.begin(control, controlLength);
+  while (walker.next()) {
+    const { level, type } = walker;
+    if (!lacksControl(level, type)) continue;
+    ctx.unsupported(ctx.callName, `${levelName(level)}/${controlTypeName(level, type)}`, 'EINVAL');
+  }
 }
 function noteFlags(ctx: CallContext, { domain, type }: Socket, result: number): void {
   const { flags } = ctx.message;
