@@ -59,6 +59,8 @@ export interface System {
   record(label: string, value: string | number | boolean): void;
   /** A signal with a handler that does nothing, for a blocked task; with `restart` it is installed with SA_RESTART, else the body declares `interrupts`. */
   interrupt(task: Task, restart?: boolean): void;
+  /** As `interrupt` with SA_RESTART, for a task whose call has a mask that holds the signal back until it ends. */
+  interruptHeld(task: Task): void;
   /** Lets time pass: real on the host, virtual on the emulator. */
   sleep(ms: number): void;
   /** Milliseconds since the body began; never recorded as such. */

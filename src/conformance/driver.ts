@@ -11,6 +11,10 @@ export interface DriverTask {
   readonly result: number;
 }
 
+/** What files send to their owners (F_SETOWN): SIGURG, SIGIO, and one that F_SETSIG may name. They are caught with SA_RESTART. */
+export const FILE_SIGNALS = [23, 29, 40] as const;
+export const FILE_SIGNAL_NAMES = ['SIGURG', 'SIGIO', 'signal 40'] as const;
+
 export interface Driver {
   readonly name: string;
   /** The octets from DATA_BASE to DATA_END. */
@@ -26,9 +30,12 @@ export interface Driver {
   sleep(ms: number): void;
   /** Milliseconds, from any origin. */
   now(): number;
-  interrupt(task: DriverTask, restart: boolean): void;
+  /** With `held` the handler is not waited for: the mask of the call under way holds the signal back. */
+  interrupt(task: DriverTask, restart: boolean, held: boolean): void;
   /** How often SIGPIPE was caught since `reset`. */
   sigpipes(): number;
+  /** How often each of `FILE_SIGNALS` was caught since `reset`. Some of them may have been one. */
+  fileSignals(): readonly number[];
   /** Ends all tasks of the body. */
   end(): void;
   close(): void;

@@ -1,7 +1,7 @@
 /** One run of one body on one driver: keeps the transcript. */
 import { errnoName } from '../abi/index.ts';
 import type { Arg, Body, Codec, Names, Show, System, Task } from './body.ts';
-import type { Driver, DriverTask } from './driver.ts';
+import { type Driver, type DriverTask, FILE_SIGNAL_NAMES } from './driver.ts';
 import {
   DATA_BASE,
   EDGE_BASE,
@@ -109,6 +109,7 @@ export class Session implements System {
   #edges = 0;
   #fixed = 0;
   #sigpipes = 0;
+  #told: readonly number[] = [];
   /** Where negative results go while calls are not recorded. */
   #errors: number[] | undefined = undefined;
   #began = 0;
@@ -220,7 +221,12 @@ export class Session implements System {
     if (!restart && !this.#interrupts)
       throw new Error('a body that interrupts without SA_RESTART declares `interrupts`');
     this.#line(`signal for ${task.name}${restart ? ', SA_RESTART' : ''}`);
-    this.#driver.interrupt((task as SessionTask).raw, restart);
+    this.#driver.interrupt((task as SessionTask).raw, restart, false);
+    this.#settle('');
+  }
+  interruptHeld(task: Task): void {
+    this.#line(`signal for ${task.name}, held back`);
+    this.#driver.interrupt((task as SessionTask).raw, true, true);
     this.#settle('');
   }
   sleep(ms: number): void {
@@ -276,6 +282,12 @@ export class Session implements System {
     const sigpipes = this.#driver.sigpipes();
     if (sigpipes !== this.#sigpipes) this.#line(`  SIGPIPE ${sigpipes - this.#sigpipes}`);
     this.#sigpipes = sigpipes;
+    const told = this.#driver.fileSignals();
+    // How often says nothing: while one is pending no other of its kind is.
+    FILE_SIGNAL_NAMES.forEach((name, i) => {
+      if ((told[i] ?? 0) > (this.#told[i] ?? 0)) this.#line(`  ${name}`);
+    });
+    this.#told = told;
     this.#changes();
   }
   #changes(): void {

@@ -38,6 +38,7 @@ import './bodies/requests.ts';
 import './bodies/requests-network.ts';
 import './bodies/select.ts';
 import './bodies/readiness.ts';
+import './bodies/signals.ts';
 import './bodies/socket.ts';
 import './bodies/splice.ts';
 import './bodies/stream-options.ts';

@@ -14,7 +14,7 @@
  * which libcs try for every thread and process before they fall back.
  */
 import { Errno } from '../abi/errno.ts';
-import { FIONREAD, TIOCOUTQ } from '../abi/ioctl.ts';
+import { FIOGETOWN, FIONREAD, FIOSETOWN, SIOCGPGRP, SIOCSPGRP, TIOCOUTQ } from '../abi/ioctl.ts';
 import {
   CLONE_NEWCGROUP,
   CLONE_NEWIPC,
@@ -109,6 +109,7 @@ export const CLONE_NEW_ANY =
 /** Socket ioctls (include/uapi/linux/sockios.h): 0x8900 .. 0x89ff. */
 const SOCKIOS_MASK = 0xff00;
 const SOCKIOS = 0x8900;
+const OWNER_REQUESTS = [FIOSETOWN, SIOCSPGRP, FIOGETOWN, SIOCGPGRP] as const;
 /** Would make a network interface of a descriptor of /dev/net/tun. */
 export const TUNSETIFF = 0x4004_54ca;
 
@@ -168,6 +169,8 @@ export function buildFilter(plan: FilterPlan): Uint8Array {
       ...whenEqual(TIOCOUTQ, give(Verdict.Notify)),
       ...whenEqual(TUNSETIFF, give(Verdict.Notify)),
       ...whenEqual(USERFAULTFD_NEW, give(Verdict.Notify)),
+      // Who is told by a signal is the placeholder's own, as with fcntl(2).
+      ...OWNER_REQUESTS.flatMap((request) => whenEqual(request, give(Verdict.Allow))),
       and(SOCKIOS_MASK),
       ...whenEqual(SOCKIOS, give(Verdict.Notify)),
       give(Verdict.Allow),

@@ -6,6 +6,7 @@ import { ERESTARTSYS, Errno } from '../abi/errno.ts';
 import { F_OWNER_TID } from '../abi/fcntl.ts';
 import { NR_AMD64 } from '../abi/nr-amd64.ts';
 import { NR_ARM64 } from '../abi/nr-arm64.ts';
+import { SIGUSR1 } from '../abi/signal.ts';
 import { type Duration, since, type TimerHeap } from '../lib/clock.ts';
 import type { Credentials } from '../socket/credentials.ts';
 import { EmulatedFdTable } from '../socket/emulated-fd-table.ts';
@@ -126,8 +127,12 @@ export class Emulator implements Platform<EmulatedTask> {
     this.clock.advance(since(end, this.clock.now()));
     this.settle();
   }
-  /** A caught signal for a task; `restart` says whether its handler has SA_RESTART. A restarted call begins again. */
-  interrupt(task: EmulatedTask, restart: boolean): void {
+  /**
+   * A caught signal for a task; `restart` says whether its handler has SA_RESTART. A restarted call begins again. What the mask of ppoll(2) and its kin holds back is pending until the call ends, and
+   * interrupts nothing.
+   */
+  interrupt(task: EmulatedTask, restart: boolean, signal: number = SIGUSR1): void {
+    if (task.masks(signal)) return;
     this.dispatcher.interrupt(task);
     if (task.result !== -ERESTARTSYS) return;
     task.result = restart ? undefined : -Errno.EINTR;

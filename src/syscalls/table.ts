@@ -122,7 +122,8 @@ const socketCalls = (sockets: SocketCreator): readonly Syscall[] => [
 const sigmask = { sigmask: arg.Ptr, sigsetsize: Size };
 const bitmaps = { n: Int, readfds: arg.FdSet, writefds: arg.FdSet, exceptfds: arg.FdSet };
 const ONLY_NAMES = 'there is no file system: names of AF_UNIX sockets only, else ENOENT';
-const NO_SIGNALS = 'the signal mask is checked but masks nothing: emulated tasks have no signals of their own';
+const NO_SIGNALS =
+  'the mask holds signals back while the call lasts; emulated tasks have no mask of their own, so it lets none through that was held before';
 
 const descriptorCalls = (architecture: Architecture, sockets: SocketCreator): readonly Syscall[] => {
   const epoll = new EpollCalls(epollEventOf(architecture));
@@ -151,6 +152,8 @@ const descriptorCalls = (architecture: Architecture, sockets: SocketCreator): re
       'RLIMIT_NOFILE of the caller; any other resource is EINVAL',
       prlimit64,
     ),
+    full('getpid', {}, (ctx) => ctx.credentials.pid),
+    full('gettid', {}, (ctx) => ctx.tid),
     full('poll', { fds: arg.PollFds, nfds: Uint, timeout: Int }, poll),
     partial('ppoll', { fds: arg.PollFds, nfds: Uint, timeout: arg.TimespecPtr, ...sigmask }, NO_SIGNALS, ppoll),
     full('select', { ...bitmaps, timeout: arg.TimevalPtr }, select),

@@ -85,6 +85,8 @@ export interface CallContext {
   onSignal(rule: RestartRule): void;
   /** With a partial result, a signal (or the deadline) ends the call with `result` instead. */
   partial(result: number): void;
+  /** The signals of this mask are held back until the call ends. Low and high word of a sigset_t. */
+  holdSignals(low: number, high: number): void;
   /** Adds to what is committed when the guest has the result. At most one object a call. */
   commitWith(target: Committable, amount: number): void;
   /** What `commitWith` has collected and nobody has committed yet. */
@@ -231,6 +233,9 @@ export class Task implements CallContext {
   /** The answer is kept for the call's restart if it is not taken. */
   keeps = false;
 
+  /** holdSignals. */
+  #heldLow = 0;
+  #heldHigh = 0;
   readonly #scheduler: Scheduler;
   #owed: Owed[] = [];
   readonly #held: OpenFile[] = [];
@@ -363,6 +368,15 @@ export class Task implements CallContext {
     this.reserved = this.files.reserve();
     return this.reserved >= 0;
   }
+  holdSignals(low: number, high: number): void {
+    this.#heldLow = low;
+    this.#heldHigh = high;
+  }
+  /** True for a signal that the call under way holds back. */
+  masks(signal: number): boolean {
+    const bit = signal - 1;
+    return ((bit < 32 ? this.#heldLow : this.#heldHigh) & (1 << (bit & 31))) !== 0;
+  }
   keepResult(): void {
     this.keeps = true;
   }
@@ -443,6 +457,7 @@ export class Task implements CallContext {
     return now === undefined || now === found.file ? found.result : undefined;
   }
   #letGo(): void {
+    this.#heldLow = this.#heldHigh = 0;
     this.unwait();
     this.#alarm.cancel();
     this.#deadlineSet = false;

@@ -5,6 +5,7 @@ import * as fc from 'fast-check';
 import { EmulatorDriver } from '../../src/conformance/emulator/driver.ts';
 import { HostDriver, HostUnavailable } from '../../src/conformance/host/driver.ts';
 import { PITFALLS } from '../../src/conformance/pitfalls.ts';
+import { kinds } from '../../src/conformance/report.ts';
 import { runBody } from '../../src/conformance/runner.ts';
 import { type Body, bodies } from '../../src/conformance/suite.ts';
 import { type Need, needingInTurn } from '../support/needs.ts';
@@ -54,8 +55,10 @@ for (const group of new Set(bodies.map((body) => body.group))) {
 
 test('no body is a fault of the emulator, and virtual time makes it quick', (t) => {
   const ours = new EmulatorDriver();
+  const transcripts: (readonly string[])[] = [];
   for (const body of bodies) {
     const transcript = runBody(body, undefined, ours).ours ?? [];
+    transcripts.push(transcript);
     t.true(transcript.length > 0, body.name);
     t.is(
       transcript.find((line) => line.startsWith('fault')),
@@ -64,7 +67,11 @@ test('no body is a fault of the emulator, and virtual time makes it quick', (t) 
     );
   }
   ours.close();
+  // What the suite had once it does not lose.
+  const { blocking, several } = kinds(transcripts);
+  t.true(transcripts.length >= LEAST.bodies && blocking >= LEAST.blocking && several >= LEAST.several);
 });
+const LEAST = { bodies: 1300, blocking: 180, several: 180 };
 
 const ALONE_RUNS = 500;
 const UNIX_RUNS = 200;

@@ -131,6 +131,10 @@ export class Recorder implements System {
   record(): never {
     throw new Error('a script has calls alone');
   }
+  interruptHeld(task: Task): void {
+    this.steps.push(`signal ${task.name} held`);
+    this.#sys.interruptHeld(this.#sys.task(task.name));
+  }
   interrupt(task: Task, restart = false): void {
     this.steps.push(`signal ${task.name}${restart ? ' restart' : ''}`);
     this.#sys.interrupt(this.#sys.task(task.name), restart);
@@ -191,6 +195,7 @@ class Player {
       case 'fork':
         return void this.#sys.process(second);
       case 'signal':
+        if (rest[0] === 'held') return this.#sys.interruptHeld(this.#sys.task(second));
         return this.#sys.interrupt(this.#sys.task(second), rest[0] === 'restart');
       case 'finish':
         return void this.#sys.task(second).finish();

@@ -5,6 +5,7 @@
  * alarm to alarm.
  */
 import { POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from '../../abi/poll.ts';
+import { SIGUSR1, SIGUSR2 } from '../../abi/signal.ts';
 import { after, type Instant, instant, millis, TimerHeap } from '../../lib/clock.ts';
 import { SeededRandom } from '../../lib/random.ts';
 import { PacketPool } from '../../netstack/packet.ts';
@@ -16,7 +17,7 @@ import { OpenFile } from '../../socket/file.ts';
 import { ArenaMemory, Protection } from '../../syscalls/arena-memory.ts';
 import { type EmulatedTask, Emulator, ROOT } from '../../syscalls/emulator.ts';
 import type { Arg } from '../body.ts';
-import type { Driver, DriverTask } from '../driver.ts';
+import { type Driver, type DriverTask, FILE_SIGNALS } from '../driver.ts';
 import {
   DATA_BASE,
   DATA_OCTETS,
@@ -82,6 +83,8 @@ interface World {
   /** Of the first process. */
   readonly files: EmulatedFdTable;
   readonly tasks: Adapter[];
+  /** Tasks that a file has sent a signal to, with it: the handler runs once the event that caused it is over. */
+  readonly signalled: [EmulatedTask, number][];
 }
 
 export class EmulatorDriver implements Driver {
@@ -110,7 +113,10 @@ export class EmulatorDriver implements Driver {
     const sockets = new SocketFactory(stack, (at) => EPOCH_US + at);
     const files = new EmulatedFdTable();
     for (let fd = 0; fd < 3; fd++) files.install(new Placeholder(0), false);
-    this.#world = { clock, stack, emulator: new Emulator({ clock, sockets }), files, tasks: [] };
+    const emulator = new Emulator({ clock, sockets });
+    const signalled: World['signalled'] = [];
+    emulator.onSignal = (task, signal) => signalled.push([task, signal]);
+    this.#world = { clock, stack, emulator, files, tasks: [], signalled };
   }
   get #running(): World {
     if (this.#world === undefined) throw new Error('reset comes first');
@@ -134,10 +140,11 @@ export class EmulatorDriver implements Driver {
   }
 
   settle(): void {
-    const { clock, stack, emulator } = this.#running;
+    const { clock, stack, emulator, signalled } = this.#running;
     for (let turn = 0; turn < TURNS; turn++) {
       stack.step(clock.now());
       emulator.dispatcher.run();
+      for (const [task, signal] of signalled.splice(0)) if (!task.idle) emulator.interrupt(task, true, signal);
       const isDue = (clock.next() ?? Infinity) <= clock.now();
       if (!isDue && !emulator.dispatcher.hasWork && stack.loopback.queued === 0) return;
     }
@@ -171,7 +178,11 @@ export class EmulatorDriver implements Driver {
     return (this.#world?.clock.now() ?? 0) / 1000;
   }
   interrupt(task: DriverTask, restart: boolean): void {
-    this.#running.emulator.interrupt((task as Adapter).task, restart);
+    this.#running.emulator.interrupt((task as Adapter).task, restart, restart ? SIGUSR2 : SIGUSR1);
+  }
+  fileSignals(): readonly number[] {
+    const { tasks } = this.#running;
+    return FILE_SIGNALS.map((signal) => tasks.reduce((sum, { task }) => sum + (task.received.get(signal) ?? 0), 0));
   }
   sigpipes(): number {
     return this.#running.tasks.reduce((sum, { task }) => sum + task.sigpipes, 0);

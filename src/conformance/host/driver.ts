@@ -13,7 +13,7 @@ import { join } from 'node:path';
 import { monotonic } from '../../host/clock.ts';
 import { anonymousFile, SharedMemory } from '../../host/shared-memory.ffi.ts';
 import type { Arg, BodyOptions } from '../body.ts';
-import type { Driver, DriverTask } from '../driver.ts';
+import { type Driver, type DriverTask, FILE_SIGNALS } from '../driver.ts';
 import {
   DATA_BASE,
   DATA_OCTETS,
@@ -39,6 +39,7 @@ import {
   Slot,
   slotAt,
 } from './agent.ts';
+import { networkThreads } from './kernel-threads.ts';
 
 /** The host cannot run the suite: what is missing, and what to do about it. */
 export class HostUnavailable extends Error {
@@ -209,6 +210,7 @@ export class HostDriver implements Driver {
   #tasks: AgentTask[] = [];
   #pids: number[] = [];
   #sigpipesBefore = 0;
+  #fileSignalsBefore: readonly number[] = [];
   readonly #inPlace: boolean;
   readonly #lagging: boolean;
   readonly #capabilities: bigint | undefined;
@@ -234,6 +236,7 @@ export class HostDriver implements Driver {
     // Processes inherit them.
     this.#action(this.#zygote, SIGPIPE, SA_RESTART);
     this.#action(this.#zygote, SIGUSR2, SA_RESTART);
+    for (const signal of FILE_SIGNALS) this.#action(this.#zygote, signal, SA_RESTART);
   }
 
   #mapData(): void {
@@ -295,6 +298,7 @@ export class HostDriver implements Driver {
   reset(body: Pick<BodyOptions, 'interrupts'>): void {
     this.end();
     this.#sigpipesBefore = this.#signals(SIGPIPE);
+    this.#fileSignalsBefore = FILE_SIGNALS.map((signal) => this.#signals(signal));
     const first = this.#clone(this.#zygote, this.#inPlace ? SIGCHLD : SIGCHLD | CLONE_NEWNET);
     first.must(Setup.prctl, 'prctl', PR_SET_PDEATHSIG, SIGKILL);
     if (!this.#inPlace) {
@@ -443,16 +447,20 @@ export class HostDriver implements Driver {
   now(): number {
     return monotonic() / 1000;
   }
-  interrupt(task: DriverTask, restart: boolean): void {
+  interrupt(task: DriverTask, restart: boolean, held: boolean): void {
     const agent = task as AgentTask;
     const signal = restart ? SIGUSR2 : SIGUSR1;
     const before = this.#signals(signal);
     this.#zygote.must(Setup.tgkill, 'tgkill', agent.pid, agent.tid, signal);
+    if (held) return;
     const end = monotonic() + PATIENCE_US;
     while (this.#signals(signal) === before && monotonic() < end) agent.wait(POLL_US);
   }
   #signals(signal: number): number {
     return Atomics.load(this.#shared.words, (SIGNALS_AT >> 2) + signal);
+  }
+  fileSignals(): readonly number[] {
+    return FILE_SIGNALS.map((signal, i) => this.#signals(signal) - (this.#fileSignalsBefore[i] ?? 0));
   }
   sigpipes(): number {
     return this.#signals(SIGPIPE) - this.#sigpipesBefore;
@@ -526,16 +534,4 @@ function launch(shared: SharedMemory, cwd: string): ChildProcess {
       'mount /proc, and allow anonymous files to be executed (sysctl vm.memfd_noexec=0)',
     );
   return child;
-}
-
-/** The kernel's deferred network input, where this process may see it. */
-function networkThreads(): string[] {
-  return readdirSync('/proc').filter((name) => {
-    if (!/^\d{1,3}$/.test(name)) return false;
-    try {
-      return readFileSync(`/proc/${name}/comm`, 'latin1').startsWith('ksoftirqd');
-    } catch {
-      return false;
-    }
-  });
 }

@@ -1,7 +1,7 @@
 /** Timeouts of poll, select and epoll: poll_select_set_timeout and poll_select_finish (fs/select.c), and the signal masks beside them. */
 import { Errno } from '../../abi/errno.ts';
 import { timespec, timeval } from '../../abi/sockopt.ts';
-import { u64 } from '../../abi/struct.ts';
+import { u32, u64 } from '../../abi/struct.ts';
 import { after, type Instant, instant, micros, since } from '../../lib/clock.ts';
 import type { CallContext } from '../task.ts';
 import { copyIn } from './guest.ts';
@@ -55,11 +55,13 @@ export function writeRest(ctx: CallContext, given: Limit): void {
 
 /** sigset_t of the kernel. */
 const SIGSET = 8;
-/** The signal mask of ppoll, epoll_pwait: checked as set_user_sigmask does. Masking itself is for who sends the signals. */
+/** The signal mask of ppoll, epoll_pwait: checked as set_user_sigmask does, and in force while the call lasts. */
 export function checkSigmask(ctx: CallContext, mask: number, size: number): number {
   if (mask === 0) return 0;
   if (size !== SIGSET) return -Errno.EINVAL;
-  return copyIn(ctx, mask, ctx.scratch, SIGSET);
+  const fault = copyIn(ctx, mask, ctx.scratch, SIGSET);
+  if (fault === 0) ctx.holdSignals(u32.get(ctx.scratch, 0), u32.get(ctx.scratch, 4));
+  return fault;
 }
 /** pselect6's sixth argument points to a pointer and a size, which are read before anything else: both, or -EFAULT. */
 export function sigmaskPair(ctx: CallContext, pair: number): { readonly mask: number; readonly size: number } | number {
