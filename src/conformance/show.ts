@@ -128,8 +128,26 @@ function payload(b: Uint8Array, level: number, type: number, names: Names): stri
   if (level === c.SOL_SOCKET && type === c.SCM_CREDENTIALS && b.length >= 4) {
     return b.length === 12 ? asUcred(b, names) : `pid ${names.pid(c.i32.get(b, 0))} ${hex(b.subarray(4))}`;
   }
-  if (level === c.SOL_SOCKET && type === c.SCM_TIMESTAMP) {
-    return b.length === 16 ? showTimestamp(c.i64.get(b, 0), c.i64.get(b, 8)) : `${b.length} octets of a timestamp`;
-  }
+  if (level === c.SOL_SOCKET && STAMPS.has(type)) return stamp(b, type);
+  const isName =
+    (level === c.SOL_IP && type === c.IP_ORIGDSTADDR) || (level === c.SOL_IPV6 && type === c.IPV6_ORIGDSTADDR);
+  if (isName) return asSockaddr(b, names);
   return hex(b);
+}
+
+const STAMPS = new Set([
+  c.SO_TIMESTAMP,
+  c.SO_TIMESTAMP_NEW,
+  c.SO_TIMESTAMPNS,
+  c.SO_TIMESTAMPNS_NEW,
+  c.SO_TIMESTAMPING,
+  c.SO_TIMESTAMPING_NEW,
+]);
+/** Seconds and micro- or nanoseconds; of SCM_TIMESTAMPING three of them, of which those that there are not are zeros. */
+function stamp(b: Uint8Array, type: number): string {
+  const isOne = type !== c.SO_TIMESTAMPING && type !== c.SO_TIMESTAMPING_NEW;
+  if (b.length !== (isOne ? 16 : 48)) return `${b.length} octets of a timestamp`;
+  const inNano = type !== c.SO_TIMESTAMP && type !== c.SO_TIMESTAMP_NEW;
+  const first = showTimestamp(c.i64.get(b, 0), Math.floor(c.i64.get(b, 8) / (inNano ? 1000 : 1)));
+  return isOne ? first : `${first} ${hex(b.subarray(16))}`;
 }

@@ -422,6 +422,34 @@ export interface SendChoices {
   readonly stampId?: number | undefined;
 }
 
+/** RFC 3678: only those sources, or all but those. */
+export type FilterMode = 'include' | 'exclude';
+export interface SourceFilter {
+  readonly mode: FilterMode;
+  readonly sources: readonly IpAddress[];
+}
+
+/** The source filters of a socket's memberships; 'no-device' where the interface is not there. */
+export interface SourceFilters {
+  /** One source more or less in the filter of a membership ('invalid' without one). */
+  changeSource(
+    group: IpAddress,
+    source: IpAddress,
+    interfaceIndex: number,
+    interfaceAddress: IpAddress | undefined,
+    mode: FilterMode,
+    adds: boolean,
+  ): NetError | undefined;
+  /** The whole filter of a membership. */
+  setFilter(
+    group: IpAddress,
+    interfaceIndex: number,
+    interfaceAddress: IpAddress | undefined,
+    filter: SourceFilter,
+  ): NetError | undefined;
+  filterOf(group: IpAddress, interfaceIndex: number, interfaceAddress: IpAddress | undefined): SourceFilter | NetError;
+}
+
 export interface UdpEndpoint {
   readonly id: number;
   readonly family: Family;
@@ -465,14 +493,22 @@ export interface UdpEndpoint {
   peekError(index?: number): DatagramError | undefined;
   /** Drops that entry. */
   consumeError(): void;
+  /** IP_RECVERR was switched off: what it kept goes, all but timestamps. The pending error stays. */
+  purgeErrors(): void;
   /** Puts one in; false when there is no room. */
   queueError(error: DatagramError): boolean;
   /**
    * Membership in a group on an interface, by its index, else by an address of it, else where the group's route leads. 'invalid' when it is no group, 'no-device',
    * 'address-in-use' when joined already, 'no-buffers' beyond the limit; leaving: 'address-not-available' when not joined.
    */
-  join(group: IpAddress, interfaceIndex: number, interfaceAddress: IpAddress | undefined): NetError | undefined;
+  join(
+    group: IpAddress,
+    interfaceIndex: number,
+    interfaceAddress: IpAddress | undefined,
+    mode?: FilterMode,
+  ): NetError | undefined;
   leave(group: IpAddress, interfaceIndex: number, interfaceAddress: IpAddress | undefined): NetError | undefined;
+  readonly sourceFilters: SourceFilters;
   /** 'not-connected' as Linux, which applies it nevertheless on a bound socket. */
   shutdown(how: number): NetError | undefined;
   readonly receiveEnded: boolean;

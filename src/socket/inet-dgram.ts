@@ -7,7 +7,7 @@
 import { Errno } from '../abi/errno.ts';
 import { IPPROTO_UDP } from '../abi/in.ts';
 import { SIOCINQ, SIOCOUTQ } from '../abi/ioctl.ts';
-import { POLLERR, POLLIN, POLLOUT, POLLRDNORM, POLLWRBAND } from '../abi/poll.ts';
+import { POLLERR, POLLIN, POLLOUT, POLLPRI, POLLRDNORM, POLLWRBAND } from '../abi/poll.ts';
 import {
   AF_INET,
   AF_INET6,
@@ -15,7 +15,6 @@ import {
   MSG_DONTWAIT,
   MSG_ERRQUEUE,
   MSG_MORE,
-  MSG_OOB,
   MSG_PEEK,
   MSG_PROBE,
   MSG_TRUNC,
@@ -23,22 +22,20 @@ import {
 } from '../abi/socket.ts';
 import { instant } from '../lib/clock.ts';
 import type { IpAddress } from '../netstack/address.ts';
-import type { Datagram, Netstack, UdpEndpoint } from '../netstack/endpoint.ts';
+import type { Datagram, UdpEndpoint } from '../netstack/endpoint.ts';
 import { Packet } from '../netstack/packet.ts';
 import type { Committable } from './committable.ts';
 import { writeErrorControl } from './control/error.ts';
 import { wantsControl, writeControl } from './control/report.ts';
 import { Choices, STAMPS } from './control/send.ts';
 import { DatagramCork } from './cork.ts';
+import { earlyRefusal, isOnLink } from './datagram-rules.ts';
 import { applyDatagramOptions } from './datagram-settings.ts';
 import { errnoOf, resultOf } from './errors.ts';
 import { decodeDatagramPeer, decodeDestination, NO_NAME, writeName } from './inet-name.ts';
 import { InetSocket, type SocketWorld } from './inet-socket.ts';
 import type { Message } from './message.ts';
 import { OptionState } from './options/target.ts';
-
-/** Longer is EMSGSIZE before anything else is looked at (udp_sendmsg); what fits a datagram is the endpoint's to say. */
-const LENGTH_MAX = 0xffff;
 
 /** Most octets that a datagram takes beside its headers. */
 const PAYLOAD_MAX_V4 = 65_507;
@@ -51,6 +48,9 @@ type Staged = 'nothing' | 'send' | 'cork' | 'receive' | 'error';
 
 /** datagram_poll: room to write is room for out-of-band data as well. */
 const withBand = (events: number): number => ((events & POLLOUT) === 0 ? events : events | POLLWRBAND);
+
+/** net.ipv4.ip_default_ttl. */
+const DEFAULT_TTL = 64;
 
 const NO_ACCEPT: Committable = { commit: () => undefined, rollback: () => undefined, eventsAfter: () => 0 };
 
@@ -78,6 +78,8 @@ export class InetDatagramSocket extends InetSocket {
   /** A datagram in the making (MSG_MORE, UDP_CORK), and whether the last packet staged is it. */
   readonly #cork = new DatagramCork();
   #closesCork = false;
+  /** Where a peek begins in its datagram. */
+  #peekFrom = 0;
   /** Received datagrams bring control messages. */
   #wantsControl = false;
 
@@ -131,20 +133,12 @@ export class InetDatagramSocket extends InetSocket {
     return 0;
   }
   override optionsChanged(): void {
-    super.optionsChanged();
     const { options } = this;
     const { settings } = this.endpoint;
     this.#wantsControl = wantsControl(options);
     applyDatagramOptions(options, settings, this.domain);
-    if (!settings.receiveErrors && !settings.receiveErrors6) this.#dropErrorQueue();
+    super.optionsChanged();
     if (!options.cork && this.#cork.isOpen && this.#staged === 'nothing') this.#uncork();
-  }
-  /** IP_RECVERR was cleared: the queue goes, the pending error stays (do_ip_setsockopt). */
-  #dropErrorQueue(): void {
-    if (this.endpoint.peekError() === undefined) return;
-    const pending = this.takeErrno();
-    while (this.endpoint.peekError() !== undefined) this.endpoint.consumeError();
-    if (pending !== 0) this.setError(pending);
   }
   override shutdown(how: number): number {
     return resultOf(this.endpoint.shutdown(how + 1));
@@ -340,40 +334,61 @@ export class InetDatagramSocket extends InetSocket {
     if ((message.flags & MSG_ERRQUEUE) !== 0) return this.#receiveError(message, taken);
     // An error belongs to the next call if this one has datagrams already.
     if (this.hasError) return taken > 0 ? -Errno.EAGAIN : -this.takeErrno();
-    this.lender?.recall((message.flags & MSG_PEEK) === 0 ? taken + 1 : 0);
-    const datagram = this.endpoint.peek(taken);
+    const isPeek = (message.flags & MSG_PEEK) !== 0;
+    this.lender?.recall(isPeek ? 0 : taken + 1);
+    const hasOffset = this.options.peekOffset >= 0;
+    const datagram = hasOffset && isPeek ? this.#seek(taken) : this.endpoint.peek(taken);
     if (datagram === undefined) {
       // A call that may wait ends at shutdown; one that may not is told to try again (__skb_recv_udp).
       return this.endpoint.receiveEnded && (message.flags & MSG_DONTWAIT) === 0 ? 0 : -Errno.EAGAIN;
     }
     // Linux has taken it off the queue by then: a datagram whose reader gave a bad address is lost, once the reader is told so.
-    if ((message.flags & MSG_PEEK) === 0) {
+    if (!isPeek) {
       this.#staged = 'receive';
       this.units = 1;
     }
     const result = this.#copyOut(message, datagram);
     if (result < 0) return result;
-    this.#lastTime = datagram.time;
-    message.nameLength = writeName(
-      message.name,
-      this.domain,
-      datagram.source,
-      datagram.sourcePort,
-      datagram.interfaceIndex,
-    );
-    if (this.#wantsControl) {
-      const realtimeUs = this.world.realtime(instant(datagram.time));
-      const stack = this.tellsAnswerFrom ? this.stack : undefined;
-      writeControl(message, datagram, this.options, this.domain, stack, realtimeUs);
-    }
+    if (hasOffset) this.#movePeek(isPeek ? result : -result);
+    this.#describe(message, datagram);
     return result;
+  }
+  /** Who sent it, and what is asked for besides. */
+  #describe(message: Message, datagram: Datagram): void {
+    const { source, sourcePort, interfaceIndex, time } = datagram;
+    this.#lastTime = time;
+    message.nameLength = writeName(message.name, this.domain, source, sourcePort, interfaceIndex);
+    if (!this.#wantsControl) return;
+    const realtimeUs = this.world.realtime(instant(time));
+    const stack = this.tellsAnswerFrom ? this.stack : undefined;
+    writeControl(message, datagram, this.options, this.domain, stack, realtimeUs);
+  }
+  /** SO_PEEK_OFF: the datagram that the offset lies in (__skb_try_recv_from_queue), and where (`#peekFrom`). */
+  #seek(taken: number): Datagram | undefined {
+    let left = this.options.peekOffset;
+    for (let i = taken; ; i++) {
+      const datagram = this.endpoint.peek(i);
+      const len = datagram === undefined ? 0 : datagram.packet.end - datagram.packet.at;
+      if (datagram === undefined || left === 0 || left < len) {
+        this.#peekFrom = datagram === undefined ? 0 : left;
+        return datagram;
+      }
+      left -= len;
+    }
+  }
+  /** sk_peek_offset_fwd, sk_peek_offset_bwd. */
+  #movePeek(octets: number): void {
+    const { options } = this;
+    options.peekOffset = Math.max(options.peekOffset + octets, 0);
+    this.#peekFrom = 0;
   }
   #copyOut(message: Message, datagram: Datagram): number {
     const { packet } = datagram;
     const len = packet.end - packet.at;
-    const fits = Math.min(len, message.iov.remaining);
-    if (message.iov.copyOut(packet.bytes, packet.at, fits) < fits) return -Errno.EFAULT;
-    if (fits < len) message.outFlags |= MSG_TRUNC;
+    const from = (message.flags & MSG_PEEK) === 0 ? 0 : this.#peekFrom;
+    const fits = Math.min(len - from, message.iov.remaining);
+    if (message.iov.copyOut(packet.bytes, packet.at + from, fits) < fits) return -Errno.EFAULT;
+    if (fits < len - from) message.outFlags |= MSG_TRUNC;
     return (message.flags & MSG_TRUNC) === 0 || !this.tellsLength ? fits : len;
   }
   /** MSG_ERRQUEUE (ip_recv_error): never waits. */
@@ -425,10 +440,15 @@ export class InetDatagramSocket extends InetSocket {
     this.#cork.rollback();
   }
   override poll(): number {
-    return withBand(super.poll());
+    return this.#shown(super.poll());
   }
   override endpointChanged(events: number): void {
-    super.endpointChanged(withBand(events));
+    super.endpointChanged(this.#shown(events));
+  }
+  /** SO_SELECT_ERR_QUEUE: select(2) sees errors among what is exceptional. */
+  #shown(events: number): number {
+    const isUrgent = this.options.selectErrorQueue && (events & POLLERR) !== 0;
+    return withBand(isUrgent ? events | POLLPRI : events);
   }
   override leaving(amount: number): number {
     return this.#staged === 'receive' ? amount : 0;
@@ -442,6 +462,9 @@ export class InetDatagramSocket extends InetSocket {
 
   /** `count` datagrams from the place `from` on were taken without a call of ours. */
   consumed(count: number, from: number): void {
+    if (this.options.peekOffset > 0) {
+      for (let i = from; i < from + count; i++) this.#movePeek(-(this.endpoint.peek(i)?.packet.length ?? 0));
+    }
     if (count > 0) this.#lastTime = this.endpoint.peek(from + count - 1)?.time ?? this.#lastTime;
     this.endpoint.consume(count, from);
   }
@@ -462,22 +485,4 @@ export class InetDatagramSocket extends InetSocket {
         return -Errno.ENOTTY;
     }
   }
-}
-
-/** net.ipv4.ip_default_ttl. */
-const DEFAULT_TTL = 64;
-
-/** MSG_DONTROUTE: true for what needs no gateway (RT_SCOPE_LINK). */
-function isOnLink(stack: Netstack, destination: IpAddress): boolean {
-  if (destination.isMulticast || destination.isLimitedBroadcast || destination.isLinkLocal) return true;
-  const bits = destination.isV4 ? 96 : 0;
-  return stack.interfaces.some((i) =>
-    i.addresses.some((a) => a.address.isV4 === destination.isV4 && a.address.matches(destination, a.prefix + bits)),
-  );
-}
-
-/** Length and flags, for what leaves by IPv4 (udp_sendmsg). */
-function earlyRefusal(message: Message, len: number): number {
-  if (len > LENGTH_MAX) return -Errno.EMSGSIZE;
-  return (message.flags & MSG_OOB) === 0 ? 0 : -Errno.EOPNOTSUPP;
 }

@@ -10,6 +10,7 @@ import type {
   InterfaceInfo,
   Netstack,
   SendChoices,
+  SourceFilters,
   TcpEndpoint,
   TcpInfo,
   TcpSettings,
@@ -364,6 +365,9 @@ export class FakeUdp implements UdpEndpoint {
   consumeError(): void {
     this.errors.shift();
   }
+  purgeErrors(): void {
+    this.errors.length = 0;
+  }
   queueError(error: DatagramError): boolean {
     this.errors.push(error);
     return true;
@@ -379,6 +383,11 @@ export class FakeUdp implements UdpEndpoint {
   autobind(): NetError | undefined {
     return this.isBound ? undefined : this.bind(this.localAddress, 0);
   }
+  readonly sourceFilters: SourceFilters = {
+    changeSource: () => 'invalid',
+    setFilter: () => 'invalid',
+    filterOf: () => 'address-not-available',
+  };
   join(): NetError | undefined {
     return undefined;
   }

@@ -23,8 +23,8 @@ const isRefused = (level: number, option: number, value: number): boolean =>
 const kindsOf = (level: number, option: number): typeof KINDS =>
   level === c.SOL_IP && option === c.IP_PROTOCOL ? KINDS.slice(0, 5) : KINDS;
 const NOT_YET: Readonly<Record<number, readonly number[]>> = {
-  [c.SOL_IP]: [4, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47, 48],
-  [c.SOL_IPV6]: [6, 18, 17, 32, 42, 43, 44, 45, 46, 47, 48, 54, 55, 57, 59],
+  [c.SOL_IP]: [4],
+  [c.SOL_IPV6]: [6, 18, 17, 32, 54, 55, 57, 59],
 };
 
 type Make = (a: Kit) => number;

@@ -149,7 +149,7 @@ export class IpInput {
     // A copy of our own broadcast, delivered by the loopback, stands for the interface that it left by.
     const arrival = iface.isLoopback ? (this.#router.interfaceAt(packet.interfaceIndex) ?? iface) : iface;
     if (destination.isMulticast) {
-      if (arrival.isMemberOf(destination)) {
+      if (arrival.takesFor(destination, packet)) {
         if (packet.ethertype === EtherType.Ipv4) stats.IpExt.InMcastPkts++;
         packet.linkMulticast = true;
         return true;

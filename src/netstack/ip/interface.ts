@@ -12,6 +12,7 @@ import type { Stats } from '../stats.ts';
 import * as ethernet from '../wire/ethernet.ts';
 import { Arp } from './arp.ts';
 import { sourceOf } from './header.ts';
+import type { GroupMember } from './ip.ts';
 import { Ndp, solicitedNode } from './ndp.ts';
 import { type Neighbor, NeighborCache } from './neighbor.ts';
 import { mappedPrefix } from './route-table.ts';
@@ -47,7 +48,7 @@ export class NetInterface implements InterfaceInfo, LinkReceiver {
   readonly ndp: Ndp | undefined;
   readonly #user: InterfaceUser;
   /** Bounded by the memberships that sockets may have. */
-  readonly #groups: { readonly group: IpAddress; users: number }[] = [];
+  readonly #groups: { readonly group: IpAddress; readonly members: GroupMember[] }[] = [];
 
   constructor(
     env: IpEnvironment,
@@ -117,21 +118,30 @@ export class NetInterface implements InterfaceInfo, LinkReceiver {
     }
     return false;
   }
-  joinGroup(group: IpAddress): void {
+  joinGroup(group: IpAddress, member: GroupMember): void {
     const joined = this.#groups.find((one) => one.group.equals(group));
-    if (joined === undefined) this.#groups.push({ group, users: 1 });
-    else joined.users++;
+    if (joined === undefined) this.#groups.push({ group, members: [member] });
+    else joined.members.push(member);
   }
-  leaveGroup(group: IpAddress): void {
+  leaveGroup(group: IpAddress, member: GroupMember): void {
     const i = this.#groups.findIndex((one) => one.group.equals(group));
-    const joined = this.#groups[i];
-    if (joined === undefined) return;
-    joined.users--;
-    if (joined.users === 0) this.#groups.splice(i, 1);
+    const members = this.#groups[i]?.members;
+    const at = members?.indexOf(member) ?? -1;
+    if (members === undefined || at < 0) return;
+    members.splice(at, 1);
+    if (members.length === 0) this.#groups.splice(i, 1);
   }
   /** Groups that sockets joined, and those every host is in: 224.0.0.1, ff01::1, ff02::1, and the solicited-node groups of its addresses (RFC 1112, RFC 4291 2.8). */
   isMemberOf(group: IpAddress): boolean {
-    if (this.#groups.some((one) => one.group.equals(group))) return true;
+    return this.#groups.some((one) => one.group.equals(group)) || this.#isOfEveryHost(group);
+  }
+  /** Whether a packet to `group` is wanted by any of its members, from whom it comes. */
+  takesFor(group: IpAddress, { src0, src1, src2, src3 }: Packet): boolean {
+    const joined = this.#groups.find((one) => one.group.equals(group));
+    if (joined?.members.some((member) => member.takes(src0, src1, src2, src3)) === true) return true;
+    return this.#isOfEveryHost(group);
+  }
+  #isOfEveryHost(group: IpAddress): boolean {
     if (group.isV4) return group.w3 === (0xe000_0001 | 0);
     if (group.w1 !== 0) return false;
     const scope = (group.w0 >>> 16) & 15;

@@ -16,6 +16,7 @@ import { pushHeader } from './header.ts';
 import { IpInput } from './input.ts';
 import { type InterfaceUser, type IpEnvironment, NetInterface } from './interface.ts';
 import {
+  type GroupMember,
   type IpLayer,
   IpProtocol,
   type LinkService,
@@ -89,11 +90,11 @@ export class InternetLayer implements IpLayer, InterfaceUser {
   groupInterface(group: IpAddress, interfaceIndex: number, interfaceAddress: IpAddress | undefined): number {
     return this.#router.groupInterface(group, interfaceIndex, interfaceAddress);
   }
-  joinGroup(group: IpAddress, interfaceIndex: number): void {
-    this.interfaceAt(interfaceIndex)?.joinGroup(group);
+  joinGroup(group: IpAddress, interfaceIndex: number, member: GroupMember): void {
+    this.interfaceAt(interfaceIndex)?.joinGroup(group, member);
   }
-  leaveGroup(group: IpAddress, interfaceIndex: number): void {
-    this.interfaceAt(interfaceIndex)?.leaveGroup(group);
+  leaveGroup(group: IpAddress, interfaceIndex: number, member: GroupMember): void {
+    this.interfaceAt(interfaceIndex)?.leaveGroup(group, member);
   }
   register(protocol: number, transport: TransportProtocol): void {
     this.#transports[protocol] = transport;

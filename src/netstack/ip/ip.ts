@@ -59,6 +59,12 @@ export interface IcmpError {
   readonly receiver: IpAddress;
 }
 
+/** Who has joined a group, and from whom it takes what is sent there. */
+export interface GroupMember {
+  /** The source by its words. */
+  takes(w0: number, w1: number, w2: number, w3: number): boolean;
+}
+
 /** A TTL or hop limit of 0, where 0 stands for the default. */
 export const NO_HOPS = 256;
 
@@ -91,8 +97,8 @@ export interface IpLayer {
   /** Index of the interface for a membership: as given, else of the address, else where the route to the group leads; 0 for none. */
   groupInterface(group: IpAddress, interfaceIndex: number, interfaceAddress: IpAddress | undefined): number;
   /** Takes in what is sent to `group` on the interface, until it was left as often as joined. */
-  joinGroup(group: IpAddress, interfaceIndex: number): void;
-  leaveGroup(group: IpAddress, interfaceIndex: number): void;
+  joinGroup(group: IpAddress, interfaceIndex: number, member: GroupMember): void;
+  leaveGroup(group: IpAddress, interfaceIndex: number, member: GroupMember): void;
   register(protocol: number, transport: TransportProtocol): void;
   /**
    * Notes a smaller path MTU, to be called by a transport once it has found that the ICMP message quotes a packet it really sent and that may be in

@@ -81,7 +81,8 @@ export class Reassembler {
     counters.ReasmReqds++;
     if (len === 0 || end > MAX_DATAGRAM || (info.more && (len & 7) !== 0)) return this.#fail(undefined);
     const datagram = this.#obtain(packet, info);
-    datagram.longest = Math.max(datagram.longest, packet.end - packet.l3);
+    // In 16 bits, as Linux keeps it (inet_frag_queue.max_size): one of 65,536 octets does not count.
+    datagram.longest = Math.max(datagram.longest, (packet.end - packet.l3) & 0xffff);
     if (!endsAgree(datagram, end, info.more)) return this.#fail(datagram);
     const placed = this.#place(datagram, packet, info.offset, end);
     if (placed === 'overlap') this.overlaps++;

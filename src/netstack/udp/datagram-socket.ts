@@ -15,6 +15,7 @@ import {
   PathMtuDiscovery,
   type SendChoices,
   Shutdown,
+  type SourceFilters,
   type UdpEndpoint,
 } from '../endpoint.ts';
 import { type IcmpError, isBeyondLink, type OutputOptions, type Route } from '../ip/ip.ts';
@@ -30,7 +31,7 @@ import * as ipv6 from '../wire/ipv6.ts';
 import type { DatagramContext } from './datagram-context.ts';
 import { icmpRecord, stampRecord, tooLongRecord } from './error-records.ts';
 import { Memberships } from './memberships.ts';
-import { forbidsFragments, mayFragment, mtuOf, note } from './path.ts';
+import { forbidsFragments, mayFragment, mtuOf, note, pathMtuOf } from './path.ts';
 import { ReceiveQueue } from './receive-queue.ts';
 import { RouteMemo } from './route-memo.ts';
 import { forEachSegment } from './segments.ts';
@@ -299,7 +300,7 @@ export abstract class DatagramSocket implements UdpEndpoint {
     const stamps = (choices?.stamps ?? settings.timestamping) & STAMPS;
     if (stamps !== 0) {
       packet.stamps = stamps;
-      packet.stampId = choices?.stampId ?? this.#stampIds++;
+      packet.stampId = choices?.stampId ?? ((settings.timestamping & Stamping.OptId) === 0 ? 0 : this.#stampIds++);
     }
     packet.route = route;
     packet.socketId = this.id;
@@ -331,13 +332,14 @@ export abstract class DatagramSocket implements UdpEndpoint {
   #send(packet: Packet, route: Route): void {
     const { settings } = this;
     const isV4 = route.remote.isV4;
-    const mtu = mtuOf(route, settings);
+    // IPV6_MTU says how long the pieces are, but what the path takes is not cut (ip6_finish_output).
+    const fits = this.#size(route, packet.length) <= pathMtuOf(route, settings);
     const output = this.#output;
     output.ttl = packet.ttl;
     output.tos = packet.tos;
-    output.dontFragment = isV4 && forbidsFragments(settings, this.#size(route, packet.length) <= mtu);
+    output.dontFragment = isV4 && forbidsFragments(settings, fits);
     output.multicastLoop = isV4 ? settings.multicastLoop : settings.multicastLoop6;
-    output.mtu = mtu;
+    output.mtu = fits ? pathMtuOf(route, settings) : mtuOf(route, settings);
     output.tap = packet.stamps === 0 ? undefined : this.#tap;
     packet.push(this.headerLen);
     this.seal(packet, route);
@@ -364,6 +366,9 @@ export abstract class DatagramSocket implements UdpEndpoint {
     else if (gone?.origin === 'icmp') this.#error = undefined;
     if (next !== undefined) this.observer?.endpointChanged(Err);
   }
+  purgeErrors(): void {
+    this.#queue.purgeErrors();
+  }
   queueError(error: DatagramError): boolean {
     if (!this.#queue.pushError(error, this.settings.receiveBuffer)) return false;
     this.observer?.endpointChanged(Err);
@@ -375,8 +380,11 @@ export abstract class DatagramSocket implements UdpEndpoint {
     this.observer?.endpointChanged(this.readiness());
     return this.isConnected ? undefined : 'not-connected';
   }
-  join(group: IpAddress, interfaceIndex: number, interfaceAddress: IpAddress | undefined): NetError | undefined {
-    return this.#groups.join(group, interfaceIndex, interfaceAddress);
+  join(...how: Parameters<Memberships['join']>): NetError | undefined {
+    return this.#groups.join(...how);
+  }
+  get sourceFilters(): SourceFilters {
+    return this.#groups;
   }
   leave(group: IpAddress, interfaceIndex: number, interfaceAddress: IpAddress | undefined): NetError | undefined {
     return this.#groups.leave(group, interfaceIndex, interfaceAddress);

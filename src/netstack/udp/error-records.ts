@@ -79,7 +79,8 @@ export function stampRecord(packet: Packet, kind: number, id: number, isWhole: b
     code: 0,
     info: kind,
     data: id,
-    offender: undefined,
+    // Of IPv6 the packet tells who it is from, if it is there (ip6_datagram_support_cmsg).
+    offender: isWhole && packet.ethertype === EtherType.Ipv6 ? sourceOf(packet) : undefined,
     destination: undefined,
     destinationPort: 0,
     isV4: packet.ethertype === EtherType.Ipv4,

@@ -6,12 +6,15 @@ import { NO_HOPS, type Route } from '../ip/ip.ts';
 import { Gso, type Packet } from '../packet.ts';
 
 /** ip_sk_use_pmtu: PROBE, INTERFACE and OMIT go by the link alone. */
+export function pathMtuOf(route: Route, settings: UdpSettings): number {
+  const discovery = route.remote.isV4 ? settings.pathMtuDiscovery : settings.pathMtuDiscovery6;
+  return discovery >= PathMtuDiscovery.Probe ? route.linkMtu : route.mtu;
+}
+/** What a datagram is measured by that must not be cut. */
 export function mtuOf(route: Route, settings: UdpSettings): number {
   const { fragmentSize6 } = settings;
-  const { isV4 } = route.remote;
-  const discovery = isV4 ? settings.pathMtuDiscovery : settings.pathMtuDiscovery6;
-  const mtu = discovery >= PathMtuDiscovery.Probe ? route.linkMtu : route.mtu;
-  return isV4 || fragmentSize6 === 0 ? mtu : Math.min(mtu, fragmentSize6);
+  const mtu = pathMtuOf(route, settings);
+  return route.remote.isV4 || fragmentSize6 === 0 ? mtu : Math.min(mtu, fragmentSize6);
 }
 /** ip_sk_ignore_df. */
 export function mayFragment(route: Route, settings: UdpSettings, choices: SendChoices | undefined): boolean {

@@ -126,6 +126,14 @@ export class ReceiveQueue {
   errorAt(index: number): DatagramError | undefined {
     return this.#errors[index];
   }
+  /** skb_errqueue_purge. */
+  purgeErrors(): void {
+    for (let i = this.#errors.length; i > 0; i--) {
+      const first = this.#errors[0];
+      this.dropError();
+      if (first?.origin === 'timestamp') this.pushError(first, Number.POSITIVE_INFINITY);
+    }
+  }
   dropError(): void {
     const error = this.#errors.shift();
     if (error !== undefined) this.#charged -= truesize(error.payload.length, error.isV4);

@@ -55,7 +55,7 @@ export function writeErrorControl(
   if (error.origin === 'timestamp' && (options.timestampingFlags & SOF_TIMESTAMPING_SOFTWARE) !== 0) {
     putStamping(options, realtimeUs);
   }
-  if (error.origin === 'icmp') {
+  if (error.origin !== 'local' && error.offender !== undefined) {
     const arrival = arrivalOf(error);
     if (domain !== AF_INET) putCommon(arrival, options);
     // It was not received by this socket, so that there is no address to answer from (ip_cmsg_recv).

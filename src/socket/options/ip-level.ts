@@ -182,7 +182,13 @@ export const IP_LEVEL: readonly OptionRow[] = [
     },
   }),
   toggle(SOL_IP, IP_PASSSEC, 'IP_PASSSEC', 'passSecurity'),
-  toggle(SOL_IP, IP_RECVERR, 'IP_RECVERR', 'receiveErrors'),
+  int(SOL_IP, IP_RECVERR, 'IP_RECVERR', {
+    get: ({ options }) => (options.receiveErrors ? 1 : 0),
+    set: ({ options, udp }, value) => {
+      options.receiveErrors = value !== 0;
+      if (value === 0) udp?.purgeErrors();
+    },
+  }),
   int(SOL_IP, IP_RECVERR_RFC4884, 'IP_RECVERR_RFC4884', {
     get: ({ options }) => (options.receiveErrorsRfc4884 ? 1 : 0),
     set: ({ options }, value) => {

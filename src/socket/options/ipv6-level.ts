@@ -158,7 +158,13 @@ const REPORTS: readonly OptionRow[] = [
   toggle(SOL_IPV6, IPV6_2292HOPOPTS, 'IPV6_2292HOPOPTS', 'oldHopOptions'),
   toggle(SOL_IPV6, IPV6_2292DSTOPTS, 'IPV6_2292DSTOPTS', 'oldDestinationOptions'),
   toggle(SOL_IPV6, IPV6_2292RTHDR, 'IPV6_2292RTHDR', 'oldRouting'),
-  toggle(SOL_IPV6, IPV6_RECVERR, 'IPV6_RECVERR', 'receiveErrors6'),
+  int(SOL_IPV6, IPV6_RECVERR, 'IPV6_RECVERR', {
+    get: ({ options }) => (options.receiveErrors6 ? 1 : 0),
+    set: ({ options, udp }, value) => {
+      options.receiveErrors6 = value !== 0;
+      if (value === 0) udp?.purgeErrors();
+    },
+  }),
   int(SOL_IPV6, IPV6_RECVERR_RFC4884, 'IPV6_RECVERR_RFC4884', {
     get: ({ options }) => (options.receiveErrors6Rfc4884 ? 1 : 0),
     set: ({ options }, value) => {

@@ -14,6 +14,7 @@ import { IpAddress } from '../../netstack/address.ts';
 import type { Netstack } from '../../netstack/endpoint.ts';
 import { membership4 } from './membership.ts';
 import { int, type OptionRow, writeOctets } from './row.ts';
+import { SOURCE_FILTERS4 } from './source-filter.ts';
 
 /** ip_dev_find: any address of 127.0.0.0/8 is one of loopback. */
 function interfaceOf({ interfaces }: Netstack, address: IpAddress): number {
@@ -81,4 +82,5 @@ export const MULTICAST4: readonly OptionRow[] = [
       return 0;
     },
   }),
+  ...SOURCE_FILTERS4,
 ];

@@ -15,6 +15,7 @@ import { ipv6Mreq } from '../../abi/sockopt.ts';
 import { IpAddress } from '../../netstack/address.ts';
 import { membership6 } from './membership.ts';
 import { int, type OptionRow } from './row.ts';
+import { SOURCE_FILTERS6 } from './source-filter.ts';
 import { toggle } from './toggle.ts';
 
 /**
@@ -73,6 +74,7 @@ export const MULTICAST6: readonly OptionRow[] = [
   toggle(SOL_IPV6, IPV6_MULTICAST_ALL, 'IPV6_MULTICAST_ALL', 'multicastAll6'),
   membership6(IPV6_ADD_MEMBERSHIP, 'IPV6_ADD_MEMBERSHIP', true),
   membership6(IPV6_DROP_MEMBERSHIP, 'IPV6_DROP_MEMBERSHIP', false),
+  ...SOURCE_FILTERS6,
   joinAnycast,
   {
     option: IPV6_LEAVE_ANYCAST,

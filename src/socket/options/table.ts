@@ -43,6 +43,10 @@ function hasLevel(socket: OptionTarget, level: number): boolean {
   }
 }
 
+/** Of an option that reads the buffer of getsockopt(2) before it writes there: how much. */
+export const questionOf = (level: number, option: number): OptionRow['question'] =>
+  OPTIONS.get(level)?.get(option)?.question;
+
 function find(socket: OptionTarget, level: number, option: number): OptionRow | undefined {
   if (!hasLevel(socket, level)) return undefined;
   const row = OPTIONS.get(level)?.get(option);

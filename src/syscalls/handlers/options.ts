@@ -6,6 +6,7 @@ import { SO_ATTACH_FILTER, SO_ATTACH_REUSEPORT_CBPF, SOL_IPV6, SOL_SOCKET, SOL_T
 import { i32 } from '../../abi/struct.ts';
 import { TCP_CONGESTION, TCP_ULP } from '../../abi/transport.ts';
 import { FILTER_INSTRUCTIONS_MAX } from '../../socket/options/filter.ts';
+import { questionOf } from '../../socket/options/table.ts';
 import type { Socket } from '../../socket/socket.ts';
 import { offersName, offersOption } from '../offered.ts';
 import { printable } from '../printable.ts';
@@ -107,6 +108,8 @@ export function getsockopt(
   // The length of SO_GET_FILTER counts instructions.
   const unit = isFilter(level, option) ? sockFilter.size : 1;
   const value = new Uint8Array(Math.min((room >>> 0) * unit, MAX_VALUE));
+  const question = questionOf(level, option);
+  if (question !== undefined) return answer(ctx, socket, level, option, valueAt, lengthAt, room, question);
   const written = socket.getOption(level, option, value);
   if (written < 0) {
     report(ctx, 'getsockopt', socket, level, option, written);
@@ -119,6 +122,25 @@ export function getsockopt(
   return level === SOL_SOCKET
     ? valueOut(ctx, valueAt, value, fits) || putInt(ctx, lengthAt, written / unit)
     : putInt(ctx, lengthAt, written) || valueOut(ctx, valueAt, value, fits);
+}
+/** An option whose buffer holds the question. */
+function answer(
+  ctx: CallContext,
+  socket: Socket,
+  level: number,
+  option: number,
+  valueAt: number,
+  lengthAt: number,
+  room: number,
+  { least, most }: { readonly least: number; readonly most: number },
+): number {
+  const value = new Uint8Array(most);
+  const asked = Math.min(room >>> 0, most);
+  if (asked >= least && ctx.memory.read(valueAt, value, 0, asked) < asked) return -Errno.EFAULT;
+  const written = socket.getOption(level, option, asked < least ? value.subarray(0, asked) : value);
+  if (written >= 0) return putInt(ctx, lengthAt, written) || valueOut(ctx, valueAt, value, written);
+  report(ctx, 'getsockopt', socket, level, option, written);
+  return written;
 }
 /** A level that the socket does not have is refused before the length is read. */
 function getFault(socket: Socket, level: number, option: number): number {

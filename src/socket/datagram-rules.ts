@@ -1,0 +1,24 @@
+/** What a datagram may not be sent for whatever its socket (udp_sendmsg). */
+import { Errno } from '../abi/errno.ts';
+import { MSG_OOB } from '../abi/socket.ts';
+import type { IpAddress } from '../netstack/address.ts';
+import type { Netstack } from '../netstack/endpoint.ts';
+import type { Message } from './message.ts';
+
+/** Longer is EMSGSIZE before anything else is looked at (udp_sendmsg); what fits a datagram is the endpoint's to say. */
+const LENGTH_MAX = 0xffff;
+
+/** MSG_DONTROUTE: true for what needs no gateway (RT_SCOPE_LINK). */
+export function isOnLink(stack: Netstack, destination: IpAddress): boolean {
+  if (destination.isMulticast || destination.isLimitedBroadcast || destination.isLinkLocal) return true;
+  const bits = destination.isV4 ? 96 : 0;
+  return stack.interfaces.some((i) =>
+    i.addresses.some((a) => a.address.isV4 === destination.isV4 && a.address.matches(destination, a.prefix + bits)),
+  );
+}
+
+/** Length and flags, for what leaves by IPv4 (udp_sendmsg). */
+export function earlyRefusal(message: Message, len: number): number {
+  if (len > LENGTH_MAX) return -Errno.EMSGSIZE;
+  return (message.flags & MSG_OOB) === 0 ? 0 : -Errno.EOPNOTSUPP;
+}
