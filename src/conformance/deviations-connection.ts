@@ -132,4 +132,26 @@ export const CONNECTION_DEVIATIONS: readonly Deviation[] = [
     linux: ['  pollfds~2 {4 all -> IN|OUT|ERR|HUP|RDNORM|WRNORM|RDHUP}'],
     ours: ['  pollfds~2 {4 all -> IN|OUT|HUP|RDNORM|WRNORM|WRBAND|RDHUP}'],
   },
+  {
+    planes: DIRECT,
+    body: 'fast open: TCP_FASTOPEN_CONNECT, opened by write and by a send of nothing',
+    reason: 'opening',
+    linux: ['a: accept(3, 0, 0) = 7'],
+    ours: ['a: accept(3, 0, 0) = -11 EAGAIN'],
+    last: true,
+  },
+  {
+    planes: STRICT,
+    body: 'fast open: TCP_FASTOPEN_CONNECT, given up before there was data',
+    reason: 'dissolved',
+    linux: ['  pollfds {4 all -> OUT|ERR|HUP|WRNORM}'],
+    ours: ['  pollfds {4 all -> IN|OUT|ERR|HUP|RDNORM|WRNORM|WRBAND|RDHUP}'],
+  },
+  {
+    planes: DIRECT,
+    body: 'fast open: TCP_FASTOPEN_CONNECT, given up before there was data',
+    reason: 'dissolved',
+    linux: ['  pollfds {4 all -> OUT|ERR|HUP|WRNORM}'],
+    ours: ['  pollfds {4 all -> OUT|HUP|WRNORM|WRBAND}'],
+  },
 ];

@@ -19,6 +19,8 @@ export const REASONS = {
     'Native reads and writes of a stream without a connection: the AF_UNIX stream says ENOTCONN to a write where TCP says EPIPE with SIGPIPE, and EINVAL to a read where TCP says ENOTCONN. A read of a listener waits.',
   destination:
     'A datagram sent natively without a destination is lost and counted, not refused with EDESTADDRREQ: the placeholder is connected to its other end whether or not the socket is connected.',
+  opening:
+    'TCP_FASTOPEN_CONNECT: a native send that opens the connection returns before it is made, and one of no octets opens nothing.',
   unshut: 'What shutdown(2) of a fresh TCP socket changes is not shown before there is a connection.',
   refused:
     'A refused datagram, or connection without blocking, is told to native calls as ECONNRESET: no other error can be put into an AF_UNIX socket. Trapped calls, SO_ERROR among them, say ECONNREFUSED.',

@@ -21,6 +21,7 @@ import './bodies/faults.ts';
 import './bodies/fcntl.ts';
 import './bodies/error-queue.ts';
 import './bodies/interrupts.ts';
+import './bodies/fast-open.ts';
 import './bodies/ioctl.ts';
 import './bodies/ip-options.ts';
 import './bodies/ip-sweep.ts';

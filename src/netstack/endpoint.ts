@@ -90,6 +90,13 @@ export interface TcpSettings extends IpSettings {
   /** TCP_DEFER_ACCEPT, seconds as effective; 0 off. */
   deferAcceptSeconds: number;
   windowClamp: number;
+  /** TCP_FASTOPEN: connections opened by a cookie that may wait for the end of their handshake; 0 off. */
+  fastOpenQueue: number;
+  /** TCP_FASTOPEN_CONNECT: connect() waits for data where it can. */
+  fastOpenConnect: boolean;
+  fastOpenNoCookie: boolean;
+  /** TCP_FASTOPEN_KEY: one key of 16 octets or two. */
+  fastOpenKey: Uint8Array | undefined;
   /** Octets of unsent and unacknowledged data the send ring may hold. */
   sendBuffer: number;
   /** Octets of receive ring, hence the largest window. */
@@ -230,8 +237,13 @@ export interface TcpEndpoint {
   /**
    * Starts a connection (state SYN-SENT, or an error at once). After a failure the endpoint is CLOSED with the error pending, and a
    * further connect() starts anew. Fails with 'already-connected' from any other state.
+   * @param fastOpen data is about to follow (RFC 7413): with a cookie the connection is `deferred` until there is some, else it asks for one
    */
-  connect(address: IpAddress, port: number): NetError | undefined;
+  connect(address: IpAddress, port: number, fastOpen?: boolean): NetError | undefined;
+  /** In SYN-SENT, and the SYN goes out with the first data committed, of which `sendSpace` tells how much it takes. */
+  readonly deferred: boolean;
+  /** The SYN goes out now. */
+  openDeferred(): void;
   /** The oldest connection ready for accept, left in the queue. */
   acceptPeek(): TcpEndpoint | undefined;
   /** Connections ready for accept; 0 unless listening. */

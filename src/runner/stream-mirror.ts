@@ -184,7 +184,7 @@ export class StreamMirror implements View, Lender, Holding {
       this.#peer = NONE;
       return true;
     }
-    if (state === 'SYN-SENT' || state === 'SYN-RECEIVED') {
+    if ((state === 'SYN-SENT' && !this.#tcp.deferred) || state === 'SYN-RECEIVED') {
       shrink(copy);
       this.#fill = Math.max(0, sendOctets(copy, 65_536));
       this.#mode = 'connecting';

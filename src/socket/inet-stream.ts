@@ -8,10 +8,12 @@
  * straight to guest memory and leave it on commit.
  */
 import { Errno } from '../abi/errno.ts';
+import { O_NONBLOCK } from '../abi/fcntl.ts';
 import { IPPROTO_TCP } from '../abi/in.ts';
 import { SIOCATMARK, SIOCINQ, SIOCOUTQ, SIOCOUTQNSD } from '../abi/ioctl.ts';
 import { POLLIN, POLLOUT, POLLPRI, POLLRDNORM, POLLWRNORM } from '../abi/poll.ts';
 import {
+  AF_UNSPEC,
   MSG_DONTWAIT,
   MSG_ERRQUEUE,
   MSG_FASTOPEN,
@@ -28,7 +30,7 @@ import type { Committable } from './committable.ts';
 import { checkSocketControl } from './control/send.ts';
 import { wantsStreamControl, writeStreamControl } from './control/stream.ts';
 import { resultOf } from './errors.ts';
-import { decodeStreamPeer } from './inet-name.ts';
+import { decodeStreamPeer, familyOf } from './inet-name.ts';
 import { InetSocket, type SocketWorld } from './inet-socket.ts';
 import type { Message } from './message.ts';
 import { peekOffset } from './options/peek.ts';
@@ -127,16 +129,24 @@ export class InetStreamSocket extends InetSocket {
     if (this.#association === 'disconnecting') return -Errno.EINVAL;
     if (this.#association === 'connecting') {
       const result = this.connectResult();
-      return result === -Errno.EINPROGRESS ? -Errno.EALREADY : result;
+      if (result !== -Errno.EINPROGRESS) return result;
+      if (!this.endpoint.deferred) return -Errno.EALREADY;
+      // Somebody else may send what opens it.
+      return (this.statusFlags & O_NONBLOCK) === 0 ? result : -Errno.EISCONN;
     }
+    const { fastOpenConnect } = this.endpoint.settings;
+    return this.#start(name, len, fastOpenConnect) || (this.endpoint.deferred ? 0 : -Errno.EINPROGRESS);
+  }
+  /** A first attempt, or one after another failed. */
+  #start(name: Uint8Array, len: number, fastOpen: boolean): number {
     if (this.endpoint.state !== 'CLOSED') return -Errno.EISCONN;
     const error = decodeStreamPeer(name, len, this, this.peerName) || this.bindScope();
     if (error !== 0) return error;
     this.useFamily(this.peerName.address.isV4);
-    const refused = this.endpoint.connect(this.peerName.address, this.peerName.port);
+    const refused = this.endpoint.connect(this.peerName.address, this.peerName.port, fastOpen);
     if (refused !== undefined) return resultOf(refused);
     this.#association = 'connecting';
-    return -Errno.EINPROGRESS;
+    return 0;
   }
   override connectResult(): number {
     if (this.#association === 'connected') return 0;
@@ -210,12 +220,18 @@ export class InetStreamSocket extends InetSocket {
 
   override send(message: Message, callId: number): number {
     this.units = 0;
-    // A kernel with net.ipv4.tcp_fastopen 0.
-    if ((message.flags & MSG_FASTOPEN) !== 0) return -Errno.EOPNOTSUPP;
+    const { iov } = message;
+    if (this.endpoint.deferred || (message.flags & MSG_FASTOPEN) !== 0 || message.passing instanceof Opening) {
+      const result = this.#fastOpen(message, callId);
+      if (result !== undefined) return result;
+    }
     const refusal = this.#sendRefusal(message);
     if (refusal !== 0) return refusal;
-    const { iov } = message;
     if (iov.remaining === 0) return 0;
+    return this.#send(message, callId);
+  }
+  #send(message: Message, callId: number): number {
+    const { iov } = message;
     const isFirst = this.#stagedOctets === 0;
     const space = isFirst && this.lender?.hasEarlier === true ? 0 : this.#sendSpace(message);
     if (space <= 0) return -Errno.EAGAIN;
@@ -229,6 +245,52 @@ export class InetStreamSocket extends InetSocket {
     this.units = taken;
     return taken;
   }
+  /** tcp_sendmsg_fastopen: data that opens the connection. Undefined once it is open, for what is left. */
+  #fastOpen(message: Message, callId: number): number | undefined {
+    const { endpoint } = this;
+    const waits = (message.flags & MSG_DONTWAIT) === 0;
+    if (message.passing instanceof Opening) return this.#opened(message, message.passing);
+    const error = endpoint.deferred ? 0 : this.#startFast(message);
+    if (error > 0) message.passing = OPEN;
+    if (error !== 0) return error > 0 ? undefined : error;
+    if (endpoint.deferred && !waits && message.iov.remaining > 0) return this.#send(message, callId);
+    let taken = 0;
+    if (endpoint.deferred) {
+      taken = message.iov.remaining === 0 ? 0 : this.#send(message, callId);
+      // What went with the SYN is on its way, whatever becomes of the call.
+      if (taken > 0) this.commit(taken);
+      this.units = 0;
+      endpoint.openDeferred();
+      if (taken < 0) return taken;
+    }
+    if (!waits) return -Errno.EINPROGRESS;
+    message.passing = new Opening(taken);
+    return -Errno.EAGAIN;
+  }
+  /** 0 when the attempt has begun, 1 when the connection is there already. */
+  #startFast({ name, nameLength, flags }: Message): number {
+    if (nameLength >= 2 && familyOf(name, nameLength) === AF_UNSPEC) return -Errno.EOPNOTSUPP;
+    if (this.#association === 'connected') return -Errno.EISCONN;
+    if (this.#association === 'disconnecting') return -Errno.EINVAL;
+    if (this.#association === 'unconnected') {
+      if (nameLength < 2) return -Errno.EINVAL;
+      return this.#start(name, nameLength, true);
+    }
+    const result = this.connectResult();
+    if (result !== -Errno.EINPROGRESS) return result || 1;
+    return (flags & MSG_DONTWAIT) === 0 ? 0 : -Errno.EALREADY;
+  }
+  /** A call that waits for the connection has it, or not. */
+  #opened(message: Message, opening: Opening): number | undefined {
+    if (opening === OPEN) return undefined;
+    const { taken } = opening;
+    const result = this.connectResult();
+    if (result === -Errno.EINPROGRESS) return -Errno.EAGAIN;
+    message.passing = OPEN;
+    if (result !== 0) return result;
+    this.#staged = 'nothing';
+    return taken > 0 ? taken : undefined;
+  }
   /** For octets that are not staged yet. */
   #sendSpace({ iov, isWhole }: Message): number {
     const staged = this.#stagedOctets;
@@ -239,8 +301,8 @@ export class InetStreamSocket extends InetSocket {
   }
   /** State, control data and pending error, in tcp_sendmsg's order; 0 if octets may be staged. */
   #sendRefusal(message: Message): number {
-    const { state } = this.endpoint;
-    if (state !== 'ESTABLISHED' && state !== 'CLOSE-WAIT') {
+    const { state, deferred } = this.endpoint;
+    if (state !== 'ESTABLISHED' && state !== 'CLOSE-WAIT' && !deferred) {
       const errno = this.takeErrno();
       if (errno !== 0) return -errno;
       return state === 'SYN-SENT' || state === 'SYN-RECEIVED' ? -Errno.EAGAIN : -Errno.EPIPE;
@@ -465,6 +527,19 @@ export class InetStreamSocket extends InetSocket {
     }
   }
 }
+
+/** A send that waits for the connection that it opens. */
+class Opening {
+  /** Octets that went with the SYN. */
+  readonly taken: number;
+
+  constructor(taken: number) {
+    this.taken = taken;
+  }
+}
+
+/** The connection is there. */
+const OPEN = new Opening(0);
 
 const urgent = new Uint8Array(1);
 function copyUrgent(message: Message, octet: number): number {

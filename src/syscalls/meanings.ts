@@ -89,10 +89,6 @@ const SENTENCES: readonly (readonly [names: string, sentence: string])[] = [
     'No kernel TLS or other layer on the connection: the library encrypts itself, as it would without the module.',
   ],
   ['TCP_REPAIR TCP_REPAIR_QUEUE TCP_QUEUE_SEQ TCP_REPAIR_OPTIONS TCP_REPAIR_WINDOW TCP_TIMESTAMP', REPAIR],
-  [
-    'TCP_FASTOPEN TCP_FASTOPEN_CONNECT TCP_FASTOPEN_KEY TCP_FASTOPEN_NO_COOKIE MSG_FASTOPEN',
-    'Connections are opened with a whole handshake before data: one round trip more.',
-  ],
   ['TCP_ZEROCOPY_RECEIVE SO_ZEROCOPY MSG_ZEROCOPY SO_DEVMEM_LINEAR SO_DEVMEM_DMABUF SO_DEVMEM_DONTNEED', ZEROCOPY],
   ['TCP_SAVE_SYN TCP_SAVED_SYN', 'The SYN of a connection cannot be looked at: fingerprints of clients are missing.'],
   ['TCP_CC_INFO', 'Details of the congestion control are not told; TCP_INFO is.'],

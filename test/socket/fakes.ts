@@ -122,6 +122,7 @@ export class FakeTcp implements TcpEndpoint {
   urgentOctet = 0;
   octetsToMark = -1;
   isMarkUnread = false;
+  deferred = false;
   queue: FakeTcp[] = [];
   answer: NetError | undefined = undefined;
   readonly settings: TcpSettings = defaultTcpSettings();
@@ -193,6 +194,9 @@ export class FakeTcp implements TcpEndpoint {
   consume(len: number): void {
     this.calls.push(`consume ${len}`);
     this.receiveRing.consume(len);
+  }
+  openDeferred(): void {
+    this.calls.push('open');
   }
   takeUrgent(): void {
     this.urgent = Urgent.Read;

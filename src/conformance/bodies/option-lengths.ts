@@ -56,20 +56,12 @@ const NOT_SET: Readonly<Record<number, Readonly<Record<number, string>>>> = {
   },
   [c.SOL_TCP]: {
     [c.TCP_REPAIR]: 'refused here, as without CAP_NET_ADMIN',
-    [c.TCP_FASTOPEN]: 'has bodies of its own',
-    [c.TCP_FASTOPEN_CONNECT]: 'has bodies of its own',
-    [c.TCP_FASTOPEN_KEY]: 'has bodies of its own',
-    [c.TCP_FASTOPEN_NO_COOKIE]: 'has bodies of its own',
   },
 };
 /** Not read: what has bodies of its own, is refused here, or depends on the congestion control. */
 const NOT_READ: Readonly<Record<number, readonly number[]>> = {
   [c.SOL_SOCKET]: [],
   [c.SOL_TCP]: [
-    c.TCP_FASTOPEN,
-    c.TCP_FASTOPEN_CONNECT,
-    c.TCP_FASTOPEN_KEY,
-    c.TCP_FASTOPEN_NO_COOKIE,
     c.TCP_ZEROCOPY_RECEIVE,
     c.TCP_CC_INFO,
     c.TCP_TIMESTAMP,

@@ -16,8 +16,6 @@ const EXCEPT: Readonly<Record<string, string>> = {
   SO_RCVBUFFORCE: 'needs a capability in the first user namespace',
   TCP_CONGESTION: 'the default is a sysctl',
   TCP_INFO: 'measured values',
-  TCP_FASTOPEN: 'refused here, as by a kernel with tcp_fastopen 0',
-  TCP_FASTOPEN_CONNECT: 'refused here, as by a kernel with tcp_fastopen 0',
   UDP_ENCAP: 'tunnels are refused here; has a body of its own',
   IP_OPTIONS: 'refused here',
   SO_TIMESTAMPING: 'on streams, times of what is sent are refused here',

@@ -1,14 +1,17 @@
 /** LISTEN: RFC 9293 3.10.7.2, with Linux's bounds on what a stranger can make us remember. */
 
 import { IpAddress } from '../address.ts';
+import { Readiness } from '../readiness.ts';
 import { Flag } from '../wire/tcp.ts';
 import { emitReset, emitSyn, refreshRoute } from './emit.ts';
+import { opensFast } from './fast-open.ts';
 import { takeHandshakeOptions } from './handshake.ts';
 import { abort, finish, setState } from './lifecycle.ts';
 import { armRetransmit } from './output.ts';
+import { receive } from './receive.ts';
 import type { Segment } from './segment.ts';
 import { add } from './seq.ts';
-import type { Tcb } from './tcb.ts';
+import { receiveLimit, type Tcb } from './tcb.ts';
 
 export function onListen(c: Tcb, s: Segment): void {
   const { packet } = s;
@@ -50,7 +53,6 @@ function open(c: Tcb, s: Segment, local: IpAddress, remote: IpAddress): void {
   }
   child.inFlowTable = true;
   context.ports.share(child.binding, local, child.localPort);
-  c.listener?.halfOpen.add(child);
   child.openedAt = context.clock.now();
   child.irs = s.seq;
   child.rcvNxt = add(s.seq, 1);
@@ -63,6 +65,8 @@ function open(c: Tcb, s: Segment, local: IpAddress, remote: IpAddress): void {
   setState(child, 'SYN-RECEIVED');
   takeHandshakeOptions(child, s);
   if (c.settings.saveSyn > 0) child.savedSyn = headersOf(s, c.settings.saveSyn > 1 && child.route?.isLoopback === true);
+  if (opensFast(c, child, s)) takeSynData(c, child, s);
+  else c.listener?.halfOpen.add(child);
   emitSyn(child, Flag.Syn | Flag.Ack);
   armRetransmit(child);
 }
@@ -80,6 +84,23 @@ function headersOf(s: Segment, withLink: boolean): Uint8Array | undefined {
   return all;
 }
 const ETHERNET_HEADER = 14;
+
+/** RFC 7413 4.2.2: the connection can be accepted, and its data read, before the handshake is complete. */
+function takeSynData(c: Tcb, child: Tcb, s: Segment): void {
+  const { context } = c;
+  child.fastOpener = c;
+  c.listener?.fastOpen.add(child);
+  child.rcvAdv = add(child.rcvNxt, Math.min(receiveLimit(child), 65_535));
+  receive(child, s);
+  context.ext.TCPFastOpenPassive++;
+  queueForAccept(child, c);
+}
+export function queueForAccept(c: Tcb, parent: Tcb): void {
+  c.context.tcp.PassiveOpens++;
+  parent.listener?.halfOpen.delete(c);
+  parent.listener?.push(c);
+  c.context.notify(parent, Readiness.In | Readiness.RdNorm);
+}
 
 /** The listener is closed: half-open connections are forgotten, those nobody accepted are reset. */
 export function stopListening(c: Tcb): void {

@@ -11,6 +11,7 @@ import { Flag } from '../wire/tcp.ts';
 import { stopListening } from './accept.ts';
 import { Chrono, ConnectionStats } from './connection-stats.ts';
 import { emitSyn, routeOf, timestampNow, updateMss, windowToOffer } from './emit.ts';
+import { openDeferred, prepareFastOpen, synRoom } from './fast-open.ts';
 import { infoOf } from './info.ts';
 import { stopKeepAlive } from './keep-alive.ts';
 import { abort, armFinWait2, finish, leaveFlows, setState } from './lifecycle.ts';
@@ -43,14 +44,19 @@ export class TcpConnection extends Tcb implements TcpEndpoint {
     let mask = 0;
     if (this.shut === Shutdown.Both || this.state === 'CLOSED') mask |= Hup;
     if ((this.shut & RECEIVE_SHUT) !== 0) mask |= In | RdNorm | RdHup;
-    if (this.state !== 'SYN-SENT' && this.state !== 'SYN-RECEIVED') {
-      if (this.receiveRing.length > 0) mask |= In | RdNorm;
-      if ((this.shut & SEND_SHUT) !== 0 || isWriteable(this, sendLimit(this))) mask |= Out | WrNorm;
-      else this.sendBlocked = true;
-      if (this.urgent === Urgent.Valid) mask |= Pri;
-    }
+    if (this.state !== 'SYN-SENT' && this.state !== 'SYN-RECEIVED') mask |= this.#transferable();
+    else if (this.deferred) mask |= Out | WrNorm;
+    // Opened by a cookie: what came with it can be read.
+    else if (this.fastOpener !== undefined && this.receiveRing.length > 0) mask |= In | RdNorm;
     if (this.error !== undefined) mask |= Err;
     return mask;
+  }
+  #transferable(): number {
+    let mask = 0;
+    if (this.receiveRing.length > 0) mask |= In | RdNorm;
+    if ((this.shut & SEND_SHUT) !== 0 || isWriteable(this, sendLimit(this))) mask |= Out | WrNorm;
+    else this.sendBlocked = true;
+    return this.urgent === Urgent.Valid ? mask | Pri : mask;
   }
   takeError(): NetError | undefined {
     const { error } = this;
@@ -102,7 +108,7 @@ export class TcpConnection extends Tcb implements TcpEndpoint {
     return undefined;
   }
 
-  connect(address: IpAddress, port: number): NetError | undefined {
+  connect(address: IpAddress, port: number, fastOpen = false): NetError | undefined {
     if (this.state !== 'CLOSED') return 'already-connected';
     const route = this.#routeTo(address, port);
     if (typeof route === 'string') return route;
@@ -123,8 +129,11 @@ export class TcpConnection extends Tcb implements TcpEndpoint {
     setState(this, 'SYN-SENT');
     updateMss(this);
     this.stats.firstSent = 1;
-    emitSyn(this, Flag.Syn);
-    armRetransmit(this);
+    if (fastOpen) prepareFastOpen(this);
+    if (!this.deferred) {
+      emitSyn(this, Flag.Syn);
+      armRetransmit(this);
+    }
     context.end();
     return undefined;
   }
@@ -182,7 +191,8 @@ export class TcpConnection extends Tcb implements TcpEndpoint {
 
   sendSpace(wanted = Number.POSITIVE_INFINITY): number {
     if (this.sendEnded) return 0;
-    const space = Math.min(wanted, sendLimit(this) - this.sendRing.length, unsentRoom(this));
+    const limit = this.deferred ? synRoom(this) : sendLimit(this);
+    const space = Math.min(wanted, limit - this.sendRing.length, unsentRoom(this));
     if (space <= 0) {
       this.sendBlocked = true;
       return 0;
@@ -210,7 +220,14 @@ export class TcpConnection extends Tcb implements TcpEndpoint {
     this.sendRing.append(len);
     this.more = more;
     if (urgent) markUrgent(this, endOfData(this));
-    output(this);
+    if (this.deferred) openDeferred(this);
+    else output(this);
+    this.context.end();
+  }
+  openDeferred(): void {
+    if (!this.deferred) return;
+    this.context.begin();
+    openDeferred(this);
     this.context.end();
   }
   get sendEnded(): boolean {
@@ -419,6 +436,9 @@ export class TcpConnection extends Tcb implements TcpEndpoint {
     this.sndWnd = this.maxSndWnd = this.rcvNxt = this.rcvAdv = this.lastSendAt = this.lastReceiveAt = 0;
     this.sndUrgent = this.pingPong = false;
     passMark(this);
+    this.deferred = this.asksFastOpen = false;
+    this.synOption = undefined;
+    this.synData = 0;
     this.peerMss = 65_535;
     this.tsRecent = 0;
     this.quickAcks = this.ackOctets = 0;

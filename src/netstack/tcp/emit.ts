@@ -142,25 +142,27 @@ function fill(c: Tcb, packet: Packet, seq: number, len: number): void {
   c.context.tcp.OutSegs += Math.ceil(len / payload) - 1;
 }
 
-/** SYN or SYN-ACK with the options of the handshake (RFC 9293 3.7.1, RFC 7323 1.3: echo nothing that the peer did not offer). */
-export function emitSyn(c: Tcb, flags: number): boolean {
+/** SYN or SYN-ACK with the options of the handshake (RFC 9293 3.7.1, RFC 7323 1.3: echo nothing that the peer did not offer), and with `len` octets (RFC 7413). */
+export function emitSyn(c: Tcb, flags: number, len = 0): boolean {
   const { context } = c;
   if (!refreshRoute(c) || c.route === undefined) return false;
-  const packet = context.pool.alloc(0);
+  const packet = context.pool.alloc(len);
   if (packet === undefined) return false;
+  if (len > 0) fill(c, packet, (c.iss + 1) | 0, len);
   const offers = c.state === 'SYN-SENT';
   const timestamps = offers || c.tsOn;
   const sack = offers || c.sackOn;
   const scale = offers || c.scaleOn;
-  let options: number = OptionLen.MaxSegment;
-  if (timestamps) options += TIMESTAMP_OCTETS;
-  else if (sack) options += 4;
-  if (scale) options += 4;
+  const cookie = c.synOption;
+  c.synOption = undefined;
+  const options =
+    OptionLen.MaxSegment + (timestamps ? TIMESTAMP_OCTETS : sack ? 4 : 0) + (scale ? 4 : 0) + fastOpenOctets(cookie);
   // RFC 7323 2.2: the window of a SYN is never scaled.
   const window = Math.min(receiveLimit(c), 65_535);
   const at = begin(c, packet, c.iss, flags, options, window);
   c.rcvAdv = (c.rcvNxt + window) | 0;
   putSynOptions(c, packet.bytes, at + HEADER_LEN, timestamps, sack, scale);
+  putFastOpen(packet.bytes, at + HEADER_LEN + options - fastOpenOctets(cookie), cookie);
   if ((flags & Flag.Ack) !== 0) acknowledged(c);
   // A SYN-ACK is nobody's yet (Linux: of the request, not of the socket).
   if (offers) c.stats.segmentsOut++;
@@ -186,6 +188,18 @@ function putSynOptions(c: Tcb, b: Uint8Array, at: number, timestamps: boolean, s
   b[o + 1] = Option.WindowScale;
   b[o + 2] = OptionLen.WindowScale;
   b[o + 3] = windowShift(c);
+}
+
+const fastOpenOctets = (cookie: Uint8Array | undefined): number =>
+  cookie === undefined ? 0 : (2 + cookie.length + 3) & ~3;
+function putFastOpen(b: Uint8Array, at: number, cookie: Uint8Array | undefined): void {
+  if (cookie === undefined) return;
+  const octets = fastOpenOctets(cookie);
+  b.fill(Option.NoOperation, at, at + octets);
+  const from = at + octets - 2 - cookie.length;
+  b[from] = Option.FastOpen;
+  b[from + 1] = 2 + cookie.length;
+  b.set(cookie, from + 2);
 }
 
 /** Answers a segment that belongs to no connection (RFC 9293 3.10.7.1): never a RST to a RST, nor to a broadcast. */

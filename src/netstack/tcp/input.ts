@@ -7,9 +7,10 @@ import type { TcpState } from '../endpoint.ts';
 import type { NetError } from '../net-error.ts';
 import { Readiness } from '../readiness.ts';
 import { Flag } from '../wire/tcp.ts';
-import { onListen } from './accept.ts';
+import { onListen, queueForAccept } from './accept.ts';
 import { acknowledge, challengeAck, finAcknowledged, outOfWindowAck } from './acknowledge.ts';
 import { emitReset, emitSyn } from './emit.ts';
+import { fastOpenAnswered, untaken } from './fast-open.ts';
 import { establish, rememberTimestamp, takeHandshakeOptions } from './handshake.ts';
 import {
   armFinWait2,
@@ -17,6 +18,7 @@ import {
   fail,
   finish,
   finishAndTell,
+  leaveFastOpen,
   restartTimeWait,
   sendReset,
   setState,
@@ -71,6 +73,7 @@ function synSent(c: Tcb, s: Segment): void {
     // Simultaneous open (MUST-10).
     setState(c, 'SYN-RECEIVED');
     c.retries = 0;
+    if (c.synData > 0) untaken(c);
     c.sndWl1 = s.seq;
     emitSyn(c, Flag.Syn | Flag.Ack);
     armRetransmit(c);
@@ -81,6 +84,7 @@ function synSent(c: Tcb, s: Segment): void {
   c.sndUna = s.ack;
   c.stats.bytesAcked = 1;
   c.sndNxt = c.sndMax;
+  fastOpenAnswered(c, s);
   establish(c, s.window, s);
   c.ackNow = true;
   flush(c);
@@ -95,12 +99,14 @@ function synReceived(c: Tcb, s: Segment): void {
     return;
   }
   const { parent } = c;
-  if (parent !== undefined && !mayComplete(c, parent, s)) return;
+  const inQueue = parent !== undefined && c.fastOpener === undefined;
+  if (inQueue && !mayComplete(c, parent, s)) return;
   if (c.retriedSyn) c.roundTrip.handshakeLostSyn();
   else c.roundTrip.measured(c.context.clock.now() - c.openedAt);
   c.sndUna = add(c.iss, 1);
   establish(c, s.window << c.sndShift, s);
-  if (parent !== undefined) queueForAccept(c, parent);
+  if (inQueue) queueForAccept(c, parent);
+  leaveFastOpen(c);
   // shutdown(Write) may have come even before connect() (tcp_rcv_state_process).
   if ((c.shut & SEND_SHUT) !== 0) c.finQueued = true;
   if (c.finQueued) setState(c, 'FIN-WAIT-1');
@@ -121,13 +127,6 @@ function answersSynAgain(c: Tcb, s: Segment): boolean {
   }
   return false;
 }
-function queueForAccept(c: Tcb, parent: Tcb): void {
-  c.context.tcp.PassiveOpens++;
-  parent.listener?.halfOpen.delete(c);
-  parent.listener?.push(c);
-  c.context.notify(parent, In | RdNorm);
-}
-
 /** Whether the listener takes one more connection now. If not, the peer will try again. */
 function mayComplete(c: Tcb, parent: Tcb, s: Segment): boolean {
   const { listener } = parent;
@@ -178,7 +177,7 @@ const resetError: { readonly [S in TcpState]: NetError | undefined } = {
   CLOSED: undefined,
   LISTEN: undefined,
   'SYN-SENT': 'connection-refused',
-  'SYN-RECEIVED': 'connection-refused',
+  'SYN-RECEIVED': 'connection-reset',
   ESTABLISHED: 'connection-reset',
   'FIN-WAIT-1': 'connection-reset',
   'FIN-WAIT-2': 'connection-reset',
@@ -195,7 +194,7 @@ function takeReset(c: Tcb, s: Segment): void {
     if (!before(s.seq, c.rcvNxt) && !after(s.seq, c.rcvAdv)) challengeAck(c);
     return;
   }
-  if (c.parent !== undefined && c.state === 'SYN-RECEIVED') {
+  if (c.parent !== undefined && c.state === 'SYN-RECEIVED' && c.fastOpener === undefined) {
     c.context.ext.EmbryonicRsts++;
     finish(c);
     return;

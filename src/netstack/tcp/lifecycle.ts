@@ -52,6 +52,14 @@ export function finish(c: Tcb): void {
   if (c.orphan || !c.portLocked) context.ports.release(c.binding);
   const { parent } = c;
   if (parent !== undefined) parent.listener?.halfOpen.delete(c);
+  leaveFastOpen(c);
+  c.deferred = false;
+  c.synData = 0;
+}
+/** A connection that a cookie opened counts no longer: it is established, or gone. */
+export function leaveFastOpen(c: Tcb): void {
+  c.fastOpener?.listener?.fastOpen.delete(c);
+  c.fastOpener = undefined;
 }
 /** As `finish`, telling the observer. */
 export function finishAndTell(c: Tcb): void {

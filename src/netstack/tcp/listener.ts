@@ -9,6 +9,8 @@ const HALF_OPEN_MIN = 16;
 export class Listener<T> {
   backlog: number;
   readonly halfOpen = new Set<T>();
+  /** Opened by a cookie: in the accept queue, or accepted, and not yet established. */
+  readonly fastOpen = new Set<T>();
   readonly #ready: T[] = [];
 
   constructor(backlog: number) {

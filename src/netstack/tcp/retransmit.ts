@@ -6,6 +6,7 @@
 import type { TcpState } from '../endpoint.ts';
 import { Flag } from '../wire/tcp.ts';
 import { emitSegment, emitSyn, packetPayload } from './emit.ts';
+import { abandonFastOpen } from './fast-open.ts';
 import { finish, sendReset, timeOut } from './lifecycle.ts';
 import { ORPHAN_RETRIES, RETRIES, SYN_ACK_RETRIES, SYN_LINEAR } from './limits.ts';
 import { armPersist, armRetransmit, output, resendHead, stopRexmit } from './output.ts';
@@ -50,6 +51,7 @@ function resendSyn(c: Tcb): void {
   if (c.retries > SYN_LINEAR) c.roundTrip.backoff++;
   c.context.ext.TCPSynRetrans++;
   c.context.tcp.RetransSegs++;
+  abandonFastOpen(c);
   emitSyn(c, Flag.Syn);
   armRetransmit(c);
 }
@@ -57,7 +59,7 @@ function resendSyn(c: Tcb): void {
 function resendSynAck(c: Tcb): void {
   const { parent } = c;
   if (c.retries >= SYN_ACK_RETRIES) {
-    if (parent === undefined) timeOut(c);
+    if (parent === undefined || c.fastOpener !== undefined) timeOut(c);
     else finish(c);
     return;
   }

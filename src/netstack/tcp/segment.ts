@@ -44,6 +44,9 @@ export class Segment {
   readonly sackStart = new Int32Array(MAX_SACK_BLOCKS);
   readonly sackEnd = new Int32Array(MAX_SACK_BLOCKS);
   sackCount = 0;
+  /** RFC 7413: where the cookie is in the packet's slab, and its octets; 0 asks for one, -1 without the option. */
+  fastOpenAt = 0;
+  fastOpenLength = -1;
 
   has(flag: number): boolean {
     return (this.flags & flag) !== 0;
@@ -82,6 +85,7 @@ export class Segment {
     this.windowScale = -1;
     this.sackPermitted = this.hasTimestamp = false;
     this.sackCount = 0;
+    this.fastOpenLength = -1;
     if (headerLength === HEADER_LEN + TIMESTAMP_OCTETS && i32(b, at + HEADER_LEN) === TIMESTAMP_WORD) {
       this.hasTimestamp = true;
       this.tsVal = i32(b, at + HEADER_LEN + 4);
@@ -109,18 +113,27 @@ export class Segment {
     }
   }
   #option(b: Uint8Array, at: number, kind: number, len: number): void {
-    // MSS, window scale and SACK-permitted mean something on a SYN only.
-    const syn = this.has(Flag.Syn);
-    if (kind === Option.MaxSegment && len === OptionLen.MaxSegment && syn) this.mss = u16(b, at + 2);
-    // RFC 7323 2.3: a shift above 14 counts as 14.
-    else if (kind === Option.WindowScale && len === OptionLen.WindowScale && syn)
-      this.windowScale = Math.min(14, b[at + 2] as number);
-    else if (kind === Option.SackPermitted && len === OptionLen.SackPermitted && syn) this.sackPermitted = true;
-    else if (kind === Option.Timestamps && len === OptionLen.Timestamps) {
+    if (kind === Option.Timestamps && len === OptionLen.Timestamps) {
       this.hasTimestamp = true;
       this.tsVal = i32(b, at + 2);
       this.tsEcr = i32(b, at + 6);
     } else if (kind === Option.Sack && len >= 10 && (len - 2) % 8 === 0) this.#sack(b, at + 2, (len - 2) / 8);
+    else if (this.has(Flag.Syn)) this.#synOption(b, at, kind, len);
+  }
+  /** Those that mean something on a SYN only. */
+  #synOption(b: Uint8Array, at: number, kind: number, len: number): void {
+    if (kind === Option.MaxSegment && len === OptionLen.MaxSegment) this.mss = u16(b, at + 2);
+    // RFC 7323 2.3: a shift above 14 counts as 14.
+    else if (kind === Option.WindowScale && len === OptionLen.WindowScale)
+      this.windowScale = Math.min(14, b[at + 2] as number);
+    else if (kind === Option.SackPermitted && len === OptionLen.SackPermitted) this.sackPermitted = true;
+    else if (kind === Option.FastOpen) this.#fastOpen(at + 2, len - 2);
+  }
+  /** RFC 7413 4.1.1: an even number of octets from 4 to 16, or none; else as if the option were not there. */
+  #fastOpen(at: number, octets: number): void {
+    if (octets !== 0 && (octets < 4 || octets > 16 || octets % 2 !== 0)) return;
+    this.fastOpenAt = at;
+    this.fastOpenLength = octets;
   }
   #sack(b: Uint8Array, at: number, count: number): void {
     this.sackCount = Math.min(count, MAX_SACK_BLOCKS);

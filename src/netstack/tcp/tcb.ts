@@ -19,6 +19,7 @@ import type { Observer } from '../readiness.ts';
 import { AppliedSettings } from './applied-settings.ts';
 import type { Congestion } from './congestion.ts';
 import { ConnectionStats } from './connection-stats.ts';
+import type { FastOpen } from './fast-open.ts';
 import type { Listener } from './listener.ts';
 import { OutOfOrder } from './out-of-order.ts';
 import type { RingMemory } from './ring-memory.ts';
@@ -41,6 +42,7 @@ export interface TcpContext {
   initialSequence(c: Tcb): number;
   /** RFC 7323 7.1: where this connection's timestamps start. */
   timestampOffset(c: Tcb): number;
+  readonly fastOpen: FastOpen;
   /** An endpoint for a connection that `listener` is about to accept. */
   child(listener: Tcb): Tcb;
   addListener(c: Tcb): void;
@@ -129,6 +131,18 @@ export abstract class Tcb {
   openedAt = 0;
   /** The SYN or SYN-ACK had to be sent again. */
   retriedSyn = false;
+
+  // Fast open (fast-open.ts).
+  /** SYN-SENT, and the SYN waits for data. */
+  deferred = false;
+  /** It wants a cookie. */
+  asksFastOpen = false;
+  /** The cookie of the next SYN or SYN-ACK, empty to ask for one. */
+  synOption: Uint8Array | undefined = undefined;
+  /** Octets that went with the SYN. */
+  synData = 0;
+  /** Of a connection that a cookie opened, until its handshake is complete. */
+  fastOpener: Tcb | undefined = undefined;
 
   // Send sequence space.
   iss = 0;

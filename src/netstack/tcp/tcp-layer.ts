@@ -4,8 +4,8 @@
  * output.ts, retransmit.ts, round-trip.ts and congestion.ts (departure), lifecycle.ts (ends), connection.ts (the user's side), tcb.ts (the variables).
  *
  * Also done: RFC 7323 (scaling, timestamps, PAWS), RFC 2018 and 6675 (SACK), RFC 5681 and 6582, RFC 6928, RFC 6298, RFC 5961, RFC 6528, RFC 6191, RFC 1337,
- * RFC 5927 (ICMP is believed only for what is in flight), RFC 6093 (urgent data as deployed), segmentation by the link (GSO) in both directions.
- * Left out: ECN (RFC 3168), SYN cookies (half-open connections are bounded instead), fast open, RACK-TLP, CUBIC, MD5 and AO. Their options are refused by the socket layer.
+ * RFC 5927 (ICMP is believed only for what is in flight), RFC 6093 (urgent data as deployed), RFC 7413 (fast open), segmentation by the link (GSO) in both directions.
+ * Left out: ECN (RFC 3168), SYN cookies (half-open connections are bounded instead), RACK-TLP, CUBIC, MD5 and AO. Their options are refused by the socket layer.
  *
  * Everything a stranger can grow is bounded: flows, half-open connections and accept queues (listener.ts), TIME-WAIT, out-of-order ranges, challenge ACKs, the memory of
  * all rings together.
@@ -27,6 +27,7 @@ import { destinationPort, sequence, sourcePort } from '../wire/tcp.ts';
 import { Congestion } from './congestion.ts';
 import { TcpConnection } from './connection.ts';
 import { emitReset, refreshRoute } from './emit.ts';
+import { FAST_OPEN_DEFAULT, FastOpen } from './fast-open.ts';
 import { InitialSequence } from './initial-sequence.ts';
 import { segmentArrives } from './input.ts';
 import { forbidsFragments, isTooFar } from './ip-settings.ts';
@@ -47,6 +48,8 @@ export interface TcpLimits {
   readonly memory?: number;
   /** Challenge ACKs per second (tcp_challenge_ack_limit of RFC 5961 7). */
   readonly challenges?: number;
+  /** net.ipv4.tcp_fastopen: 1 for clients, 2 for servers. */
+  readonly fastOpen?: number;
 }
 
 const FLOWS = 65_536;
@@ -64,6 +67,7 @@ export class TcpLayer implements TcpTransport, TcpContext {
   readonly ports: PortTable<Tcb>;
   readonly flows: FlowTable<Tcb>;
   readonly rings: RingMemory;
+  readonly fastOpen: FastOpen;
   readonly #nextId: () => number;
   readonly #timeWaitLimit: number;
   readonly #challengeLimit: number;
@@ -91,6 +95,7 @@ export class TcpLayer implements TcpTransport, TcpContext {
     this.flows = new FlowTable<Tcb>({ random: env.random, limit: limits.flows ?? FLOWS });
     this.#timeWaitLimit = limits.timeWait ?? TIME_WAIT;
     this.rings = new RingMemory(limits.memory ?? MEMORY);
+    this.fastOpen = new FastOpen(env.random, limits.fastOpen ?? FAST_OPEN_DEFAULT);
     this.#challengeLimit = limits.challenges ?? CHALLENGES;
     this.#initialSequence = new InitialSequence(env.clock, env.random);
     this.#spreadHash = HalfSipHash13.random(env.random);
@@ -218,8 +223,8 @@ export class TcpLayer implements TcpTransport, TcpContext {
     return this.#initialSequence.timestampOffset(c.localAddress, c.localPort, c.remoteAddress, c.remotePort);
   }
   child(listener: Tcb): Tcb {
-    // TCP_DEFER_ACCEPT is about the queue (reqsk_queue_alloc begins with 0).
-    const settings = { ...listener.settings, deferAcceptSeconds: 0 };
+    // These are about the queue (inet_csk_clone_lock clears it).
+    const settings = { ...listener.settings, deferAcceptSeconds: 0, fastOpenQueue: 0 };
     const child = new TcpConnection(this, this.#nextId(), listener.family, settings, new Congestion());
     child.outputOptions.ttl = settings.ttl;
     child.outputOptions.tos = settings.tos;

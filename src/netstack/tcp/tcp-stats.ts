@@ -48,6 +48,12 @@ export const tcpExtCounters = () => ({
   TCPWinProbe: 0,
   TCPKeepAlive: 0,
   TCPACKSkippedSeq: 0,
+  TCPFastOpenActive: 0,
+  TCPFastOpenActiveFail: 0,
+  TCPFastOpenPassive: 0,
+  TCPFastOpenPassiveFail: 0,
+  TCPFastOpenListenOverflow: 0,
+  TCPFastOpenCookieReqd: 0,
 });
 
 export type TcpCounters = ReturnType<typeof tcpCounters>;

@@ -76,8 +76,6 @@ export function octetsToMark(c: Tcb): number {
   if (c.urgent === Urgent.None) return -1;
   return c.urgentLifted ? 0 : diff(c.urgentSeq, receiveHead(c));
 }
-/** SIOCATMARK. */
-export const isAtMark = (c: Tcb): boolean => octetsToMark(c) === 0;
 
 /** Octets that one read can have. */
 export function receivable(c: Tcb): number {

@@ -7,8 +7,6 @@ import {
   TCP_CORK,
   TCP_DEFER_ACCEPT,
   TCP_DELACK_MAX_US,
-  TCP_FASTOPEN,
-  TCP_FASTOPEN_CONNECT,
   TCP_INQ,
   TCP_IS_MPTCP,
   TCP_KEEPCNT,
@@ -32,6 +30,7 @@ import {
   TCP_WINDOW_CLAMP,
 } from '../../abi/transport.ts';
 import type { TcpEndpoint, TcpSettings } from '../../netstack/endpoint.ts';
+import { FAST_OPEN_ROWS } from './fast-open.ts';
 import { int, type OptionRow, writeOctets } from './row.ts';
 import type { OptionTarget } from './target.ts';
 import { INFO_ROW } from './tcp-info.ts';
@@ -173,14 +172,6 @@ const congestion: OptionRow = {
     return name === CONGESTION ? 0 : -Errno.ENOENT;
   },
 };
-
-/** Refused as by a kernel whose net.ipv4.tcp_fastopen is 0. */
-const noFastOpen = (option: number, name: string): OptionRow => ({
-  option,
-  name,
-  only: 'stream',
-  set: (_socket, value) => (value.length < 4 ? -Errno.EINVAL : -Errno.EOPNOTSUPP),
-});
 
 export const TCP_LEVEL: readonly OptionRow[] = [
   setting(
@@ -383,7 +374,6 @@ export const TCP_LEVEL: readonly OptionRow[] = [
   // Neither of the two has anything to tell (tcp_congestion_ops.get_info).
   { option: TCP_CC_INFO, name: 'TCP_CC_INFO', only: 'stream', get: () => 0 },
   INFO_ROW,
-  noFastOpen(TCP_FASTOPEN, 'TCP_FASTOPEN'),
-  noFastOpen(TCP_FASTOPEN_CONNECT, 'TCP_FASTOPEN_CONNECT'),
+  ...FAST_OPEN_ROWS,
   ...REFUSED_ROWS,
 ];

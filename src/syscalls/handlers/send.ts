@@ -16,7 +16,6 @@ import {
   MSG_CMSG_COMPAT,
   MSG_CONFIRM,
   MSG_DONTWAIT,
-  MSG_FASTOPEN,
   MSG_NOSIGNAL,
   MSG_OOB,
   OPTMEM_MAX,
@@ -40,7 +39,7 @@ const WRITABLE = POLLOUT | POLLWRNORM | POLLERR | POLLHUP;
 const INTERNAL = 0x0800_0000 | 0x0001_0000 | 0x0010_0000;
 
 /** Flags that some socket refuses which Linux's does not, or takes without effect. */
-const NOTED = MSG_CONFIRM | MSG_FASTOPEN | MSG_OOB;
+const NOTED = MSG_CONFIRM | MSG_OOB;
 
 /** Sends `ctx.message`; `ctx.progress` counts the octets of earlier tries. */
 export function sendMessage(ctx: CallContext, socket: Socket): number {
@@ -69,8 +68,6 @@ function noteFlags(ctx: CallContext, { domain, type }: Socket, result: number): 
   if ((flags & MSG_CONFIRM) !== 0 && isInet && type === SOCK_DGRAM && result >= 0)
     ctx.unsupported(call, 'MSG_CONFIRM', '');
   if (result !== -Errno.EOPNOTSUPP) return;
-  if ((flags & MSG_FASTOPEN) !== 0)
-    ctx.unsupported(call, 'MSG_FASTOPEN', 'EOPNOTSUPP', !isInet || type !== SOCK_STREAM);
   if ((flags & MSG_OOB) !== 0) ctx.unsupported(call, 'MSG_OOB', 'EOPNOTSUPP', type !== SOCK_STREAM);
 }
 

@@ -125,7 +125,8 @@ export class Peer {
     const packet = pool.alloc(line.len);
     if (packet === undefined) throw new Error('no buffer');
     packet.end = packet.at + line.len;
-    for (let i = 0; i < line.len; i++) packet.bytes[packet.at + i] = pattern(line.seq + i);
+    const first = line.seq + ((line.flags & Flag.Syn) === 0 ? 0 : 1);
+    for (let i = 0; i < line.len; i++) packet.bytes[packet.at + i] = pattern(first + i);
     const options = encodeOptions(line.options ?? [], this);
     const at = packet.push(20 + options.length);
     const b = packet.bytes;
@@ -158,8 +159,9 @@ export class Peer {
     const line = parseLine(text);
     const got = show(seen, line);
     t.is(got, showLine(line), `at ${this.#world.clock.now()} us`);
+    const first = seen.seq + ((seen.flags & Flag.Syn) === 0 ? 0 : 1);
     for (let i = 0; i < seen.len; i++) {
-      if (seen.payload[i] !== pattern(seen.seq + i)) t.fail(`octet ${seen.seq + i} of the stream is wrong`);
+      if (seen.payload[i] !== pattern(first + i)) t.fail(`octet ${seen.seq + i} of the stream is wrong`);
     }
     return seen;
   }
@@ -269,6 +271,7 @@ function decodeOptions(b: Uint8Array, from: number, end: number, peerIss: number
     if (kind === 2) out.push(`mss ${u16(b, at + 2)}`);
     else if (kind === 3) out.push(`wscale ${b[at + 2]}`);
     else if (kind === 4) out.push('sackOK');
+    else if (kind === 34) out.push(['fo', ...b.subarray(at + 2, at + len)].join(' '));
     else if (kind === 8) out.push(`ts ${i32(b, at + 2)} ${i32(b, at + 6)}`);
     else if (kind === 5) {
       const blocks: string[] = [];
