@@ -31,6 +31,8 @@ export const REASONS = {
   deaf: 'What comes after shutdown of reading is dropped, not readable: the poll mask needs the shutdown of the placeholder, and that drops data.',
   queue:
     'An error queue without a pending error is not shown as POLLERR: whatever shows it makes the next native call fail.',
+  repeated:
+    'A further error of a UDP socket whose queue shows POLLERR already is no new edge of it: the placeholder has the error until a call takes it.',
   alone:
     'POLLPRI of a TCP stream is an urgent octet in an AF_UNIX stream, which poll(2) calls readable even where nothing stands behind it.',
   closed:
@@ -98,6 +100,50 @@ const STRICT: readonly PlaneName[] = ['strict'];
 const DIRECT: readonly PlaneName[] = ['direct'];
 
 export const DEVIATIONS: readonly Deviation[] = [
+  ...['IPv4', 'IPv6'].flatMap((family): Deviation[] => [
+    {
+      planes: STRICT,
+      body: `error queue over ${family}: a poller that waits for nothing sees it`,
+      reason: 'repeated',
+      linux: ['a: epoll_wait(4, events~3, 8, 0) = 1', '  events~3 {3 ERR}'],
+      ours: ['a: epoll_wait(4, events~3, 8, 0) = 0'],
+    },
+    {
+      planes: DIRECT,
+      body: `error queue over ${family}: of a connected socket, and SO_ERROR beside it`,
+      reason: 'queue',
+      linux: ['  pollfds {3 all -> OUT|ERR|WRNORM|WRBAND}'],
+      ours: ['  pollfds {3 all -> OUT|WRNORM|WRBAND}'],
+    },
+    {
+      planes: DIRECT,
+      body: `error queue over ${family}: of a connected socket, and SO_ERROR beside it`,
+      reason: 'refused',
+      linux: ['a: sendto(3, out~3, 5, 0, 0, 0) = -111 ECONNREFUSED'],
+      ours: ['a: sendto(3, out~3, 5, 0, 0, 0) = -104 ECONNRESET'],
+    },
+    {
+      planes: DIRECT,
+      body: `error queue over ${family}: a datagram too long for its path is an error of this host`,
+      reason: 'queue',
+      linux: ['  pollfds {3 all -> OUT|ERR|WRNORM|WRBAND}'],
+      ours: ['  pollfds {3 all -> OUT|WRNORM|WRBAND}'],
+    },
+    {
+      planes: DIRECT,
+      body: `error queue over ${family}: a datagram too long for its path is an error of this host`,
+      reason: 'empty',
+      linux: ['a: sendto(3, big, 65520, 0, 0, 0) = -90 EMSGSIZE'],
+      ours: ['a: sendto(3, big, 65520, 0, 0, 0) = 65520'],
+    },
+    {
+      planes: DIRECT,
+      body: `error queue over ${family}: a reader that waits is told by the queue, not by data`,
+      reason: 'refused',
+      linux: ['b: recvfrom(3, in, 8, 0, 0, 0) = -111 ECONNREFUSED'],
+      ours: ['b: recvfrom(3, in, 8, 0, 0, 0) = -104 ECONNRESET'],
+    },
+  ]),
   {
     planes: DIRECT,
     body: 'TCP_NOTSENT_LOWAT keeps a stream from being writable',

@@ -132,19 +132,19 @@ export class DatagramMirror implements View, MessageLender {
       shutdownUnix(copy, (ending & POLLHUP) === 0 ? SHUT_RD : SHUT_RDWR);
       this.#endings |= ending;
     }
-    if (copy !== NO_COPY) this.#showSent(copy);
+    if (copy !== NO_COPY) this.#showSent(copy, events);
     this.#push();
     if ((events & POLLERR) !== 0) this.#showError(copy);
     return true;
   }
   /** What a trapped call changed besides: no more is sent, the error was told. */
-  #showSent(copy: number): void {
+  #showSent(copy: number, events: number): void {
     if (this.#messages.sendEnded && !this.#sendingShut) {
       this.#pull();
       shutdownUnix(copy, SHUT_WR);
       this.#sendingShut = true;
     }
-    if (this.#errorShown && !this.#messages.hasError) {
+    if (this.#errorShown && (!this.#messages.hasError || (events & POLLERR) === 0)) {
       takeError(copy);
       this.#errorShown = false;
     }
