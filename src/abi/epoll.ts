@@ -1,5 +1,18 @@
 /** epoll(7): include/uapi/linux/eventpoll.h. */
-import { alignedOctets8, octets, struct, type TypeOf, u8, u16, u32 } from './struct.ts';
+import {
+  alignedOctets8,
+  copyOctets,
+  octets,
+  readU32,
+  record,
+  struct,
+  type TypeOf,
+  u8,
+  u16,
+  u32,
+  withCodec,
+  write32,
+} from './struct.ts';
 
 export const EPOLL_CLOEXEC = 0x80000;
 export const EPOLL_CTL_ADD = 1;
@@ -28,9 +41,34 @@ export const EPIOCSPARAMS = 0x40088a01;
 export const EPIOCGPARAMS = 0x80088a02;
 
 /** `struct epoll_event` on x86_64, where it is packed so that 32-bit and 64-bit layouts agree. `data` is opaque: copied as octets. */
-export const epollEventAmd64 = struct('epoll_event', 12, { events: u32, data: octets(8) }, 1);
+export const epollEventAmd64 = withCodec(struct('epoll_event', 12, { events: u32, data: octets(8) }, 1), {
+  blank: record(function () {
+    this.events = 0;
+    this.data = new Uint8Array(8);
+  }),
+  put: (b, at, { events, data }) => {
+    write32(b, at, events);
+    copyOctets(b, at + 4, data, 0, 8);
+  },
+  load: (into, b, at) => {
+    into.events = readU32(b, at);
+    copyOctets(into.data, 0, b, at + 4, 8);
+    return into;
+  },
+});
 /** `struct epoll_event` on arm64 and every other architecture. */
-export const epollEventArm64 = struct('epoll_event', 16, { events: u32, data: alignedOctets8 });
+export const epollEventArm64 = withCodec(struct('epoll_event', 16, { events: u32, data: alignedOctets8 }), {
+  blank: epollEventAmd64.blank,
+  put: (b, at, { events, data }) => {
+    write32(b, at, events);
+    copyOctets(b, at + 8, data, 0, 8);
+  },
+  load: (into, b, at) => {
+    into.events = readU32(b, at);
+    copyOctets(into.data, 0, b, at + 8, 8);
+    return into;
+  },
+});
 /** `struct epoll_params`; `pad` must be 0. */
 export const epollParams = struct('epoll_params', 8, {
   busyPollUsecs: u32,

@@ -1,10 +1,14 @@
 /**
  * The Linux socket ABI as data: structs with their sizes and offsets, constants under their C names, error numbers, system call numbers of x86_64 and arm64.
- * It works on octets alone: no system call, no dependency, any JavaScript engine. Everything is checked against the C headers in CI.
+ * It works on octets alone: no system call, no dependency, any JavaScript engine. Everything is checked against the C headers in CI. docs/abi.md shows it.
+ *
+ * Each struct has `decode`, `encode` and, for hot paths, `decodeInto` and `put`, which make no garbage. `CmsgWalker` and `CmsgWriter` are control messages. `messageFlagNames`,
+ * `optionName(level, option)` and their like give names, `constant` and `flagsFrom` numbers again.
  *
  * @example
  * import { AF_INET, sockaddrIn } from 'sandsock/abi';
- * const octets = sockaddrIn.encode({ family: AF_INET, port: 80, addr: 0x7f000001, zero: new Uint8Array(8) });
+ * const octets = sockaddrIn.encode({ family: AF_INET, port: 80, addr: 0x7f000001 });
+ * sockaddrIn.decode(octets).port; // 80
  */
 export * from './cmsg.ts';
 export * from './device.ts';

@@ -26,8 +26,15 @@ import * as transport from './transport.ts';
 type Names = ReadonlyMap<number, string>;
 type Module = Readonly<Record<string, unknown>>;
 
+/** A table that is made when it is first asked: all of them take ten milliseconds, which a program that names nothing need not wait. */
+type Table = () => Names;
+function lazily(make: () => Names): Table {
+  let made: Names | undefined;
+  return () => (made ??= make());
+}
 /** By value, ascending. Where a value has several names, `not` takes out all but the usual one: a module's names come in alphabetical order, not in ours. */
-function names(module: Module, prefix: RegExp, not?: RegExp): Names {
+const names = (module: Module, prefix: RegExp, not?: RegExp): Table => lazily(() => namesOf(module, prefix, not));
+function namesOf(module: Module, prefix: RegExp, not: RegExp | undefined): Names {
   const found = new Map<number, string>();
   for (const [name, value] of Object.entries(module)) {
     if (typeof value !== 'number' || !prefix.test(name) || not?.test(name) === true) continue;
@@ -35,14 +42,14 @@ function names(module: Module, prefix: RegExp, not?: RegExp): Names {
   }
   return new Map([...found].toSorted(([a], [b]) => (a >>> 0) - (b >>> 0)));
 }
-const nameOf = (table: Names | undefined, value: number): string =>
-  table?.get(value) ?? (value >= 0 ? `0x${value.toString(16)}` : `${value}`);
+const nameOf = (table: Table | undefined, value: number): string =>
+  table?.().get(value) ?? (value >= 0 ? `0x${value.toString(16)}` : `${value}`);
 
 /** Flags by name, joined with |; bits without a name in hexadecimal. */
-function flags(table: Names, value: number): string {
+function flags(table: Table, value: number): string {
   let left = value >>> 0;
   const parts: string[] = [];
-  for (const [bit, name] of table) {
+  for (const [bit, name] of table()) {
     if (bit !== 0 && (left & bit) >>> 0 === bit >>> 0) {
       parts.push(name);
       left = (left & ~bit) >>> 0;
@@ -51,7 +58,7 @@ function flags(table: Names, value: number): string {
   if (left !== 0 || parts.length === 0) parts.push(left === 0 ? '0' : `0x${left.toString(16)}`);
   return parts.join('|');
 }
-const merged = (...tables: readonly Names[]): Names => new Map(tables.flatMap((table) => [...table]));
+const merged = (...tables: readonly Table[]): Table => lazily(() => new Map(tables.flatMap((table) => [...table()])));
 
 const FAMILIES = names(socket, /^AF_/, /AF_LOCAL|AF_MAX/);
 const TYPES = names(socket, /^SOCK_/, /MAX|MASK|CLOEXEC|NONBLOCK|LOCK$|TXREHASH/);
@@ -65,7 +72,7 @@ const NETLINK_OPTIONS =
 const NETLINK_PROTOCOLS = names(netlink, /^NETLINK_/, NETLINK_OPTIONS);
 const TCP_STATES =
   /^TCP_(ESTABLISHED|SYN_SENT|SYN_RECV|FIN_WAIT1|FIN_WAIT2|TIME_WAIT|CLOSE|CLOSE_WAIT|LAST_ACK|LISTEN|CLOSING|NEW_SYN_RECV)$/;
-const OPTIONS: ReadonlyMap<number, Names> = new Map([
+const OPTIONS: ReadonlyMap<number, Table> = new Map([
   [socket.SOL_SOCKET, names(socket, /^SO_/, /SO_(GET_FILTER|DETACH_BPF)/)],
   [socket.SOL_IP, names(inet, /^(IP|MCAST|SO)_/, /PMTUDISC|IP_ORIGDST|IP_RECVRETOPTS/)],
   [
@@ -87,8 +94,11 @@ const OPTIONS: ReadonlyMap<number, Names> = new Map([
   [socket.SOL_ICMPV6, names(icmp, /^ICMPV6_FILTER$/)],
 ]);
 /** Types of control messages that differ from the option of that number; the others have its name. */
-const CONTROL_TYPES: ReadonlyMap<number, Names> = new Map([
-  [socket.SOL_SOCKET, merged(names(socket, /^SCM_/, /MAX_FD/), new Map([[socket.SO_TIMESTAMP, 'SO_TIMESTAMP_OLD']]))],
+const CONTROL_TYPES: ReadonlyMap<number, Table> = new Map([
+  [
+    socket.SOL_SOCKET,
+    merged(names(socket, /^SCM_/, /MAX_FD/), () => new Map([[socket.SO_TIMESTAMP, 'SO_TIMESTAMP_OLD']])),
+  ],
   [socket.SOL_IP, names(inet, /^IP_(RETOPTS|ORIGDSTADDR)$/)],
   [socket.SOL_IPV6, names(inet, /^IPV6_ORIGDSTADDR$/)],
   [socket.SOL_TCP, names(transport, /^TCP_CM_INQ$/)],
@@ -129,14 +139,14 @@ export const levelName = (level: number): string => nameOf(LEVELS, level);
 export const optionName = (level: number, option: number): string => nameOf(OPTIONS.get(level), option);
 /** The type of a control message: `'SCM_RIGHTS'` for level 1, type 1. */
 export const controlTypeName = (level: number, type: number): string =>
-  CONTROL_TYPES.get(level)?.get(type) ??
+  CONTROL_TYPES.get(level)?.().get(type) ??
   (level === socket.SOL_SOCKET ? nameOf(undefined, type) : optionName(level, type));
 /** `'SIOCGIFCONF'` for 0x8912. */
 export const ioctlName = (request: number): string => nameOf(IOCTLS, request);
 /** `'F_GETFL'` for 3. */
 export const fcntlName = (command: number): string => nameOf(COMMANDS, command);
 /** True for a command of fcntl(2) that Linux has. */
-export const isFcntlCommand = (command: number): boolean => COMMANDS.has(command);
+export const isFcntlCommand = (command: number): boolean => COMMANDS().has(command);
 /** O_*: the access mode, then the flags. */
 export function openFlagNames(value: number): string {
   const mode = ['O_RDONLY', 'O_WRONLY', 'O_RDWR', 'O_ACCMODE'][value & fcntl.O_ACCMODE] as string;

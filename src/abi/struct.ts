@@ -41,7 +41,7 @@ export interface Struct<S extends Shape> extends Field<ValueOf<S>> {
   /** Octets of a struct. A field that is not named is zero, as in a C initializer. */
   encode(value: Partial<ValueOf<S>>): Uint8Array;
   /** A value whose every field is zero. */
-  blank(): ValueOf<S>;
+  readonly blank: () => ValueOf<S>;
 }
 /** TypeScript type of a struct: `type Msghdr = TypeOf<typeof msghdr>`. */
 export type TypeOf<F> = F extends Field<infer T> ? T : never;

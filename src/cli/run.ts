@@ -6,7 +6,6 @@ import { IpAddress } from '../netstack/address.ts';
 import type { Death } from '../runner/deaths.ts';
 import { Sentry, type SentryOptions, type SentrySummary } from '../runner/sentry.ts';
 import type { RunConfig } from './config.ts';
-import { compatibilityReport, reportFor } from './report.ts';
 import { CaptureFile, openSink, type Sink, stderrSink } from './sink.ts';
 import { StraceWriter } from './strace-writer.ts';
 
@@ -185,11 +184,14 @@ class Outputs {
     this.capture = pcap === undefined ? undefined : new CaptureFile(pcap);
   }
   /** What is known only at the end. */
-  conclude(sentry: Sentry, command: readonly string[], status: number, durationMs: number): void {
+  async conclude(sentry: Sentry, command: readonly string[], status: number, durationMs: number): Promise<void> {
     this.#summary?.line(JSON.stringify(reportOf(sentry, status, durationMs)));
+    if (this.#config.report === undefined) return;
+    // Loaded by who asks for it: the others start sooner.
+    const { compatibilityReport, reportFor } = await import('./report.ts');
     const { refusals, refusalsDropped } = sentry.summary();
     const report = compatibilityReport(command, status, refusals, refusalsDropped);
-    this.#report?.line(reportFor(this.#config.report ?? '', report));
+    this.#report?.line(reportFor(this.#config.report, report));
   }
   close(): void {
     const { strace, json, report, pcap } = this.#config;
@@ -230,7 +232,7 @@ export async function run(command: string, args: readonly string[], config: RunC
   const stop = forwardSignals(sentry);
   try {
     const status = await sentry.exited;
-    outputs.conclude(sentry, [command, ...args], status, performance.now() - started);
+    await outputs.conclude(sentry, [command, ...args], status, performance.now() - started);
     return status;
   } finally {
     stop();

@@ -171,7 +171,7 @@ const NUMBERS: Readonly<Record<Architecture, Readonly<Record<string, number>>>> 
   x86_64: NR_AMD64,
   arm64: NR_ARM64,
 };
-export const epollEventOf = (architecture: Architecture): typeof epollEventAmd64 | typeof epollEventArm64 =>
+export const epollEventOf = (architecture: Architecture): typeof epollEventAmd64 =>
   architecture === 'x86_64' ? epollEventAmd64 : epollEventArm64;
 
 /**

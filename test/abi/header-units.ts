@@ -314,6 +314,14 @@ export const units = ({ epollEvent, numbers, openFlags }: Target): readonly Unit
     layouts: [layout(abi.openHow, '')],
     constants: pick(abi, /^RESOLVE_/),
   },
+  {
+    headers: ['linux/time_types.h'],
+    // The old and the new ones are alike where a long has 64 bits.
+    layouts: [
+      ...['__kernel_sock_timeval', '__kernel_old_timeval'].map((name) => layout({ ...abi.timeval, name }, 'tv_')),
+      ...['__kernel_timespec', '__kernel_old_timespec'].map((name) => layout({ ...abi.timespec, name }, 'tv_')),
+    ],
+  },
   { headers: ['poll.h'], layouts: [layout(abi.pollfd, '')], constants: pick(abi, /^POLL/) },
   { headers: ['sys/select.h'], constants: pick(abi, /^FD_SETSIZE$/) },
   {

@@ -1,11 +1,5 @@
 /** epoll(7) on the emulated descriptor table: the checks and copies of fs/eventpoll.c around the epoll object. */
-import {
-  EP_MAX_EVENTS,
-  EPOLL_CLOEXEC,
-  EPOLL_CTL_DEL,
-  type epollEventAmd64,
-  type epollEventArm64,
-} from '../../abi/epoll.ts';
+import { EP_MAX_EVENTS, EPOLL_CLOEXEC, EPOLL_CTL_DEL, type epollEventAmd64 } from '../../abi/epoll.ts';
 import { Errno } from '../../abi/errno.ts';
 import { POLLIN, POLLRDNORM } from '../../abi/poll.ts';
 import { u32 } from '../../abi/struct.ts';
@@ -24,7 +18,7 @@ export function epollCreate1(ctx: CallContext, flags: number): number {
   return ctx.resultFile(new EpollFile(), (flags & EPOLL_CLOEXEC) !== 0);
 }
 
-type EventStruct = typeof epollEventAmd64 | typeof epollEventArm64;
+type EventStruct = typeof epollEventAmd64;
 
 /** struct epoll_event differs between the architectures: these are the calls of one. */
 export class EpollCalls {
