@@ -21,6 +21,7 @@ export const REASONS = {
     'A datagram sent natively without a destination is lost and counted, not refused with EDESTADDRREQ: the placeholder is connected to its other end whether or not the socket is connected.',
   opening:
     'TCP_FASTOPEN_CONNECT: a native send that opens the connection returns before it is made, and one of no octets opens nothing.',
+  lingers: 'close(2) is the kernel’s own there and does not wait for SO_LINGER; what is left is sent all the same.',
   unshut: 'What shutdown(2) of a fresh TCP socket changes is not shown before there is a connection.',
   refused:
     'A refused datagram, or connection without blocking, is told to native calls as ECONNRESET: no other error can be put into an AF_UNIX socket. Trapped calls, SO_ERROR among them, say ECONNREFUSED.',

@@ -47,6 +47,8 @@ import './bodies/splice.ts';
 import './bodies/stream-options.ts';
 import './bodies/tcp-info.ts';
 import './bodies/timestamps.ts';
+import './bodies/stream-ends.ts';
+import './bodies/stream-flags.ts';
 import './bodies/transfer.ts';
 import './bodies/udp-segments.ts';
 import './bodies/unix.ts';

@@ -99,9 +99,15 @@ export class InetStreamSocket extends InetSocket {
   }
 
   protected override released(): void {
-    this.endpoint.observer = undefined;
+    if (this.endpoint.settings.lingerSeconds <= 0) this.endpoint.observer = undefined;
     this.#dropCandidate();
     if (!this.#queued) this.endpoint.close();
+  }
+  /** SO_LINGER (sk_stream_wait_close). */
+  override get lingersUs(): number {
+    const { state, settings } = this.endpoint;
+    const isSending = state === 'FIN-WAIT-1' || state === 'CLOSING' || state === 'LAST-ACK';
+    return isSending && this.references === 0 ? Math.max(0, settings.lingerSeconds * 1e6) : 0;
   }
   protected override get isInUse(): boolean {
     return this.endpoint.state !== 'CLOSED';

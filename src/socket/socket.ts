@@ -77,6 +77,10 @@ export abstract class Socket extends OpenFile implements Committable {
   get collects(): number {
     return 0;
   }
+  /** How long close(2) waits for the peer to have what is left, microseconds; 0 once it does not. */
+  get lingersUs(): number {
+    return 0;
+  }
   abstract commit(amount: number): void;
   abstract rollback(amount: number): void;
   abstract eventsAfter(amount: number): number;

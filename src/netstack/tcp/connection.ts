@@ -369,7 +369,8 @@ export class TcpConnection extends Tcb implements TcpEndpoint {
     const { context, state } = this;
     if (this.orphan) return;
     context.begin();
-    this.observer = undefined;
+    // Who lingers is told when all is acknowledged.
+    if (this.settings.lingerSeconds <= 0) this.observer = undefined;
     this.orphan = true;
     const unread = this.receiveRing.length > 0 || this.urgentLifted;
     if (state === 'LISTEN') stopListening(this);

@@ -257,7 +257,7 @@ const onFinAcknowledged: { readonly [S in TcpState]: (c: Tcb) => void } = {
   'FIN-WAIT-1': (c) => {
     setState(c, 'FIN-WAIT-2');
     if (c.orphan) armFinWait2(c);
-    else c.context.notify(c, Out | WrNorm);
+    c.context.notify(c, Out | WrNorm);
   },
   'FIN-WAIT-2': () => {},
   'CLOSE-WAIT': () => {},

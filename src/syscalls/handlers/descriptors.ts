@@ -5,9 +5,14 @@
 import { Errno } from '../../abi/errno.ts';
 import { O_CLOEXEC } from '../../abi/fcntl.ts';
 import { CLOSE_RANGE_CLOEXEC, CLOSE_RANGE_UNSHARE } from '../../abi/file-flags.ts';
+import { POLLERR, POLLHUP, POLLOUT, POLLWRNORM } from '../../abi/poll.ts';
 import type { FdTable } from '../../socket/fd-table.ts';
 import type { OpenFile } from '../../socket/file.ts';
+import { Socket } from '../../socket/socket.ts';
 import type { CallContext } from '../task.ts';
+import { waitFor } from './sockets.ts';
+
+const SETTLED = POLLOUT | POLLWRNORM | POLLERR | POLLHUP;
 
 /** What the emulated table offers beyond look-ups. */
 export interface DescriptorTable extends FdTable {
@@ -39,7 +44,16 @@ export function tableOf(ctx: CallContext): DescriptorTable {
   return table;
 }
 
-export const close = (ctx: CallContext, fd: number): number => tableOf(ctx).close(fd);
+export function close(ctx: CallContext, fd: number): number {
+  if (ctx.attempt === 0) {
+    const file = tableOf(ctx).get(fd);
+    const result = tableOf(ctx).close(fd);
+    if (result !== 0 || !(file instanceof Socket)) return result;
+    ctx.state = file;
+  }
+  const socket = ctx.state as Socket;
+  return socket.lingersUs === 0 ? 0 : waitFor(ctx, socket, SETTLED, socket.lingersUs, 0);
+}
 
 export function closeRange(ctx: CallContext, first: number, last: number, flags: number): number {
   if ((flags & ~(CLOSE_RANGE_UNSHARE | CLOSE_RANGE_CLOEXEC)) !== 0) return -Errno.EINVAL;
