@@ -166,7 +166,6 @@ conformance('epoll: an edge of room after a full send buffer', { group }, (sys) 
     for (let i = 0; i < 200; i++) if (a.task.call('recvfrom', server, out, 100_000, c.MSG_DONTWAIT, 0, 0) < 0) break;
   });
   sys.record('woken with', b.task.result());
-  a.ready(ep);
 });
 
 conformance('epoll: closed while another waits on it, it goes on', { group }, (sys) => {
@@ -325,4 +324,54 @@ conformance('epoll: the timeout is not counted anew when an event was taken by a
   b.task.finish();
   const waited = sys.now() - from;
   sys.record('waited', waited >= 999 && waited < 1700);
+});
+
+conformance('epoll: all 64 bits of the data come back, and EPOLLWAKEUP is taken', { group }, (sys) => {
+  const a = kit(sys);
+  const ep = a.epoll();
+  const fd = a.udp();
+  const event = sys.alloc(EPOLL_EVENT_OCTETS, 'event');
+  const put = (events: number, ...data: number[]): void => {
+    sys.put(c.u32, event, events);
+    sys.write(event + 4, Uint8Array.from(data));
+  };
+  put(c.EPOLLOUT | c.EPOLLWAKEUP, 1, 2, 3, 4, 5, 6, 7, 0xff);
+  a.task.call('epoll_ctl', ep, c.EPOLL_CTL_ADD, fd, event);
+  a.task.call('epoll_wait', ep, sys.alloc(EPOLL_EVENT_OCTETS, 'out'), 1, 0);
+  put(c.EPOLLOUT, 0, 0, 0, 0x80, 0, 0, 0, 0x80);
+  a.task.call('epoll_ctl', ep, c.EPOLL_CTL_MOD, fd, event);
+  a.task.call('epoll_wait', ep, sys.alloc(EPOLL_EVENT_OCTETS, 'out'), 1, 0);
+});
+
+conformance('epoll: what is asked for beyond the known events', { group }, (sys) => {
+  const a = kit(sys);
+  const ep = a.epoll();
+  const { client, server } = a.pair();
+  a.watch(ep, server, 0x0fff_ffff);
+  a.ready(ep);
+  a.send(client, 'x');
+  a.ready(ep);
+  a.task.call('shutdown', client, c.SHUT_WR);
+  a.ready(ep);
+  const unix = sys.alloc(8, 'pair');
+  a.task.call('socketpair', c.AF_UNIX, c.SOCK_STREAM, 0, unix);
+  a.watch(ep, sys.get(c.i32, unix), 0);
+  a.close(sys.get(c.i32, unix + 4));
+  a.ready(ep);
+});
+
+conformance('epoll: a listener and its connection on one epoll, served by two tasks', { group }, (sys) => {
+  const [a, b, d] = kits(sys, 'abd') as [Kit, Kit, Kit];
+  const ep = a.epoll();
+  const { fd, port } = a.listener();
+  a.watch(ep, fd, c.EPOLLIN | c.EPOLLET);
+  startWait(b, ep);
+  startWait(d, ep);
+  const client = a.tcp();
+  a.connect(client, '127.0.0.1', port);
+  const server = a.accept(fd);
+  a.watch(ep, server, c.EPOLLIN | c.EPOLLONESHOT);
+  a.send(client, 'x');
+  startWait(b, ep, 100);
+  b.task.finish();
 });
