@@ -22,6 +22,7 @@ import './bodies/fcntl.ts';
 import './bodies/error-queue.ts';
 import './bodies/interrupts.ts';
 import './bodies/fast-open.ts';
+import './bodies/inheritance.ts';
 import './bodies/ioctl.ts';
 import './bodies/ip-options.ts';
 import './bodies/ip-sweep.ts';

@@ -69,7 +69,13 @@ export interface IpSettings {
   filter: PacketFilter | undefined;
 }
 
+/** Congestion controls there are (TCP_CONGESTION). */
+export type CongestionName = 'cubic' | 'reno';
+
 export interface TcpSettings extends IpSettings {
+  congestion: CongestionName;
+  /** Of a listener: what its user wants back with each connection that it makes from now on. */
+  inherited: object | undefined;
   noDelay: boolean;
   cork: boolean;
   keepAlive: boolean;

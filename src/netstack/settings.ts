@@ -48,6 +48,9 @@ export const defaultTcpSettings = (): TcpSettings => ({
   sendBufferLocked: false,
   receiveBufferLocked: false,
   oobInline: false,
+  // Linux's own default; a distribution may choose another by net.ipv4.tcp_congestion_control.
+  congestion: 'cubic',
+  inherited: undefined,
   pacingRate: Number.POSITIVE_INFINITY,
   thinLinear: false,
   notSentLowWater: 0,

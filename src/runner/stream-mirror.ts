@@ -34,7 +34,8 @@ import {
 } from '../host/unix-socket.ffi.ts';
 import type { ByteRing } from '../lib/byte-ring.ts';
 import { type TcpEndpoint, Urgent } from '../netstack/endpoint.ts';
-import type { InetStreamSocket, Lender } from '../socket/inet-stream.ts';
+import type { InetStreamSocket } from '../socket/inet-stream.ts';
+import type { Lender } from '../socket/lender.ts';
 import { SHOWN, StreamDisplay, shrink, type View } from './display.ts';
 import { GuestOptions } from './guest-options.ts';
 import type { GuestSide, Holding, MirrorWorld } from './mirror-world.ts';

@@ -24,14 +24,16 @@ import {
   SOCK_STREAM,
   SOMAXCONN,
 } from '../abi/socket.ts';
-import { instant } from '../lib/clock.ts';
 import { type TcpEndpoint, type TcpState, Urgent } from '../netstack/endpoint.ts';
 import type { Committable } from './committable.ts';
 import { checkSocketControl } from './control/send.ts';
 import { wantsStreamControl, writeStreamControl } from './control/stream.ts';
+import type { Credentials } from './credentials.ts';
 import { resultOf } from './errors.ts';
 import { decodeStreamPeer, familyOf } from './inet-name.ts';
 import { InetSocket, type SocketWorld } from './inet-socket.ts';
+import { Inherited } from './inherited.ts';
+import type { Lender } from './lender.ts';
 import type { Message } from './message.ts';
 import { peekOffset } from './options/peek.ts';
 import { OptionState } from './options/target.ts';
@@ -52,16 +54,6 @@ const COPY_PIECE = 32_768;
 const BEYOND_LIMIT = 262_144;
 /** Octets that the receive buffer holds unread with room to spare (it starts with 1 MiB), until SO_RCVBUF says otherwise. */
 const HELD_UNREAD = 131_072;
-
-/** Who has passed octets of the receive ring on to a reader of its own. */
-export interface Lender {
-  /** Takes the first `octets` back, as far as they are not read there; what is read leaves the ring. */
-  recall(octets: number): void;
-  /** Octets came of which no poll may tell (SO_RCVLOWAT). */
-  held(): void;
-  /** True while octets that the guest wrote before wait for room: what is sent now comes behind them. */
-  readonly hasEarlier: boolean;
-}
 
 export class InetStreamSocket extends InetSocket {
   readonly tcp: TcpEndpoint;
@@ -125,7 +117,14 @@ export class InetStreamSocket extends InetSocket {
     if (this.#association !== 'unconnected') return -Errno.EINVAL;
     const { state } = this.endpoint;
     if (state !== 'CLOSED' && state !== 'LISTEN') return -Errno.EINVAL;
-    return resultOf(this.endpoint.listen(Math.min(backlog >>> 0, SOMAXCONN)));
+    const refused = this.endpoint.listen(Math.min(backlog >>> 0, SOMAXCONN));
+    if (refused === undefined) this.endpoint.settings.inherited = new Inherited(this);
+    return resultOf(refused);
+  }
+  override setOption(level: number, option: number, value: Uint8Array, credentials: Credentials): number {
+    const result = super.setOption(level, option, value, credentials);
+    if (result === 0 && this.endpoint.state === 'LISTEN') this.endpoint.settings.inherited = new Inherited(this);
+    return result;
   }
 
   override connect(name: Uint8Array, len: number): number {
@@ -180,11 +179,13 @@ export class InetStreamSocket extends InetSocket {
     if (connection === undefined) return -Errno.EAGAIN;
     if (this.#candidate?.endpoint === connection) return this.#candidate;
     this.#dropCandidate();
-    const socket = new InetStreamSocket(this.world, this.domain, connection, 0, OptionState.from(this.options));
+    const { inherited } = connection.settings;
+    const from = inherited instanceof Inherited ? inherited : new Inherited(this);
+    const socket = new InetStreamSocket(this.world, this.domain, connection, 0, OptionState.from(from.options));
     socket.#queued = true;
     socket.#association = 'connected';
-    socket.receiveTimeoutUs = this.receiveTimeoutUs;
-    socket.sendTimeoutUs = this.sendTimeoutUs;
+    socket.receiveTimeoutUs = from.receiveTimeoutUs;
+    socket.sendTimeoutUs = from.sendTimeoutUs;
     this.#candidate = socket.retain();
     return socket;
   }
@@ -350,7 +351,7 @@ export class InetStreamSocket extends InetSocket {
     const stop = this.#stopAtMark(message, taken);
     if (stop !== undefined) return stop;
     const result = this.#receiveOctets(message, taken);
-    if (result >= 0 && wantsStreamControl(this.options)) this.#report(message, taken, result);
+    if (result >= 0 && wantsStreamControl(this.options)) writeStreamControl(message, taken, result, this, this.world);
     return result;
   }
   #receiveOctets(message: Message, taken: number): number {
@@ -369,14 +370,6 @@ export class InetStreamSocket extends InetSocket {
       this.units = len;
     } else if (this.options.peekOffset >= 0) this.options.peekOffset += len;
     return len;
-  }
-  #report(message: Message, taken: number, len: number): void {
-    const { endpoint } = this;
-    const came = len > 0 && endpoint.lastReceiveAt > 0 ? instant(endpoint.lastReceiveAt) : undefined;
-    const left = endpoint.receivable - taken - ((message.flags & MSG_PEEK) === 0 ? len : 0);
-    // The FIN counts: there is one more receive to make (tcp_inq_hint).
-    const hint = endpoint.finReceived ? left + 1 : left;
-    writeStreamControl(message, this.options, came === undefined ? undefined : this.world.realtime(came), hint);
   }
   /** An urgent octet stands behind the `taken` ones: it is something to read for who asks for nothing. */
   #isBeforeUrgent(taken: number): boolean {

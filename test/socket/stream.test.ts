@@ -268,8 +268,8 @@ test('listen: binds by itself, caps the backlog, may be called again; only a str
 test('accept: the connection stays queued until commit, and is one and the same socket till then', (t) => {
   const h = new Host();
   const { socket: listener, name } = h.listener();
-  set(listener, S.SO_KEEPALIVE, 1);
   listener.receiveTimeoutUs = 5;
+  set(listener, S.SO_KEEPALIVE, 1);
   const clients = [h.socket(), h.socket()];
   for (const client of clients) client.connect(name, 16);
   h.settle();

@@ -112,7 +112,7 @@ function advanced(c: Tcb, s: Segment, ack: number): void {
   if (c.congestion.inRecovery) inRecovery(c, acked);
   else {
     c.dupAcks = 0;
-    if (usesWindow(c, flightWas)) c.congestion.grow(acked, segmentPayload(c));
+    if (usesWindow(c, flightWas)) c.congestion.grow(acked, segmentPayload(c), now, c.roundTrip.smoothed);
   }
   if (c.sndMax === ack) stopRexmit(c);
   else armRetransmit(c);

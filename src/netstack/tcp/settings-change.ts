@@ -13,6 +13,7 @@ export function applySettings(c: Tcb): void {
   outputOptions.ttl = settings.ttl;
   outputOptions.tos = settings.tos;
   outputOptions.dontFragment = forbidsFragments(settings);
+  c.congestion.use(settings.congestion);
   c.roundTrip.bound(settings.rtoMinUs, settings.rtoMaxMs * 1000);
   if (c.route !== undefined) {
     // Whatever says where packets may go may have changed.

@@ -102,7 +102,8 @@ export class TcpLayer implements TcpTransport, TcpContext {
   }
 
   createEndpoint(family: Family): TcpConnection {
-    return new TcpConnection(this, this.#nextId(), family, defaultTcpSettings(), new Congestion());
+    const settings = defaultTcpSettings();
+    return new TcpConnection(this, this.#nextId(), family, settings, new Congestion(settings.congestion));
   }
 
   // From the IP layer.
@@ -225,7 +226,8 @@ export class TcpLayer implements TcpTransport, TcpContext {
   child(listener: Tcb): Tcb {
     // These are about the queue (inet_csk_clone_lock clears it).
     const settings = { ...listener.settings, deferAcceptSeconds: 0, fastOpenQueue: 0 };
-    const child = new TcpConnection(this, this.#nextId(), listener.family, settings, new Congestion());
+    const congestion = new Congestion(settings.congestion);
+    const child = new TcpConnection(this, this.#nextId(), listener.family, settings, congestion);
     child.outputOptions.ttl = settings.ttl;
     child.outputOptions.tos = settings.tos;
     child.outputOptions.dontFragment = forbidsFragments(settings);

@@ -1,7 +1,10 @@
 /** Control messages that octets of a stream bring (net/ipv4/tcp.c tcp_recv_timestamp, tcp_inq_hint): when they came, and how many are left. */
-import { SOL_TCP } from '../../abi/socket.ts';
+import { MSG_PEEK, SOL_TCP } from '../../abi/socket.ts';
 import { SOF_TIMESTAMPING_SOFTWARE } from '../../abi/timestamping.ts';
 import { TCP_CM_INQ } from '../../abi/transport.ts';
+import { instant } from '../../lib/clock.ts';
+import type { TcpEndpoint } from '../../netstack/endpoint.ts';
+import type { SocketWorld } from '../inet-socket.ts';
 import type { Message } from '../message.ts';
 import type { OptionState } from '../options/target.ts';
 import { beginControl, endControl, putStamping, putTimestamp, writer } from './report.ts';
@@ -14,18 +17,29 @@ const wantsStamping = ({ timestampingFlags }: OptionState): boolean =>
 export const wantsStreamControl = (options: OptionState): boolean =>
   options.receiveInq || options.timestamp !== 'none' || wantsStamping(options);
 
-/** `realtimeUs` is when the octets came, undefined for none of them; `left` what a further receive would find. */
+interface Stream {
+  readonly options: OptionState;
+  readonly tcp: TcpEndpoint;
+}
+
+/** For a receive that returns `len` octets, behind `taken` ones of the same call. */
 export function writeStreamControl(
   message: Message,
-  options: OptionState,
-  realtimeUs: number | undefined,
-  left: number,
+  taken: number,
+  len: number,
+  { options, tcp }: Stream,
+  { realtime }: SocketWorld,
 ): void {
   beginControl(message);
-  if (realtimeUs !== undefined) {
+  if (len > 0 && tcp.lastReceiveAt > 0) {
+    const realtimeUs = realtime(instant(tcp.lastReceiveAt));
     putTimestamp(writer, options, realtimeUs);
     if (wantsStamping(options)) putStamping(options, realtimeUs);
   }
-  if (options.receiveInq) writer.putInt(SOL_TCP, TCP_CM_INQ, left);
+  if (options.receiveInq) {
+    const left = tcp.receivable - taken - ((message.flags & MSG_PEEK) === 0 ? len : 0);
+    // The FIN counts: there is one more receive to make.
+    writer.putInt(SOL_TCP, TCP_CM_INQ, tcp.finReceived ? left + 1 : left);
+  }
   endControl(message);
 }

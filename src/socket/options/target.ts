@@ -1,4 +1,5 @@
 /** What the rows of the option table see of a socket. */
+import { SO_INCOMING_CPU } from '../../abi/socket.ts';
 import type { IpSettings, Netstack, TcpEndpoint, UdpEndpoint } from '../../netstack/endpoint.ts';
 import { IpOptionState } from './ip-state.ts';
 
@@ -54,6 +55,9 @@ export class OptionState extends IpOptionState {
   static from(parent: OptionState): OptionState {
     const child = Object.assign(new OptionState(), parent);
     if (parent.kept !== undefined) child.kept = new Map(parent.kept);
+    // These begin anew (sk_clone): the priority, and the processor, which is the one that made the connection.
+    child.priority = 0;
+    child.kept?.delete(SO_INCOMING_CPU);
     return child;
   }
 }

@@ -29,7 +29,7 @@ import {
   TCP_USER_TIMEOUT,
   TCP_WINDOW_CLAMP,
 } from '../../abi/transport.ts';
-import type { TcpEndpoint, TcpSettings } from '../../netstack/endpoint.ts';
+import type { CongestionName, TcpEndpoint, TcpSettings } from '../../netstack/endpoint.ts';
 import { FAST_OPEN_ROWS } from './fast-open.ts';
 import { int, type OptionRow, writeOctets } from './row.ts';
 import type { OptionTarget } from './target.ts';
@@ -63,8 +63,8 @@ const TIMEOUT_MAX_US = 200_000;
 const TRANSMIT_DELAY_MAX = 1 << 28;
 /** TCP_CA_NAME_MAX. */
 const CONGESTION_NAME = 16;
-/** The one congestion control this stack has (RFC 5681 with NewReno's recovery, RFC 6582). */
-const CONGESTION = 'reno';
+/** Both are anyone's (net.ipv4.tcp_allowed_congestion_control). */
+const CONGESTIONS: readonly CongestionName[] = ['cubic', 'reno'];
 
 /**
  * The time TCP_DEFER_ACCEPT has: the one asked for, rounded up to a sum of doubling retransmission timeouts
@@ -159,17 +159,22 @@ const congestion: OptionRow = {
   option: TCP_CONGESTION,
   name: 'TCP_CONGESTION',
   only: 'stream',
-  get: (_socket, out) => {
+  get: ({ tcp }, out) => {
     const name = new Uint8Array(CONGESTION_NAME);
-    for (let i = 0; i < CONGESTION.length; i++) name[i] = CONGESTION.charCodeAt(i);
+    const text = tcp?.settings.congestion ?? '';
+    for (let i = 0; i < text.length; i++) name[i] = text.charCodeAt(i);
     return writeOctets(out, name);
   },
-  set: (_socket, value) => {
+  set: (socket, value) => {
     if (value.length < 1) return -Errno.EINVAL;
     const octets = value.subarray(0, CONGESTION_NAME - 1);
     const end = octets.indexOf(0);
     const name = String.fromCharCode(...(end < 0 ? octets : octets.subarray(0, end)));
-    return name === CONGESTION ? 0 : -Errno.ENOENT;
+    const chosen = CONGESTIONS.find((one) => one === name);
+    if (chosen === undefined) return -Errno.ENOENT;
+    if (socket.tcp !== undefined) socket.tcp.settings.congestion = chosen;
+    socket.optionsChanged();
+    return 0;
   },
 };
 
