@@ -4,6 +4,7 @@
  */
 import type { PlaneName } from '../runner/sentry.ts';
 import { CONNECTION_DEVIATIONS } from './deviations-connection.ts';
+import { DATAGRAM_DEVIATIONS } from './deviations-datagram.ts';
 
 export const REASONS = {
   band: 'POLLWRBAND: a TCP placeholder is an AF_UNIX stream, on which the kernel shows it wherever it shows POLLOUT; on TCP never. No program waits for it on TCP.',
@@ -34,6 +35,9 @@ export const REASONS = {
     'An error queue without a pending error is not shown as POLLERR: whatever shows it makes the next native call fail.',
   repeated:
     'A further error of a UDP socket whose queue shows POLLERR already is no new edge of it: the placeholder has the error until a call takes it.',
+  urgentless: 'SO_SELECT_ERR_QUEUE: an AF_UNIX datagram socket has nothing urgent to show.',
+  halfRead:
+    'SO_PEEK_OFF falls by the whole datagram that was received natively: how much of it the reader had room for, the kernel does not tell.',
   alone:
     'POLLPRI of a TCP stream is an urgent octet in an AF_UNIX stream, which poll(2) calls readable even where nothing stands behind it.',
   closed:
@@ -489,4 +493,5 @@ export const DEVIATIONS: readonly Deviation[] = [
     }),
   ),
   ...CONNECTION_DEVIATIONS,
+  ...DATAGRAM_DEVIATIONS,
 ];
