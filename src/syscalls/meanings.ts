@@ -30,7 +30,7 @@ const BY_KIND: Readonly<Record<RefusalKind, string>> = {
   request: 'The program learns nothing by this request, or cannot change by it what it wanted to.',
   command: 'The descriptor keeps the properties it has.',
   socket: 'No such socket can be made; the program has to do without, or by another family or protocol.',
-  netlink: 'The network of the sandbox cannot be changed, or not be listed in this way.',
+  netlink: 'The network of the sandbox does not tell this.',
   'control message': 'The whole send fails; without this control message it works.',
   call: 'The call does not exist here; a program that can do without falls back.',
 };
@@ -189,6 +189,18 @@ const SENTENCES: readonly (readonly [names: string, sentence: string])[] = [
     'Neither side is a socket, and there is no kernel here to move the octets: only `sandsock run` has one.',
   ],
 ];
+/** Protocols of AF_NETLINK. */
+const NETLINK_PROTOCOLS: ReadonlyMap<string, string> = new Map([
+  ['NETLINK_SOCK_DIAG', 'ss and its like list no sockets; /proc/net/tcp is the kernel’s and empty.'],
+  ['NETLINK_NETFILTER', NETFILTER],
+  ['NETLINK_XFRM', 'No IPsec: keys and policies cannot be set.'],
+  ['NETLINK_KOBJECT_UEVENT', 'No events of devices: udev and libusb see none come or go.'],
+  ['NETLINK_AUDIT', 'No audit records: sudo, sshd and PAM write theirs to the system log alone.'],
+  [
+    'NETLINK_GENERIC',
+    'No generic netlink: wireless, WireGuard, devlink, ethtool’s netlink and taskstats are out of reach.',
+  ],
+]);
 const BY_NAME: ReadonlyMap<string, string> = new Map(
   SENTENCES.flatMap(([names, sentence]) => names.split(' ').map((name) => [name, sentence] as const)),
 );
@@ -211,7 +223,13 @@ export function meaningOf(refusal: Pick<Refusal, 'call' | 'what' | 'onLinuxToo'>
   if (refusal.onLinuxToo) return 'Linux refuses it as well: the program is no worse off here.';
   const { call, what } = refusal;
   for (const [beginning, sentence] of WALLS) if (what.startsWith(beginning)) return sentence;
-  for (const name of [what, ...what.split(/[/ |]/), call]) {
+  if (call === 'netlink' && /^RTM_(NEW|DEL|SET)/.test(what)) return INTERFACES;
+  const names = what.split(/[/ |]/);
+  if (names[0] === 'AF_NETLINK') {
+    const sentence = NETLINK_PROTOCOLS.get(names.at(-1) ?? '');
+    if (sentence !== undefined) return sentence;
+  }
+  for (const name of [what, ...names, call]) {
     const sentence = BY_NAME.get(name);
     if (sentence !== undefined) return sentence;
   }

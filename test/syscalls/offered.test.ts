@@ -116,7 +116,10 @@ test('what a refusal means: by its name, by its call, by its kind', (t) => {
   t.regex(means('unshare', 'CLONE_NEWNET'), /^No namespaces/);
   t.regex(means('io_uring_setup', ''), /epoll/);
   t.regex(means('connect', 'a unix socket of the host: /run/docker.sock'), /Docker/);
-  t.regex(means('netlink', 'RTM_NEWLINK'), /network of the sandbox cannot be changed/);
+  t.regex(means('netlink', 'RTM_NEWLINK'), /set when it starts/);
+  t.regex(means('netlink', 'RTM_GETTCLASS dump'), /does not tell this/);
+  t.regex(means('socket', 'AF_NETLINK SOCK_RAW NETLINK_SOCK_DIAG'), /^ss and its like/);
+  t.regex(means('socket', 'AF_NETLINK SOCK_RAW NETLINK_ISCSI'), /^Only the routing family/);
   t.regex(means('fcntl', 'F_SETOWN'), /SIGIO/);
   t.regex(meaningOf({ call: 'getsockopt', what: 'SOL_TCP/TCP_MD5SIG', onLinuxToo: true }), /^Linux refuses it as well/);
 });
