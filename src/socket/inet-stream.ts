@@ -35,9 +35,11 @@ import { InetSocket, type SocketWorld } from './inet-socket.ts';
 import { Inherited } from './inherited.ts';
 import type { Lender } from './lender.ts';
 import type { Message } from './message.ts';
+import { OPEN, Opening } from './opening.ts';
 import { peekOffset } from './options/peek.ts';
 import { OptionState } from './options/target.ts';
 import type { Socket } from './socket.ts';
+import { copyUrgent } from './urgent.ts';
 
 /** enum socket_state (include/uapi/linux/net.h). */
 type Association = 'unconnected' | 'connecting' | 'connected' | 'disconnecting';
@@ -527,28 +529,5 @@ export class InetStreamSocket extends InetSocket {
   }
 }
 
-/** A send that waits for the connection that it opens. */
-class Opening {
-  /** Octets that went with the SYN. */
-  readonly taken: number;
-
-  constructor(taken: number) {
-    this.taken = taken;
-  }
-}
-
-/** The connection is there. */
-const OPEN = new Opening(0);
-
-const urgent = new Uint8Array(1);
-function copyUrgent(message: Message, octet: number): number {
-  const { iov, flags } = message;
-  if (iov.remaining === 0) {
-    message.outFlags |= MSG_TRUNC;
-    return 0;
-  }
-  urgent[0] = octet;
-  return (flags & MSG_TRUNC) !== 0 || iov.copyOut(urgent, 0, 1) === 1 ? 1 : -Errno.EFAULT;
-}
 /** A connection in TIME-WAIT is no longer the socket's: to its user the socket is closed (tcp_time_wait). */
 const isClosed = (state: TcpState): boolean => state === 'CLOSED' || state === 'TIME-WAIT';
