@@ -6,7 +6,7 @@
  */
 import { Errno, type ErrnoName } from '../abi/errno.ts';
 import { familyName, namespaceFlagNames, optionName } from '../abi/names.ts';
-import { AF_UNIX, SO_PASSPIDFD, SO_PEERPIDFD, SOL_SOCKET } from '../abi/socket.ts';
+import { AF_NETLINK, AF_UNIX, SO_PASSPIDFD, SO_PEERPIDFD, SOL_SOCKET } from '../abi/socket.ts';
 import { close } from '../host/libc.ffi.ts';
 import type { SeccompListener } from '../host/seccomp.ffi.ts';
 import { socketDomain } from '../host/unix-socket.ffi.ts';
@@ -88,6 +88,8 @@ export class ForeignCalls {
   }
   /** Families other than AF_UNIX, AF_INET and AF_INET6, which the filter answers. */
   #pair(family: number): Judgement {
+    // Linux makes the sockets first and then finds no pairs.
+    if (family === AF_NETLINK) return -Errno.EOPNOTSUPP;
     return this.#refuse('socketpair', familyName(family), 'EAFNOSUPPORT', !offersSocket(family, 0, 0));
   }
   /** The descriptor does not matter, so nothing can be changed after the look. */

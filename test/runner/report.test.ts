@@ -57,6 +57,7 @@ fails(socket.socket, socket.AF_INET, socket.SOCK_STREAM, 132)
 fails(socket.socket, 4, 1)
 fails(socket.socket, socket.AF_INET, socket.SOCK_STREAM, 17)
 assert libc.socketpair(40, 1, 0, 0) == -1 and libc.socketpair(99, 1, 0, 0) == -1
+assert libc.socketpair(16, 3, 0, (ctypes.c_int * 2)()) == -1 and ctypes.get_errno() == errno.EOPNOTSUPP
 libc.unshare(0x40000000); libc.setns(0, 0)`,
   );
   t.deepEqual(gaps, [
