@@ -38,7 +38,9 @@ const HEAD = [
 ];
 
 const BASE = 0x10000;
-const SOCKETS = [
+/** Where a length stands. */
+const ROOM = 512;
+export const SOCKETS = [
   { title: 'TCP', domain: abi.AF_INET, type: abi.SOCK_STREAM },
   { title: 'TCP, IPv6', domain: abi.AF_INET6, type: abi.SOCK_STREAM },
   { title: 'UDP', domain: abi.AF_INET, type: abi.SOCK_DGRAM },
@@ -48,7 +50,7 @@ const SOCKETS = [
 ] as const;
 
 /** A machine whose calls can be asked what they know. */
-class Asked {
+export class Asked {
   readonly #emulator: Emulator;
   readonly #task;
   readonly #bytes = new Uint8Array(PAGE);
@@ -75,6 +77,14 @@ class Asked {
     const before = this.#refusals();
     this.#call('fcntl', fd, command, 0);
     return this.#refusals() === before;
+  }
+  /** False if Linux's answer would be that there is no such option, or here that nobody may. */
+  knowsOption(call: 'getsockopt' | 'setsockopt', fd: number, level: number, option: number): boolean {
+    this.#bytes.fill(0);
+    this.#bytes[ROOM] = 64;
+    const length = call === 'getsockopt' ? BASE + ROOM : 4;
+    const result = this.#call(call, fd, level, option, BASE, length);
+    return ![-abi.Errno.ENOPROTOOPT, -abi.Errno.EOPNOTSUPP, -abi.Errno.EPERM].includes(result);
   }
   #refusals(): number {
     return this.#emulator.dispatcher.refusals().reduce((sum, { count }) => sum + count, 0);

@@ -7,6 +7,7 @@ import { absent, full } from '../../src/syscalls/syscall.ts';
 import { SOCKET_CALLS, systemCalls } from '../../src/syscalls/table.ts';
 import { syscallsMarkdown } from './docs.ts';
 import { FakeSocket } from './fake-socket.ts';
+import { optionsMarkdown } from './option-docs.ts';
 import { world } from './world.ts';
 
 const namesOf = (table: ReadonlyMap<number, { readonly name: string }>): string[] =>
@@ -101,4 +102,8 @@ test('arena memory faults where a process would', (t) => {
 
 test('docs/syscalls.md says what the table says', (t) => {
   t.is(readFileSync('docs/syscalls.md', 'utf8'), syscallsMarkdown(), 'npm run docs writes it');
+});
+
+test('docs/socket-options.md says what the tables say', (t) => {
+  t.is(readFileSync('docs/socket-options.md', 'utf8'), optionsMarkdown(), 'npm run docs writes it');
 });

@@ -66,7 +66,7 @@ const attach: OptionRow = {
 const descriptorOfProgram = (option: number, name: string): OptionRow => ({
   option,
   name,
-  note: 'no descriptor here is a program of bpf(2)',
+  note: 'EBADF: no descriptor here is a program of bpf(2)',
   set: (_socket, value) => (value.length === 4 ? -Errno.EBADF : -Errno.EINVAL),
 });
 

@@ -88,6 +88,6 @@ export const PEER_ROWS: readonly OptionRow[] = [
   { option: SO_PEERPIDFD, name: 'SO_PEERPIDFD', note: OF_UNIX, get: () => -Errno.ENODATA },
   { ...refused(SO_PASSCRED, 'SO_PASSCRED', Errno.EOPNOTSUPP, OF_UNIX), internet: true },
   { ...refused(SO_PASSSEC, 'SO_PASSSEC', Errno.EOPNOTSUPP, OF_UNIX), internet: true },
-  refused(SO_PASSPIDFD, 'SO_PASSPIDFD', Errno.EOPNOTSUPP, OF_UNIX),
+  refused(SO_PASSPIDFD, 'SO_PASSPIDFD', Errno.EOPNOTSUPP, `${OF_UNIX}, and is not served there`),
   refused(SO_PASSRIGHTS, 'SO_PASSRIGHTS', Errno.EOPNOTSUPP, OF_UNIX),
 ];

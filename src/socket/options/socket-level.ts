@@ -94,7 +94,7 @@ export const SOCKET_LEVEL: readonly OptionRow[] = [
   ),
   PEEK_ROW,
   int(SOL_SOCKET, SO_ZEROCOPY, 'SO_ZEROCOPY', {
-    note: 'what is sent is always copied, and there are no notifications',
+    note: 'to turn it on is EOPNOTSUPP: what is sent is always copied, and there are no notifications',
     get: () => 0,
     set: ({ tcp, udp }, value) => {
       if (tcp === undefined && udp === undefined) return -Errno.EOPNOTSUPP;

@@ -98,7 +98,7 @@ export const REFUSED_ROWS: readonly OptionRow[] = [
     option: TCP_ULP,
     name: 'TCP_ULP',
     only: 'stream',
-    note: 'there are no upper layer protocols (a kernel without CONFIG_TLS)',
+    note: 'any name is ENOENT: there are no upper layer protocols (a kernel without CONFIG_TLS)',
     get: () => 0,
     set: (_socket, value) => (value.length === 0 ? -Errno.EINVAL : -Errno.ENOENT),
   },

@@ -67,6 +67,7 @@ function timestampingRefusal({ options, tcp }: OptionTarget, flags: number): num
 const timestamping = (option: number, name: string, isNew: boolean): OptionRow => ({
   option,
   name,
+  note: 'by software alone; of what is sent, on datagram sockets alone',
   get: ({ options }, out) => {
     i32.put(scratch, 0, isNew && !options.timestampNew ? 0 : options.timestampingFlags);
     i32.put(scratch, 4, 0);
