@@ -38,6 +38,7 @@ import type { Message } from './message.ts';
 import { OPEN, Opening } from './opening.ts';
 import { peekOffset } from './options/peek.ts';
 import { OptionState } from './options/target.ts';
+import { copyOut } from './ring-copy.ts';
 import type { Socket } from './socket.ts';
 import { copyUrgent } from './urgent.ts';
 
@@ -366,7 +367,7 @@ export class InetStreamSocket extends InetSocket {
     if (this.#isTooLittle(available + from, flags, iov.remaining)) return -Errno.EAGAIN;
     const len = Math.min(available, iov.remaining);
     // MSG_TRUNC discards: the octets are counted and not copied (tcp(7)).
-    if ((flags & MSG_TRUNC) === 0 && !this.#copyOut(message, from, len)) return -Errno.EFAULT;
+    if ((flags & MSG_TRUNC) === 0 && !copyOut(this.endpoint.receiveRing, message.iov, from, len)) return -Errno.EFAULT;
     if (!peeks) {
       this.#staged = 'receive';
       this.units = len;
@@ -411,16 +412,6 @@ export class InetStreamSocket extends InetSocket {
   override holdsUnread(octets: number): boolean {
     const { receiveBufferLocked, receiveBuffer } = this.endpoint.settings;
     return octets <= (receiveBufferLocked ? Math.min(HELD_UNREAD, receiveBuffer >> 2) : HELD_UNREAD);
-  }
-  #copyOut(message: Message, offset: number, len: number): boolean {
-    const ring = this.endpoint.receiveRing;
-    let done = 0;
-    while (done < len) {
-      const run = ring.run(offset + done, len - done);
-      if (message.iov.copyOut(ring.bytes, ring.index(offset + done), run) < run) return false;
-      done += run;
-    }
-    return true;
   }
   /** MSG_OOB (tcp_recv_urg). */
   #receiveUrgent(message: Message): number {
