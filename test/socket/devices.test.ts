@@ -1,8 +1,8 @@
 /** Interfaces by ioctl over a stack with an Ethernet interface; loopback alone is compared with Linux by the conformance bodies. */
 import test from 'ava';
 import * as c from '../../src/abi/index.ts';
-import { changesDevices, Devices, isDeviceRequest } from '../../src/socket/devices.ts';
-import { World } from '../support/stacks.ts';
+import { changesDevices, Devices, isDeviceRequest, isDriverRequest, needsPackage } from '../../src/socket/devices.ts';
+import { ip, World } from '../support/stacks.ts';
 
 const world = new World();
 const devices = new Devices(world.a);
@@ -53,6 +53,43 @@ test('unknown requests and interfaces', (t) => {
   t.is(ask(c.SIOCGIFADDR, 'eth0:1'), -c.Errno.EADDRNOTAVAIL);
   t.true(isDeviceRequest(c.AF_UNIX, c.SIOCGIFINDEX));
   t.false(isDeviceRequest(c.AF_UNIX, c.SIOCSPGRP));
+});
+
+test('SIOCGARP: the link address of a neighbour', (t) => {
+  const here = new World();
+  const udp = here.a.createUdp(4);
+  const packet = udp.prepare(ip('10.0.0.2'), 9, 1, undefined);
+  if (typeof packet === 'string') throw new Error(packet);
+  udp.transmit(packet, 1);
+  here.settle();
+  const arp = (host: string, device: string, flags = 0, family: number = c.AF_INET): string | number => {
+    const request = new Uint8Array(c.arpreq.size);
+    c.u16.put(request, 0, family);
+    request.set(host.split('.').map(Number), 4);
+    c.i32.put(request, c.arpreq.offset.flags, flags);
+    request.set(Buffer.from(device), c.arpreq.offset.dev);
+    const result = new Devices(here.a).arp(request);
+    const { ha, flags: told } = c.arpreq.decode(request);
+    return result === 0 ? `${Buffer.from(ha).toString('hex')} ${told}` : result;
+  };
+  const mac = Buffer.from(here.b.interfaces[1]?.linkAddress ?? []).toString('hex');
+  t.is(arp('10.0.0.2', 'eth0'), `0100${mac}${'00'.repeat(8)} ${c.ATF_COM}`);
+  t.is(arp('10.0.0.3', 'eth0'), -c.Errno.ENXIO);
+  t.is(arp('10.0.0.2', 'eth7'), -c.Errno.ENODEV);
+  t.is(arp('10.0.0.2', 'eth0', c.ATF_NETMASK), -c.Errno.EINVAL);
+  t.is(arp('10.0.0.2', 'eth0', 0, c.AF_INET6), -c.Errno.EPFNOSUPPORT);
+});
+
+test('requests of drivers, of bridges and VLANs', (t) => {
+  for (const request of [c.SIOCGHWTSTAMP, c.SIOCWANDEV, c.SIOCBONDINFOQUERY, c.SIOCDEVPRIVATE + 15]) {
+    t.true(isDriverRequest(request) && isDeviceRequest(c.AF_UNIX, request));
+    t.is(ask(request, 'eth0'), -c.Errno.EOPNOTSUPP);
+    t.is(ask(request, 'eth7'), -c.Errno.ENODEV);
+  }
+  t.false(isDriverRequest(c.SIOCDEVPRIVATE + 16));
+  for (const request of [c.SIOCGIFBR, c.SIOCBRADDBR, c.SIOCSIFVLAN]) t.true(needsPackage(request));
+  t.is(ask(c.SIOCGIFPFLAGS, 'eth0'), -c.Errno.EINVAL);
+  t.is(ask(c.SIOCGIFPFLAGS, 'eth0', c.AF_INET6), -c.Errno.ENOTTY);
 });
 
 const named = (name: string): Buffer => Buffer.concat([Buffer.from(`${name}\0`), Buffer.alloc(40)], 40);

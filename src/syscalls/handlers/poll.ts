@@ -83,9 +83,14 @@ function importPollfds(ctx: CallContext, at: number, count: number, limit: Limit
   return watch;
 }
 
+/** The rest of the time is written back with an error too (poll_select_finish). */
+function refused(ctx: CallContext, errno: number, limit: Limit): number {
+  writeRest(ctx, limit);
+  return errno;
+}
 function pollWith(ctx: CallContext, at: number, count: number, limit: Limit): number {
   const watch = ctx.attempt === 0 ? importPollfds(ctx, at, count, limit) : (ctx.state as Watch);
-  if (typeof watch === 'number') return watch;
+  if (typeof watch === 'number') return refused(ctx, watch, limit);
   const ready = look(ctx, watch);
   if (ready === 0 && mayWait(ctx, watch)) return sleep(ctx, watch);
   // A signal ends the wait with revents written as well (do_sys_poll).
@@ -178,7 +183,7 @@ function exportSelection(selection: Selection, to: readonly Uint8Array[] | undef
 
 function selectWith(ctx: CallContext, n: number, sets: readonly number[], limit: Limit): number {
   const selection = ctx.attempt === 0 ? importSelection(ctx, n, sets, limit) : (ctx.state as Selection);
-  if (typeof selection === 'number') return selection;
+  if (typeof selection === 'number') return refused(ctx, selection, limit);
   look(ctx, selection);
   if (exportSelection(selection, undefined) === 0 && mayWait(ctx, selection)) return sleep(ctx, selection);
   const bitmaps = SETS.map(() => new Uint8Array(selection.octets));
