@@ -254,6 +254,9 @@ export interface TcpEndpoint {
   acceptPeek(): TcpEndpoint | undefined;
   /** Connections ready for accept; 0 unless listening. */
   readonly acceptable: number;
+  /** Hops left to the segment that completed it, and the interface it came by; 0 for a connection that was not accepted. */
+  readonly arrivalHops: number;
+  readonly arrivalInterface: number;
   /** Takes the connection `acceptPeek` showed. */
   acceptCommit(): void;
 

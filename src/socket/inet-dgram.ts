@@ -120,9 +120,11 @@ export class InetDatagramSocket extends InetSocket {
       this.optionsChanged();
       return 0;
     }
+    const wasBound = this.endpoint.isBound;
+    // A name that is refused has bound the socket by then (inet_dgram_connect).
+    if (!wasBound && !this.#autobind()) return -Errno.EAGAIN;
     const error = decodeDatagramPeer(name, len, this, this.peerName) || this.bindScope();
     if (error !== 0) return error;
-    const wasBound = this.endpoint.isBound;
     const refused = this.endpoint.connect(this.peerName.address, this.peerName.port);
     // No port left to bind it to by itself (inet_autobind).
     if (refused === 'address-in-use' && !wasBound) return -Errno.EAGAIN;

@@ -10,9 +10,9 @@
 import { Errno } from '../abi/errno.ts';
 import { O_NONBLOCK } from '../abi/fcntl.ts';
 import { IPPROTO_TCP } from '../abi/in.ts';
-import { SIOCATMARK, SIOCINQ, SIOCOUTQ, SIOCOUTQNSD } from '../abi/ioctl.ts';
 import { POLLIN, POLLOUT, POLLPRI, POLLRDNORM, POLLWRNORM } from '../abi/poll.ts';
 import {
+  AF_INET6,
   AF_UNSPEC,
   MSG_DONTWAIT,
   MSG_ERRQUEUE,
@@ -40,6 +40,7 @@ import { peekOffset } from './options/peek.ts';
 import { OptionState } from './options/target.ts';
 import { copyOut } from './ring-copy.ts';
 import type { Socket } from './socket.ts';
+import { streamIoctl } from './stream-ioctl.ts';
 import { copyUrgent } from './urgent.ts';
 
 /** enum socket_state (include/uapi/linux/net.h). */
@@ -169,7 +170,12 @@ export class InetStreamSocket extends InetSocket {
     this.#association = 'connected';
     return 0;
   }
+  #disconnects = 0;
+  override get disconnects(): number {
+    return this.#disconnects;
+  }
   #disconnect(): number {
+    this.#disconnects++;
     this.#dropCandidate();
     this.endpoint.disconnect();
     this.#association = 'unconnected';
@@ -187,10 +193,20 @@ export class InetStreamSocket extends InetSocket {
     const socket = new InetStreamSocket(this.world, this.domain, connection, 0, OptionState.from(from.options));
     socket.#queued = true;
     socket.#association = 'connected';
+    socket.#inheritArrival();
     socket.receiveTimeoutUs = from.receiveTimeoutUs;
     socket.sendTimeoutUs = from.sendTimeoutUs;
     this.#candidate = socket.retain();
     return socket;
+  }
+  /** What multicast would have is that of the segment that made the connection (tcp_v4_syn_recv_sock, tcp_v6_syn_recv_sock). */
+  #inheritArrival(): void {
+    const { endpoint, options } = this;
+    const { arrivalHops, arrivalInterface } = endpoint;
+    if (endpoint.remoteAddress.isV4) options.multicastTtl = arrivalHops;
+    if (this.domain !== AF_INET6) return;
+    options.multicastHops = arrivalHops;
+    options.multicastInterface6 = arrivalInterface;
   }
   #acceptCommit(amount: number): void {
     const socket = this.#candidate;
@@ -500,23 +516,7 @@ export class InetStreamSocket extends InetSocket {
   }
 
   override ioctl(request: number): number {
-    const { endpoint } = this;
-    const listening = endpoint.state === 'LISTEN';
-    const opening = endpoint.state === 'SYN-SENT' || endpoint.state === 'SYN-RECEIVED';
-    switch (request) {
-      case SIOCINQ:
-        return listening ? -Errno.EINVAL : endpoint.unread;
-      case SIOCOUTQ:
-        if (listening) return -Errno.EINVAL;
-        return opening ? 0 : endpoint.unacknowledged;
-      case SIOCOUTQNSD:
-        if (listening) return -Errno.EINVAL;
-        return opening ? 0 : endpoint.unsent;
-      case SIOCATMARK:
-        return endpoint.octetsToMark === 0 ? 1 : 0;
-      default:
-        return -Errno.ENOTTY;
-    }
+    return streamIoctl(this.endpoint, request);
   }
 }
 

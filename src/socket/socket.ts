@@ -73,6 +73,10 @@ export abstract class Socket extends OpenFile implements Committable {
   holdsUnread(_octets: number): boolean {
     return false;
   }
+  /** How often a connection was dissolved: a receive that waited meanwhile is over. */
+  get disconnects(): number {
+    return 0;
+  }
   /** SO_RCVLOWAT of a stream whose blocking receives take what there is while they wait for more (AF_UNIX); 0 where they do not. */
   get collects(): number {
     return 0;

@@ -39,7 +39,8 @@ export interface TableOptions {
 
 const address = { fd: Fd, addr: arg.SockAddr, addrlen: Int };
 const addressOut = { fd: Fd, addr: arg.SockAddrOut, addrlen: arg.LengthPtr };
-const position = { fd: Fd, iov: arg.VectorOut, iovcnt: Size, offset: Long, high: Size };
+// The kernel takes the lower half of how many vectors there are (import_iovec).
+const position = { fd: Fd, iov: arg.VectorOut, iovcnt: Uint, offset: Long, high: Size };
 
 const socketCalls = (sockets: SocketCreator): readonly Syscall[] => [
   full('socket', { domain: arg.Family, type: arg.CreationFlags, protocol: arg.Protocol }, socketHandler(sockets)),
@@ -89,8 +90,8 @@ const socketCalls = (sockets: SocketCreator): readonly Syscall[] => [
   ),
   full('read', { fd: Fd, buffer: arg.BufferOut, size: Size }, read),
   full('write', { fd: Fd, buffer: arg.BufferIn, size: Size }, write),
-  full('readv', { fd: Fd, iov: arg.VectorOut, iovcnt: Size }, readv),
-  full('writev', { fd: Fd, iov: arg.VectorIn, iovcnt: Size }, writev),
+  full('readv', { fd: Fd, iov: arg.VectorOut, iovcnt: Uint }, readv),
+  full('writev', { fd: Fd, iov: arg.VectorIn, iovcnt: Uint }, writev),
   full('pread64', { fd: Fd, buffer: arg.BufferOut, size: Size, offset: Long }, pread),
   full('pwrite64', { fd: Fd, buffer: arg.BufferIn, size: Size, offset: Long }, pread),
   full('preadv', position, preadv),
@@ -108,7 +109,7 @@ const socketCalls = (sockets: SocketCreator): readonly Syscall[] => [
   full('tee', { in: Fd, out: Fd, len: Size, flags: arg.SpliceFlags }, tee),
   partial(
     'vmsplice',
-    { fd: Fd, iov: arg.VectorIn, iovcnt: Size, flags: arg.SpliceFlags },
+    { fd: Fd, iov: arg.VectorIn, iovcnt: Uint, flags: arg.SpliceFlags },
     'in the emulated table the memory is copied: what is written to it later does not show in the pipe',
     vmsplice,
   ),

@@ -95,6 +95,8 @@ export class FakeTcp implements TcpEndpoint {
   forgetSavedSyn(): void {
     this.savedSyn = undefined;
   }
+  readonly arrivalHops = 64;
+  readonly arrivalInterface = 1;
   readonly id = 7;
   readonly family: Family;
   observer: Observer | undefined = undefined;

@@ -93,9 +93,11 @@ function takeSynData(c: Tcb, child: Tcb, s: Segment): void {
   child.rcvAdv = add(child.rcvNxt, Math.min(receiveLimit(child), 65_535));
   receive(child, s);
   context.ext.TCPFastOpenPassive++;
-  queueForAccept(child, c);
+  queueForAccept(child, c, s);
 }
-export function queueForAccept(c: Tcb, parent: Tcb): void {
+export function queueForAccept(c: Tcb, parent: Tcb, { packet }: Segment): void {
+  c.arrivalHops = packet?.ttl ?? 0;
+  c.arrivalInterface = packet?.interfaceIndex ?? 0;
   c.context.tcp.PassiveOpens++;
   parent.listener?.halfOpen.delete(c);
   parent.listener?.push(c);

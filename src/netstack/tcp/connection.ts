@@ -219,6 +219,7 @@ export class TcpConnection extends Tcb implements TcpEndpoint {
     if (this.sendRing.length === 0) this.stats.turnTo(Chrono.Busy, this.context.clock.now());
     this.sendRing.append(len);
     this.more = more;
+    this.heard = false;
     if (urgent) markUrgent(this, endOfData(this));
     if (this.deferred) openDeferred(this);
     else output(this);

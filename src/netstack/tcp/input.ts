@@ -105,7 +105,7 @@ function synReceived(c: Tcb, s: Segment): void {
   else c.roundTrip.measured(c.context.clock.now() - c.openedAt);
   c.sndUna = add(c.iss, 1);
   establish(c, s.window << c.sndShift, s);
-  if (inQueue) queueForAccept(c, parent);
+  if (inQueue) queueForAccept(c, parent, s);
   leaveFastOpen(c);
   // shutdown(Write) may have come even before connect() (tcp_rcv_state_process).
   if ((c.shut & SEND_SHUT) !== 0) c.finQueued = true;
@@ -210,6 +210,7 @@ function synchronized(c: Tcb, s: Segment): void {
 
 function afterTrust(c: Tcb, s: Segment): void {
   if (s.len === 0) c.context.ext.TCPPureAcks++;
+  const isPredicted = wasPredicted(c, s);
   if (!acknowledge(c, s)) return;
   if (c.finQueued && finAcknowledged(c)) onFinAcknowledged[c.state](c);
   if (c.state === 'CLOSED') return;
@@ -225,8 +226,19 @@ function afterTrust(c: Tcb, s: Segment): void {
     // The peer has said FIN before: a repetition, whose ACK got lost.
     c.ackNow = true;
   }
+  // MSG_MORE holds back until the peer is heard of (tcp_data_snd_check), TCP_CORK beyond that.
+  if (!isPredicted) c.heard = true;
   flush(c);
 }
+
+/** The next data and nothing else, of which Linux's fast path makes no occasion to send (tcp_rcv_established). */
+const wasPredicted = (c: Tcb, s: Segment): boolean =>
+  s.len > 0 &&
+  s.seq === c.rcvNxt &&
+  s.ack === c.sndUna &&
+  s.window << c.sndShift === c.sndWnd &&
+  !s.has(Flag.Fin) &&
+  !s.has(Flag.Urg);
 
 /** States before the peer's FIN. */
 const takesData: { readonly [S in TcpState]: boolean } = {

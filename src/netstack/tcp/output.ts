@@ -96,7 +96,7 @@ function maySendPartial(c: Tcb): boolean {
   if (isCorked(c)) return false;
   return c.settings.noDelay || !after(c.sndSmall, c.sndUna);
 }
-const isCorked = (c: Tcb): boolean => c.settings.cork || c.more;
+const isCorked = (c: Tcb): boolean => c.settings.cork || (c.more && !c.heard);
 
 /** Sends `len` octets from `seq` (and FIN), and moves the send variables. False if the packet could not be made. */
 function sendAt(c: Tcb, seq: number, len: number, fin: boolean): boolean {

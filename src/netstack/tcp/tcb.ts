@@ -167,6 +167,10 @@ export abstract class Tcb {
   finQueued = false;
   /** A writer found no room and waits for Readiness.Out. */
   sendBlocked = false;
+  arrivalHops = 0;
+  arrivalInterface = 0;
+  /** Something has come from the peer since the last commit. */
+  heard = false;
   /** The last commit was MSG_MORE. */
   more = false;
   /** The cork alarm fired, or an option was cleared: what waits goes out. */

@@ -11,6 +11,8 @@ import { IPPROTO_TCP } from '../../abi/in.ts';
 import { mmsghdr, msghdr } from '../../abi/msghdr.ts';
 import { POLLERR, POLLHUP, POLLIN, POLLRDHUP, POLLRDNORM } from '../../abi/poll.ts';
 import {
+  AF_INET,
+  AF_INET6,
   AF_UNIX,
   MSG_CMSG_CLOEXEC,
   MSG_CMSG_COMPAT,
@@ -37,8 +39,11 @@ import { addressOut, addressOutSized, copyIn, copyOut, importBuffer, importHeade
 import { socketOf, transferFlags, waitFor } from './sockets.ts';
 
 const READABLE = POLLIN | POLLRDNORM | POLLRDHUP | POLLERR | POLLHUP;
-/** With one of these nothing is waited for. */
-const AT_ONCE = MSG_DONTWAIT | MSG_ERRQUEUE | MSG_OOB;
+/** With one of these nothing is waited for. Only internet sockets have an error queue, and only TCP has urgent data; others pass over the flags. */
+function flagsAtOnce({ domain, protocol }: Socket): number {
+  if (domain !== AF_INET && domain !== AF_INET6) return MSG_DONTWAIT;
+  return protocol === IPPROTO_TCP ? MSG_DONTWAIT | MSG_ERRQUEUE | MSG_OOB : MSG_DONTWAIT | MSG_ERRQUEUE;
+}
 /** More control data than any message of ours has. */
 const CONTROL_CAPACITY = 8192;
 
@@ -59,14 +64,20 @@ function leastOf({ message, partsSurvive }: CallContext, socket: Socket): number
   return collects ? Math.min(socket.collects, message.iov.total) : 0;
 }
 
-/** Receives into `ctx.message`; `ctx.progress` counts the octets of earlier rounds. */
+/** Receives into `ctx.message`, whose `passing` is what `disconnects` was when a receive on TCP began to wait (sk_wait_event); `ctx.progress` counts the octets of earlier rounds. */
 export function receiveMessage(ctx: CallContext, socket: Socket): number {
   const { message } = ctx;
+  if (typeof message.passing === 'number') {
+    const isDissolved = message.passing !== socket.disconnects;
+    message.passing = undefined;
+    if (isDissolved) return ctx.progress > 0 ? ctx.progress : -Errno.EPIPE;
+    if (message.iov.total === 0) return 0;
+  }
   const least = leastOf(ctx, socket);
   let result = receiveOnce(ctx, socket);
   while (result > 0 && message.iov.position < least) result = receiveOnce(ctx, socket);
   if (result >= 0) return ctx.progress;
-  if (result === -Errno.EAGAIN && (message.flags & AT_ONCE) === 0) return receiveRest(ctx, socket);
+  if (result === -Errno.EAGAIN && (message.flags & flagsAtOnce(socket)) === 0) return receiveRest(ctx, socket);
   return ctx.progress > 0 ? partly(ctx, socket, result) : result;
 }
 function receiveOnce(ctx: CallContext, socket: Socket): number {
@@ -83,15 +94,17 @@ function receiveRest(ctx: CallContext, socket: Socket): number {
     ctx.commitNow();
     ctx.partial(ctx.progress);
   }
-  if (ctx.message.iov.total === 0 && socket.protocol === IPPROTO_TCP) return waitForNothing(ctx, socket);
+  if (socket.protocol === IPPROTO_TCP) {
+    ctx.message.passing = socket.disconnects;
+    if (ctx.message.iov.total === 0) return waitForNothing(ctx, socket);
+  }
   const waiting = waitFor(ctx, socket, READABLE, socket.receiveTimeoutUs, -Errno.EAGAIN);
   return waiting !== BLOCKED && ctx.progress > 0 ? ctx.progress : waiting;
 }
 /** A receive of no octets waits as any other, and then has all that it wanted, whatever ended the wait (tcp_recvmsg_locked). */
 function waitForNothing(ctx: CallContext, socket: Socket): number {
-  if (ctx.expired) return 0;
   // A second message of recvmmsg finds the signal before it waits.
-  if (ctx.interrupted) return ctx.count === 0 ? 0 : -Errno.EINTR;
+  if (ctx.interrupted) return -Errno.EINTR;
   const waiting = waitFor(ctx, socket, READABLE, socket.receiveTimeoutUs, TRY_AGAIN);
   ctx.onSignal('again');
   return waiting;

@@ -83,10 +83,20 @@ test('MSG_MORE holds a partial segment until a write without it', (t) => {
   w.peer.expectNothing();
   w.write(endpoint, 10);
   w.peer.expect('P. 1:31(30)');
-  w.write(endpoint, 10, true);
   w.peer.send('. 1:1(0) ack 31');
+  w.write(endpoint, 10, true);
+  w.peer.expectNothing();
   w.advance(millis(200));
   w.peer.expect('. 31:41(10)');
+});
+
+test('MSG_MORE holds a partial segment until something comes from the peer', (t) => {
+  const w = world(t);
+  const endpoint = w.connected();
+  w.write(endpoint, 10, true);
+  w.peer.expectNothing();
+  w.peer.send('. 1:1(0) ack 1');
+  w.peer.expect('. 1:11(10)');
 });
 
 test('[RFC9293 3.8.6.2.1] a small window is not filled with a small segment (SWS avoidance)', (t) => {
