@@ -104,9 +104,9 @@ function socketpair(world: World, actor: Actor, r: Choice): void {
 /** An odd one: most are refused. */
 function anySocket(world: World, actor: Actor, r: Choice): void {
   const family = r.of([c.AF_INET, c.AF_INET6, ...(world.unix ? [c.AF_UNIX] : []), 0, 45, 46, -1]);
-  const type = r.of([1, 2, 3, 4, 5, 6, 10, 11, -1, 0x800, 0x1000, 0x80000 | 2, 0x801]);
-  // Whether SCTP and MPTCP are there is the host's affair.
-  const protocol = r.of([0, 6, 17, 1, 58, 136, 255, 256, 999, -1]);
+  const type = r.of([1, 2, 3, 4, 5, 6, 11, -1, 0x800, 0x1000, 0x80000 | 2, 0x801]);
+  // Whether SCTP, UDP-Lite and MPTCP are there is the host's affair.
+  const protocol = r.of([0, 6, 17, 1, 58, 255, 256, 999, -1]);
   // Raw and packet sockets are for another suite.
   if ((type & 0xf) === c.SOCK_RAW) return;
   const fd = world.rough(actor, r, 'socket', [family, type, protocol], undefined, [2]);
@@ -228,6 +228,7 @@ export const LIFECYCLE: Operations = {
     weight: 5,
     run: (w, a, r) => {
       const one = w.pick(a, r, isConnected);
+      w.part(one);
       w.rough(a, r, 'shutdown', [one.fd, r.rarely(12, r.below(3), [3, -1])], undefined, [1]);
     },
   },

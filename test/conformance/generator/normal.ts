@@ -1,15 +1,26 @@
 /** Options whose values are the system's own: what of them can be compared, and how. */
 import type { Show } from '../../../src/conformance/body.ts';
+import { REFUSED_ROWS } from '../../../src/socket/options/tcp-refused.ts';
 import { show } from '../shows.ts';
 
 /** Options that are not asked for, and why. */
-export const UNCOMPARED: Readonly<Record<string, string>> = {
+const UNCOMPARED: Readonly<Record<string, string>> = {
   SO_SNDBUFFORCE: 'changes how much a buffer takes beyond what the host may allow',
   SO_RCVBUFFORCE: 'changes how much a buffer takes beyond what the host may allow',
   TCP_CONGESTION: 'which there are, and which is the default, is the host’s',
   TCP_CC_INFO: 'measured values',
+  SO_PEERGROUPS: 'groups of the host',
+  SO_PEERPIDFD: 'descriptors of processes are not served',
+  SO_PASSPIDFD: 'descriptors of processes are not served',
+  TCP_FASTOPEN: 'refused here, as by a kernel with tcp_fastopen 0',
+  TCP_FASTOPEN_CONNECT: 'refused here, as by a kernel with tcp_fastopen 0',
+  IP_OPTIONS: 'none go into a header here: a value that is not empty is refused',
   SO_INCOMING_CPU: 'a processor of the host',
 };
+/** What is refused here, as by a kernel without it or for want of a capability, is refused everywhere else. */
+const REFUSED = new Set(REFUSED_ROWS.map(({ name }) => name));
+export const isCompared = (name: string): boolean => !(name in UNCOMPARED) && !REFUSED.has(name);
+
 /** By the names of shows.ts. */
 const SHOWN: Readonly<Record<string, string>> = { SO_COOKIE: 'cookie', TCP_INFO: 'tcpInfo', SO_PEERCRED: 'ucred' };
 

@@ -5,7 +5,7 @@ import { show } from '../shows.ts';
 import type { Choice } from './choice.ts';
 import { isSocket } from './lifecycle.ts';
 import { WAIT_US } from './messages.ts';
-import { optionShow, UNCOMPARED } from './normal.ts';
+import { isCompared, optionShow } from './normal.ts';
 import type { Operations } from './operation.ts';
 import type { Actor, Held, World } from './world.ts';
 
@@ -17,8 +17,9 @@ interface Option {
 const ALL: readonly Option[] = [...OPTIONS].flatMap(([level, rows]) =>
   [...rows.values()].map(({ option, name }) => ({ level, option, name })),
 );
-const COMPARED = ALL.filter(({ name }) => !(name in UNCOMPARED));
-const SETTABLE = COMPARED;
+const COMPARED = ALL.filter(({ name }) => isCompared(name));
+/** AF_UNIX sockets have no filters here. */
+const FILTERS = /^SO_(?:ATTACH|DETACH|LOCK)_/;
 /** No kernel has them. */
 const UNKNOWN: readonly Option[] = [c.SOL_SOCKET, c.SOL_IP, c.SOL_IPV6, c.SOL_TCP, c.SOL_UDP, 77, -1].flatMap((level) =>
   [250, 1000, -1].map((option) => ({ level, option, name: 'unknown' })),
@@ -37,7 +38,9 @@ function suits({ kind, family }: Held, { level }: Option): boolean {
 function choose(r: Choice, one: Held, from: readonly Option[]): Option {
   const x = r.below(48);
   if (x === 47) return r.of(UNKNOWN);
-  const suited = x >= 45 ? from : from.filter((it) => suits(one, it));
+  const suited = (x >= 45 ? from : from.filter((it) => suits(one, it))).filter(
+    ({ name }) => one.kind !== 'unix' || !FILTERS.test(name),
+  );
   return r.of(suited.length > 0 ? suited : from);
 }
 const VALUES = [1, 0, 2, 64, 127, 128, 255, 256, 4096, 32_767, 32_768, -1, -2, 0x7fff_ffff, -0x8000_0000];
@@ -64,13 +67,14 @@ function value(world: World, r: Choice, { level, option: number }: Option): read
 }
 function setOption(world: World, actor: Actor, r: Choice): void {
   const one = world.pick(actor, r, isSocket);
-  const which = choose(r, one, SETTABLE);
+  const which = choose(r, one, COMPARED);
   const [at, len] = value(world, r, which);
   world.rough(actor, r, 'setsockopt', [one.fd, which.level, which.option, at, len], undefined, [0, 3, 4]);
 }
 function getOption(world: World, actor: Actor, r: Choice): void {
   const one = world.pick(actor, r, isSocket);
   const which = choose(r, one, COMPARED);
+  if (one.role === 'connected' && which.name === 'TCP_MAXSEG') return;
   // They grow with what is sent and received (tcp_sndbuf_expand, tcp_rcv_space_adjust), as fast as the host pleases.
   const grows = one.kind === 'tcp' && which.level === c.SOL_SOCKET && /^SO_(?:SND|RCV)BUF$/.test(which.name);
   if (grows && one.role === 'connected') return;
@@ -115,7 +119,11 @@ function argumentShow(request: number): string {
 }
 function ioctl(world: World, actor: Actor, r: Choice): void {
   const one = world.pick(actor, r, isSocket);
+  // Files are the host's own affair.
+  if (one.kind === 'file' && world.heldBy(actor.table).includes(one)) return;
   const request = r.of([c.FIONREAD, c.SIOCOUTQ, c.SIOCATMARK, ...REQUESTS]);
+  // What it counts is sequence numbers, which a listener has no use for.
+  if (request === c.SIOCOUTQNSD && one.role === 'listening') return;
   // No urgent data of AF_UNIX here (`missing` in transfer.ts).
   if (request === c.SIOCATMARK && one.kind === 'unix') return;
   const at = world.room(r, 40, 'argument', show(argumentShow(request)));

@@ -70,7 +70,8 @@ function receive(world: World, actor: Actor, r: Choice): void {
   const octets = length(r);
   const at = world.room(r, octets, 'in', show('text'));
   const flags = r.rarely(2, 0, RECEIVE_FLAGS) & ~missing(one);
-  const isNamed = r.once(3);
+  // If a signal ends a wait for more of a stream, the length of its name stays as it was, where Linux makes it 0.
+  const isNamed = r.once(3) && (flags & c.MSG_WAITALL) === 0;
   const name = isNamed ? world.nameRoom(r, nameShow(one)) : 0;
   const len = isNamed ? world.int(r.rarely(8, 128, [0, 1, 16, 28, -1]), 'namelen') : 0;
   world.rough(actor, r, 'recvfrom', [one.fd, at, octets, flags, name, len]);

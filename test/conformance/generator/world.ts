@@ -55,7 +55,7 @@ const WILD: readonly Arg[] = [
   128,
   0xffff_ffffn,
   0x1_0000_004dn,
-  0x8000_0000_0000_0000n,
+  0x8000_0000_0000_004dn,
   4096,
 ];
 /** Descriptors that are none: closed, beyond every limit, negative. */
@@ -122,10 +122,16 @@ export class World {
     one.peer = other;
     other.peer = one;
   }
+  /** What one of them sends may be refused from now on. */
+  part(one: Held): void {
+    delete one.peer?.peer;
+    delete one.peer;
+  }
   drop(table: number, fd: number): void {
     // Calls on it go on: a closed descriptor is tried a few times more before it is forgotten.
     const at = this.#held.findIndex((one) => one.fd === fd && one.table === table);
     const [gone] = at < 0 ? [] : this.#held.splice(at, 1);
+    if (gone !== undefined) this.part(gone);
     if (gone !== undefined && this.#held.length < 2) this.#held.push(gone);
   }
   heldBy(table: number): readonly Held[] {
