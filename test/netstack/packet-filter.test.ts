@@ -30,16 +30,17 @@ function run(program: readonly Instruction[], content: readonly number[]): numbe
 }
 const A = 0x16;
 
+const calculate = (code: number, a: number, k: number) =>
+  run(
+    [
+      [0x00, 0, 0, a],
+      [code, 0, 0, k],
+      [A, 0, 0, 0],
+    ],
+    [],
+  );
+
 test('arithmetic is that of unsigned 32-bit words', (t) => {
-  const calculate = (code: number, a: number, k: number) =>
-    run(
-      [
-        [0x00, 0, 0, a],
-        [code, 0, 0, k],
-        [A, 0, 0, 0],
-      ],
-      [],
-    );
   t.is(calculate(0x04, 0xffff_ffff, 2), 1);
   t.is(calculate(0x14, 1, 2), 0xffff_ffff);
   t.is(calculate(0x24, 0x1_0001, 0x1_0001), 0x2_0001);

@@ -153,3 +153,16 @@ for (const { level, last, names } of LEVELS) {
 for (const level of [2, 4, 77, 132, 255, 263, -1]) {
   sweep(`level ${level} on every kind of socket`, level, [0, 1, 2, 3, 18]);
 }
+
+/** Sockets without an internet endpoint share most of SOL_SOCKET. */
+const LOCAL: readonly Kind[] = [
+  { name: 'AF_UNIX stream', make: (a) => [a.task.call('socket', c.AF_UNIX, c.SOCK_STREAM, 0)] },
+  { name: 'AF_UNIX datagram', make: (a) => [a.task.call('socket', c.AF_UNIX, c.SOCK_DGRAM, 0)] },
+  { name: 'AF_NETLINK', make: (a) => [a.task.call('socket', c.AF_NETLINK, c.SOCK_RAW, 0)] },
+];
+/** Refused here on these sockets where Linux has them. */
+const NOT_LOCAL: readonly number[] = [c.SO_ATTACH_FILTER, c.SO_PASSPIDFD, c.SO_PEERPIDFD, c.SO_INQ];
+for (let from = 1; from <= 84; from += 12) {
+  const options = range(from, Math.min(from + 11, 84)).filter((option) => !NOT_LOCAL.includes(option));
+  sweep(`options ${from} to ${Math.min(from + 11, 84)} of SOL_SOCKET on local sockets`, c.SOL_SOCKET, options, LOCAL);
+}

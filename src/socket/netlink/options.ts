@@ -15,7 +15,7 @@ import {
   RTNLGRP_IPV6_MROUTE_R,
   RTNLGRP_MAX,
 } from '../../abi/netlink.ts';
-import { SOL_NETLINK, SOL_SOCKET } from '../../abi/socket.ts';
+import { SO_PEEK_OFF, SOL_NETLINK, SOL_SOCKET } from '../../abi/socket.ts';
 import { i32, u32 } from '../../abi/struct.ts';
 import type { Credentials } from '../credentials.ts';
 import { getLocalOption, LocalOptions, setLocalOption } from '../options/local.ts';
@@ -59,6 +59,9 @@ const FLAGS: ReadonlyMap<number, Flag> = new Map<number, Flag>([
   [NETLINK_GET_STRICT_CHK, 'strictCheck'],
 ]);
 
+/** What is peeked at is always the head here (no set_peek_off). */
+const isPeekOffset = (option: number, value: Uint8Array): boolean => option === SO_PEEK_OFF && value.length >= i32.size;
+
 export function setNetlinkOption(
   options: NetlinkOptions,
   target: OptionTarget,
@@ -67,7 +70,11 @@ export function setNetlinkOption(
   value: Uint8Array,
   credentials: Credentials,
 ): number {
-  if (level === SOL_SOCKET) return setLocalOption(options, target, option, value, credentials);
+  if (level === SOL_SOCKET) {
+    return isPeekOffset(option, value)
+      ? -Errno.EOPNOTSUPP
+      : setLocalOption(options, target, option, value, credentials);
+  }
   if (level !== SOL_NETLINK) return -Errno.ENOPROTOOPT;
   const number = value.length >= 4 ? i32.get(value, 0) : 0;
   if (option === NETLINK_ADD_MEMBERSHIP || option === NETLINK_DROP_MEMBERSHIP) {
@@ -92,7 +99,9 @@ export function getNetlinkOption(
   option: number,
   out: Uint8Array,
 ): number {
-  if (level === SOL_SOCKET) return getLocalOption(options, target, option, out);
+  if (level === SOL_SOCKET) {
+    return option === SO_PEEK_OFF ? -Errno.EOPNOTSUPP : getLocalOption(options, target, option, out);
+  }
   if (level !== SOL_NETLINK) return -Errno.ENOPROTOOPT;
   if (option === NETLINK_LIST_MEMBERSHIPS) return listMemberships(options, out);
   const flag = FLAGS.get(option);
