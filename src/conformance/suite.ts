@@ -17,6 +17,7 @@ import './bodies/ending.ts';
 import './bodies/epoll.ts';
 import './bodies/epoll-nesting.ts';
 import './bodies/epoll-waiting.ts';
+import './bodies/exhaustion.ts';
 import './bodies/faults.ts';
 import './bodies/fcntl.ts';
 import './bodies/error-queue.ts';

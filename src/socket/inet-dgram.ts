@@ -264,7 +264,11 @@ export class InetDatagramSocket extends InetSocket {
   #choose(message: Message): number {
     const { endpoint, peerName: to } = this;
     const len = message.iov.remaining;
-    if (!this.#autobind()) return -Errno.EAGAIN;
+    if (!this.#autobind()) {
+      // Nobody waits for a port (inet_send_prepare).
+      message.flags |= MSG_DONTWAIT;
+      return -Errno.EAGAIN;
+    }
     const early = this.refusesEarly(message);
     if (early !== 0) return early;
     const error = this.#readName(message);
