@@ -6,26 +6,11 @@ const DIRECT = ['direct'];
 
 export const DATAGRAM_DEVIATIONS: readonly Deviation[] = ['IPv4', 'IPv6'].flatMap((family): Deviation[] => [
   {
-    planes: DIRECT,
-    body: `timestamps over ${family}: a poller is told of them`,
-    reason: 'queue',
-    linux: ['b: poll(pollfds, 1, -1) = 1'],
-    ours: ['b: poll(pollfds, 1, -1) never returns'],
-    last: true,
-  },
-  {
     planes: STRICT,
     body: `SO_SELECT_ERR_QUEUE over ${family}: stamps are urgent`,
     reason: 'urgentless',
     linux: ['  pollfds {4 all -> PRI|OUT|ERR|WRNORM|WRBAND}'],
     ours: ['  pollfds {4 all -> OUT|ERR|WRNORM|WRBAND}'],
-  },
-  {
-    planes: DIRECT,
-    body: `SO_SELECT_ERR_QUEUE over ${family}: stamps are urgent`,
-    reason: 'queue',
-    linux: ['  pollfds {4 all -> PRI|OUT|ERR|WRNORM|WRBAND}'],
-    ours: ['  pollfds {4 all -> OUT|WRNORM|WRBAND}'],
   },
   {
     planes: DIRECT,

@@ -61,6 +61,7 @@ const SO_SNDBUF = 7;
 const SO_PEERCRED = 17;
 const SO_RCVLOWAT = 18;
 const SO_DOMAIN = 39;
+const SO_SELECT_ERR_QUEUE = 45;
 const MSG_DONTWAIT = 0x40;
 const MSG_NOSIGNAL = 0x4000;
 const MSG_OOB = 1;
@@ -142,10 +143,7 @@ export function sendUrgent(fd: number, octet: number): number {
 /** Takes the urgent octet. */
 export const takeUrgent = (fd: number): number => result(recv(fd, memory.address + DATA_AT, 1, MSG_DONTWAIT | MSG_OOB));
 /** Urgent octets stay in the stream. */
-export function setUrgentInline(fd: number, on: boolean): void {
-  words[4] = Number(on);
-  setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, memory.address + 16, 4);
-}
+export const setUrgentInline = (fd: number, on: boolean): number => setIntOption(fd, SO_OOBINLINE, Number(on));
 
 /** Octets taken to `address`, 0 at the end, or a negative errno. */
 export const receiveTo = (fd: number, address: number, len: number): number =>
@@ -197,15 +195,13 @@ function intOption(fd: number, option: number): number {
 export const takeError = (fd: number): number => intOption(fd, SO_ERROR);
 export const socketDomain = (fd: number): number => intOption(fd, SO_DOMAIN);
 export const socketType = (fd: number): number => intOption(fd, SO_TYPE);
-export function setSendBuffer(fd: number, octets: number): number {
-  words[4] = octets;
-  return result(setsockopt(fd, SOL_SOCKET, SO_SNDBUF, memory.address + 16, 4));
+export const setSendBuffer = (fd: number, octets: number): number => setIntOption(fd, SO_SNDBUF, octets);
+function setIntOption(fd: number, option: number, value: number): number {
+  words[4] = value;
+  return result(setsockopt(fd, SOL_SOCKET, option, memory.address + 16, 4));
 }
-/** SO_RCVLOWAT. */
-export function setLowWater(fd: number, octets: number): number {
-  words[4] = octets;
-  return result(setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, memory.address + 16, 4));
-}
+export const setLowWater = (fd: number, octets: number): number => setIntOption(fd, SO_RCVLOWAT, octets);
+export const setSelectErrorQueue = (fd: number, on: number): number => setIntOption(fd, SO_SELECT_ERR_QUEUE, on);
 /** Process id of the other end as it was when it connected. */
 export function peerPid(fd: number): number {
   words[5] = 12;

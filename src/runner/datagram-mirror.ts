@@ -144,7 +144,8 @@ export class DatagramMirror implements View, MessageLender {
       shutdownUnix(copy, SHUT_WR);
       this.#sendingShut = true;
     }
-    if (this.#errorShown && (!this.#messages.hasError || (events & POLLERR) === 0)) {
+    const isOver = !this.#messages.hasError && !this.#messages.hasReports;
+    if (this.#errorShown && (isOver || (events & POLLERR) === 0)) {
       takeError(copy);
       this.#errorShown = false;
     }
@@ -244,7 +245,9 @@ export class DatagramMirror implements View, MessageLender {
   }
 
   #showError(copy: number): void {
-    if (!this.#messages.hasError || (this.#errorShown && !this.#errorRose)) return;
+    // A native call that was told of reports would be told again and again.
+    const isNew = this.#messages.hasError ? !this.#errorShown || this.#errorRose : this.#errorRose;
+    if (!isNew || !(this.#messages.hasError || this.#messages.hasReports)) return;
     const guestEnd = copy === NO_COPY ? this.#guest.borrow(true) : copy;
     if (guestEnd === NO_COPY) return;
     this.#errorRose = false;

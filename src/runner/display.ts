@@ -215,6 +215,10 @@ export class DatagramDisplay extends Display {
   constructor(peer: number) {
     super(peer, POLLOUT);
   }
+  /** PRI is with ERR alone (SO_SELECT_ERR_QUEUE), and cannot be shown here. */
+  override show(events: number, edge: number, copy: number): boolean {
+    return super.show(events & ~POLLPRI, edge & ~POLLPRI, copy);
+  }
   protected move(wanted: number, edge: number, copy: number): void {
     if ((wanted & POLLERR) === 0 && this.#broken && copy !== NO_COPY) this.#mend(copy);
     if (!this.#broken) {

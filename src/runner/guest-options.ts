@@ -2,7 +2,8 @@
  * Options of a socket that the kernel honours at the guest's end, because the calls they are about are native in the direct plane: one row each, set on a copy of that end after the trapped call that
  * changed them. What an option changes of trapped calls needs no row (docs/decisions/0019).
  */
-import { setLowWater, setReceiveTimeout, setSendTimeout } from '../host/unix-socket.ffi.ts';
+import { setLowWater, setReceiveTimeout, setSelectErrorQueue, setSendTimeout } from '../host/unix-socket.ffi.ts';
+import { InetDatagramSocket } from '../socket/inet-dgram.ts';
 import { InetStreamSocket } from '../socket/inet-stream.ts';
 import type { Socket } from '../socket/socket.ts';
 
@@ -21,6 +22,11 @@ const ROWS: readonly Row[] = [
     initial: 1,
     of: (file) => (file instanceof InetStreamSocket ? file.options.receiveLowWater : 1),
     set: setLowWater,
+  },
+  {
+    initial: 0,
+    of: (file) => (file instanceof InetDatagramSocket ? Number(file.options.selectErrorQueue) : 0),
+    set: setSelectErrorQueue,
   },
 ];
 

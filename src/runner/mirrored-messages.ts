@@ -22,6 +22,8 @@ export interface MirroredMessages {
   /** More comes as soon as something was read. */
   readonly hasMore: boolean;
   readonly hasError: boolean;
+  /** Timestamps that were asked for of sends wait in the error queue, and who asked looks for POLLERR. */
+  readonly hasReports: boolean;
   readonly sendEnded: boolean;
   takeErrno(): number;
   /** Puts message `index` of those that wait into `peer`; its length, or a negative errno. */
@@ -76,6 +78,9 @@ export class UdpMessages implements MirroredMessages {
   get hasError(): boolean {
     return this.file.hasError;
   }
+  get hasReports(): boolean {
+    return this.file.udp.peekError()?.origin === 'timestamp';
+  }
   get sendEnded(): boolean {
     return this.file.udp.sendEnded;
   }
@@ -126,6 +131,9 @@ export class NetlinkMessages implements MirroredMessages {
   }
   get hasError(): boolean {
     return this.file.hasError;
+  }
+  get hasReports(): boolean {
+    return false;
   }
   /** shutdown(2) is refused. */
   get sendEnded(): boolean {
