@@ -48,6 +48,9 @@ const NOT_SET: Readonly<Record<number, Readonly<Record<number, string>>>> = {
   [c.SOL_SOCKET]: {
     [c.SO_ATTACH_BPF]: 'a number may be that of a descriptor of the host process',
     [c.SO_ATTACH_REUSEPORT_EBPF]: 'a number may be that of a descriptor of the host process',
+    [c.SO_DEBUG]: 'needs a capability in the first user namespace',
+    [c.SO_PREFER_BUSY_POLL]: 'needs a capability in the first user namespace',
+    [c.SO_BUSY_POLL_BUDGET]: 'needs a capability in the first user namespace',
     [c.SO_ZEROCOPY]: 'to turn it on is refused here',
     [c.SO_TIMESTAMPING]: 'on streams, times of what is sent are refused here',
     [c.SO_TIMESTAMPING_NEW]: 'on streams, times of what is sent are refused here',
