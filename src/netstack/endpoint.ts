@@ -58,6 +58,13 @@ export interface IpSettings {
   /** IP_UNICAST_IF, IPV6_UNICAST_IF: the interface that leads to a remote address; 0 any. */
   unicastInterface: number;
   unicastInterface6: number;
+  /**
+   * IP_RECVERR: every ICMP error that quotes something of this socket's becomes its pending error (of datagrams connected or not, and those that Linux else ignores: host and network
+   * unreachable), and of datagrams is kept in the error queue.
+   */
+  receiveErrors: boolean;
+  /** IPV6_RECVERR: the same for IPv6. */
+  receiveErrors6: boolean;
   /** IP_MTU_DISCOVER and IPV6_MTU_DISCOVER, values of PathMtuDiscovery. */
   pathMtuDiscovery: number;
   pathMtuDiscovery6: number;
@@ -337,17 +344,14 @@ export interface UdpSettings extends IpSettings {
   sendBuffer: number;
   /** IPV6_DONTFRAG: a datagram larger than the path MTU is 'message-size' instead of fragmented. */
   dontFragment6: boolean;
+  /** IPV6_AUTOFLOWLABEL: datagrams of a flow have a label that is the same for all of them and tells nothing else (RFC 6437). */
+  autoFlowLabel: boolean;
   /** IPV6_MTU: fragments are no longer; 0 unset. */
   fragmentSize6: number;
   /** IP_PKTINFO or IPV6_RECVPKTINFO: it is noted where datagrams of IPv4 come in. */
   placesDatagrams: boolean;
-  /**
-   * IP_RECVERR: every ICMP error that quotes an IPv4 datagram of this socket becomes its pending error (connected or not, and those that Linux else ignores:
-   * host and network unreachable) and is kept in the error queue.
-   */
-  receiveErrors: boolean;
-  /** IPV6_RECVERR: the same for IPv6. */
-  receiveErrors6: boolean;
+  /** The IP header stays in front of a datagram, from `packet.l3` on, be it short or not. */
+  keepsHeaders: boolean;
   /** SO_NO_CHECK. */
   noChecksum: boolean;
   /** SO_MARK and SO_PRIORITY. */
@@ -432,6 +436,8 @@ export interface SendChoices {
   readonly interfaceIndex?: number | undefined;
   readonly ttl?: number | undefined;
   readonly tos?: number | undefined;
+  /** Flow label of IPv6 (IPV6_FLOWINFO, sin6_flowinfo); 0 or undefined leaves it to IPV6_AUTOFLOWLABEL. */
+  readonly flowLabel?: number | undefined;
   /** IPV6_DONTFRAG. */
   readonly dontFragment?: boolean | undefined;
   readonly mark?: number | undefined;

@@ -82,6 +82,8 @@ export class Packet {
   /** Timestamps that its sender wants, and the number that they are told under. */
   stamps = 0;
   stampId = 0;
+  /** IPv6 flow label that it is to leave with. */
+  flowLabel = 0;
   /** Octets of the longest fragment that it was put together from; 0 where it came whole. */
   fragmentSize = 0;
   /** Index of the interface it came in by or leaves by; 0 none. */
@@ -191,7 +193,7 @@ export class Packet {
     this.csumStart = this.csumField = 0;
     this.interfaceIndex = this.socketId = this.callId = 0;
     this.ttl = this.tos = this.time = 0;
-    this.mark = this.priority = this.fragmentSize = this.stamps = 0;
+    this.mark = this.priority = this.fragmentSize = this.stamps = this.flowLabel = 0;
     this.linkMulticast = false;
     this.next = this.route = undefined;
     return this;

@@ -2,12 +2,12 @@
 import { AF_INET } from '../abi/socket.ts';
 import { IpAddress } from '../netstack/address.ts';
 import type { UdpSettings } from '../netstack/endpoint.ts';
+import { asksOfHeaders } from './control/headers.ts';
 import type { OptionState } from './options/target.ts';
 
 export function applyDatagramOptions(options: OptionState, settings: UdpSettings, domain: number): void {
+  settings.keepsHeaders = asksOfHeaders(options);
   settings.placesDatagrams = options.packetInfo || options.packetInfo6;
-  settings.receiveErrors = options.receiveErrors;
-  settings.receiveErrors6 = options.receiveErrors6;
   settings.multicastTtl = options.multicastTtl;
   settings.multicastLoop = options.multicastLoop;
   settings.multicastInterface = options.multicastInterface;
@@ -26,5 +26,6 @@ export function applyDatagramOptions(options: OptionState, settings: UdpSettings
   settings.coalesce = options.coalesce;
   settings.timestamping = options.timestampingFlags;
   settings.dontFragment6 = options.dontFragment6;
+  settings.autoFlowLabel = options.autoFlowLabel;
   settings.fragmentSize6 = options.fragmentSize6;
 }

@@ -279,9 +279,13 @@ export class InetDatagramSocket extends InetSocket {
     if (refusal !== 0) return refusal;
     if (this.#hasName && to.port === 0 && this.needsPort) return -Errno.EINVAL;
     if ((message.flags & MSG_DONTROUTE) !== 0 && !isOnLink(this.stack, destination)) return -Errno.ENETUNREACH;
-    this.#choices.clear();
-    if (message.controlLength === 0) return 0;
-    return this.#choices.read(message, this, toV4);
+    return this.#readChoices(message, toV4);
+  }
+  #readChoices(message: Message, toV4: boolean): number {
+    const choices = this.#choices;
+    choices.clear();
+    if (this.options.sendFlowInfo && this.#hasName && !toV4) choices.chooseFlow(this.peerName.flowInfo);
+    return message.controlLength === 0 ? 0 : choices.read(message, this, toV4);
   }
   /** SOL_UDP means something to it. */
   get isUdp(): boolean {

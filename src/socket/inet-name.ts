@@ -12,21 +12,27 @@ import { u16 } from '../abi/struct.ts';
 import { u16 as be16, putU16, putU32 } from '../lib/bytes.ts';
 import { IpAddress } from '../netstack/address.ts';
 
+/** IPV6_FLOWINFO_MASK. */
+const FLOW_INFO = 0x0fff_ffff;
+
 /** Where a sockaddr points, and the interface a link-local one names. Reused by its socket. */
 export class InetName {
   address: IpAddress = IpAddress.ANY4;
   port = 0;
   /** sin6_scope_id, 0 for none or where it has no meaning. */
   scopeId = 0;
+  /** sin6_flowinfo: traffic class and flow label. */
+  flowInfo = 0;
 
   read4(name: Uint8Array): void {
     this.port = be16(name, sockaddrIn.offset.port);
     this.address = IpAddress.read4(name, sockaddrIn.offset.addr);
-    this.scopeId = 0;
+    this.scopeId = this.flowInfo = 0;
   }
   read6(name: Uint8Array, len: number): void {
     this.port = be16(name, sockaddrIn6.offset.port);
     this.address = IpAddress.read6(name, sockaddrIn6.offset.addr);
+    this.flowInfo = sockaddrIn6.fields.flowinfo.get(name, sockaddrIn6.offset.flowinfo) & FLOW_INFO;
     const scoped = len >= sockaddrIn6.size && needsScope(this.address);
     this.scopeId = scoped ? sockaddrIn6.fields.scopeId.get(name, sockaddrIn6.offset.scopeId) : 0;
   }

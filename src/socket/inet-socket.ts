@@ -193,6 +193,8 @@ export abstract class InetSocket extends Socket implements OptionTarget, NameCon
     settings.localPortRange = options.localPortRange;
     settings.unicastInterface = options.unicastInterface;
     settings.unicastInterface6 = options.unicastInterface6 || options.stickyInterface;
+    settings.receiveErrors = options.receiveErrors;
+    settings.receiveErrors6 = options.receiveErrors6;
     settings.pathMtuDiscovery = options.mtuDiscover;
     settings.pathMtuDiscovery6 = options.mtuDiscover6;
     endpoint.optionsChanged();

@@ -294,3 +294,75 @@ conformance('sendmsg on a stream: messages of SOL_SOCKET', { group }, (sys) => {
     }
   }
 });
+
+/** A sender over IPv6 and a reader that is told the flow information. */
+function flowScene(sys: System) {
+  const a = kit(sys);
+  const { fd, port } = a.udpBound('::1');
+  a.setInt(fd, c.SOL_IPV6, c.IPV6_FLOWINFO, 1);
+  a.setInt(fd, c.SOL_IPV6, c.IPV6_RECVTCLASS, 1);
+  const out = a.udp(0, c.AF_INET6);
+  a.setInt(out, c.SOL_IPV6, c.IPV6_AUTOFLOWLABEL, 0);
+  const send = (flowInfo: number, messages: readonly ControlMessage[] = []): void => {
+    const name = inet6('::1', port);
+    c.be32.put(name, 4, flowInfo);
+    const control = a.control(messages);
+    const iov = [[a.octets('x', 'out'), 1]] as const;
+    const to = a.octets(name, 'addr');
+    const msg = a.msghdr({ name: to, namelen: 28, iov, control: control.at, controllen: control.len });
+    a.task.call('sendmsg', out, msg, 0);
+    receiveOn(sys, a, fd);
+  };
+  return { a, fd, out, port, send };
+}
+const be32 = (value: number): Uint8Array => {
+  const bytes = new Uint8Array(4);
+  c.be32.put(bytes, 0, value);
+  return bytes;
+};
+conformance('IPV6_FLOWINFO: the label and the class that a message has', { group }, (sys) => {
+  const { a, out, send } = flowScene(sys);
+  send(0);
+  a.setInt(out, c.SOL_IPV6, c.IPV6_TCLASS, 0x20);
+  send(0);
+  for (const flow of [0x12345, 0x0ff_12345, 0x010_00000, 0]) {
+    send(0, [{ level: c.SOL_IPV6, type: c.IPV6_FLOWINFO, data: be32(flow) }]);
+  }
+  send(0, [
+    { level: c.SOL_IPV6, type: c.IPV6_FLOWINFO, data: be32(0x010_00001) },
+    { level: c.SOL_IPV6, type: c.IPV6_TCLASS, data: int(4) },
+  ]);
+  send(0, [{ level: c.SOL_IPV6, type: c.IPV6_FLOWINFO, data: new Uint8Array(3) }]);
+});
+conformance('IPV6_FLOWINFO_SEND: the flow information of the name counts', { group }, (sys) => {
+  const { a, out, send } = flowScene(sys);
+  send(0x12345);
+  a.setInt(out, c.SOL_IPV6, c.IPV6_FLOWINFO_SEND, 1);
+  for (const flow of [0x12345, 0x0aa_54321, 0x010_00000, 0]) send(flow);
+  send(0x12345, [{ level: c.SOL_IPV6, type: c.IPV6_FLOWINFO, data: be32(0x777) }]);
+  a.setInt(out, c.SOL_IPV6, c.IPV6_FLOWINFO_SEND, 0);
+  send(0x12345);
+});
+conformance('IPV6_AUTOFLOWLABEL: the datagrams of a flow have one label', { group }, (sys) => {
+  const a = kit(sys);
+  const { fd, port } = a.udpBound('::1');
+  a.setInt(fd, c.SOL_IPV6, c.IPV6_FLOWINFO, 1);
+  const out = a.udp(0, c.AF_INET6);
+  a.connect(out, '::1', port);
+  const label = (): number => {
+    const room = sys.alloc(64, 'control', () => 'control');
+    a.send(out, 'x');
+    a.task.call(
+      'recvmsg',
+      fd,
+      a.msghdr({ iov: [[sys.alloc(4, 'in'), 4]], control: room, controllen: 64 }),
+      c.MSG_DONTWAIT,
+    );
+    return sys.get(c.be32, room + 16);
+  };
+  const [first, second] = [label(), label()];
+  sys.record('the same', first === second);
+  sys.record('a label', first > 0 && first < 0x10_0000);
+  a.setInt(out, c.SOL_IPV6, c.IPV6_AUTOFLOWLABEL, 0);
+  label();
+});

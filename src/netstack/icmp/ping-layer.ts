@@ -34,6 +34,7 @@ export class PingLayer implements PingContext {
   readonly ports: PortTable<DatagramSocket>;
   readonly icmpCounters: (isV4: boolean) => IcmpCounters;
   readonly nextSocketId: () => number;
+  readonly flowKey: number;
   /** Linux shows what its sockets got and lost nowhere (sk_drops aside). */
   readonly #counters = noCounters();
 
@@ -48,6 +49,7 @@ export class PingLayer implements PingContext {
     );
     this.icmpCounters = (isV4) => (isV4 ? env.stats.Icmp : env.stats.Icmp6);
     this.nextSocketId = () => env.nextSocketId();
+    this.flowKey = env.random.u32();
   }
   counters(): DatagramCounters {
     return this.#counters;

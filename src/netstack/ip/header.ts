@@ -15,6 +15,8 @@ export interface HeaderFields {
   readonly ttl: number;
   readonly tos: number;
   readonly dontFragment: boolean;
+  /** Of IPv6; 0 for none. */
+  readonly flowLabel?: number;
 }
 
 /** Pushes a header in front of `at`. `id` is the IPv4 identification. Addresses, positions and protocol are noted on the packet. */
@@ -43,6 +45,7 @@ export function pushHeader(
   } else {
     const at = packet.push(ipv6.HEADER_LEN);
     ipv6.emit(bytes, at, payload, protocol, fields.tos, ttl);
+    if (fields.flowLabel) ipv6.setFlowLabel(bytes, at, fields.flowLabel);
     source.write6(bytes, at + ipv6.SOURCE);
     destination.write6(bytes, at + ipv6.DESTINATION);
     packet.ethertype = EtherType.Ipv6;

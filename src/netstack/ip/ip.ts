@@ -39,6 +39,8 @@ export interface OutputOptions {
   dontFragment: boolean;
   /** False keeps a multicast from reaching members on this host (IP_MULTICAST_LOOP). */
   multicastLoop?: boolean;
+  /** IPv6: RFC 6437; 0 for none. */
+  flowLabel?: number;
   /** Told of the packet once it has its header; does not own it. */
   tap?: ((packet: Packet) => void) | undefined;
   /** Fragments are no longer than this instead of the route's MTU; 0 unset. */

@@ -18,8 +18,10 @@ import { PathMtuDiscovery } from '../endpoint.ts';
 import { FlowTable } from '../flow-table.ts';
 import type { IcmpError, IpLayer } from '../ip/ip.ts';
 import { IpProtocol } from '../ip/ip.ts';
+import type { NetError } from '../net-error.ts';
 import type { Packet, PacketPool } from '../packet.ts';
 import { PortTable } from '../ports.ts';
+import { Readiness } from '../readiness.ts';
 import { defaultTcpSettings } from '../settings.ts';
 import type { TcpTransport, TransportEnvironment } from '../stack.ts';
 import { checksumIsValid } from '../transport-checksum.ts';
@@ -166,8 +168,15 @@ export class TcpLayer implements TcpTransport, TcpContext {
     this.begin();
     if (error.kind === 'message-size') this.#tooBig(c, error.mtu);
     else if (c.state === 'SYN-SENT' || (c.state === 'SYN-RECEIVED' && c.parent === undefined)) fail(c, error.kind);
-    else c.softError = error.kind;
+    else this.#softError(c, error.kind);
     this.end();
+  }
+  /** IP_RECVERR: who asks for errors is told at once, and the connection goes on (tcp_v4_err). */
+  #softError(c: Tcb, kind: NetError): void {
+    c.softError = kind;
+    if (!(c.remoteAddress.isV4 ? c.settings.receiveErrors : c.settings.receiveErrors6)) return;
+    c.error = kind;
+    this.notify(c, Readiness.Err);
   }
   #tooBig(c: Tcb, mtu: number): void {
     const was = c.mss;

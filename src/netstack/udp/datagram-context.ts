@@ -13,6 +13,8 @@ export interface DatagramContext {
   readonly ports: PortTable<DatagramSocket>;
   counters(isV4: boolean): DatagramCounters;
   nextSocketId(): number;
+  /** Nobody outside knows it. */
+  readonly flowKey: number;
 }
 export interface DatagramCounters {
   InDatagrams: number;

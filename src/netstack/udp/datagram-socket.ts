@@ -5,7 +5,8 @@
  *
  * Nothing waits on the way out: what the link's bounded queue does not take is lost and counted, so an endpoint is always writable. Linux reports such a
  * loss (ENOBUFS) only to sockets with IP_RECVERR, and holds a sender back by SO_SNDBUF, which has nothing to hold here.
- * Left out: corking (MSG_MORE), UDP_SEGMENT and UDP_GRO; the socket layer refuses their options.
+ * A send may stand for several datagrams (UDP_SEGMENT): loopback passes it on whole, and it is cut where it is received unless the reader takes it whole (UDP_GRO); for other links it is cut
+ * here. What became of a send comes back in the error queue: ICMP errors, errors of this host, timestamps. Left out: corking, which is the socket layer's.
  */
 
 import { type Family, IpAddress } from '../address.ts';
@@ -340,6 +341,7 @@ export abstract class DatagramSocket implements UdpEndpoint {
     output.dontFragment = isV4 && forbidsFragments(settings, fits);
     output.multicastLoop = isV4 ? settings.multicastLoop : settings.multicastLoop6;
     output.mtu = fits ? pathMtuOf(route, settings) : mtuOf(route, settings);
+    output.flowLabel = isV4 ? 0 : packet.flowLabel || this.#flowLabel(route.remote);
     output.tap = packet.stamps === 0 ? undefined : this.#tap;
     packet.push(this.headerLen);
     this.seal(packet, route);
@@ -375,6 +377,12 @@ export abstract class DatagramSocket implements UdpEndpoint {
     return true;
   }
 
+  #flowLabel({ w0, w1, w2, w3 }: IpAddress): number {
+    if (!this.settings.autoFlowLabel) return 0;
+    let h = Math.imul(this.context.flowKey ^ w0 ^ Math.imul(w1, 31) ^ Math.imul(w2, 17) ^ w3, 0x9e37_79b1);
+    h = Math.imul(h ^ (h >>> 15) ^ this.localPort, 0x85eb_ca6b);
+    return h >>> 12 || 1;
+  }
   shutdown(how: number): NetError | undefined {
     this.#shut |= how;
     this.observer?.endpointChanged(this.readiness());
@@ -447,8 +455,13 @@ export abstract class DatagramSocket implements UdpEndpoint {
   /** A short datagram does not keep a buffer of 64 KiB. */
   #small(packet: Packet): Packet {
     if (packet.limit - packet.base <= SMALL_OCTETS || packet.length > SMALL_OCTETS / 2) return packet;
+    const { at } = packet;
+    const front = this.settings.keepsHeaders ? at - packet.l3 : 0;
+    packet.at -= front;
     const copy = packet.copyTo(packet.pool);
+    packet.at = at;
     if (copy === undefined) return packet;
+    copy.at += front;
     packet.release();
     return copy;
   }

@@ -42,6 +42,7 @@ export function note(
 ): void {
   packet.ttl = choices?.ttl ?? hopsTo(remote, settings);
   packet.tos = choices?.tos ?? settings.tos;
+  packet.flowLabel = choices?.flowLabel ?? 0;
   packet.mark = choices?.mark ?? settings.mark;
   packet.priority = choices?.priority ?? settings.priority;
   const segment = choices?.segment ?? settings.segment;

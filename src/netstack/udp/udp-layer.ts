@@ -33,6 +33,7 @@ export class UdpLayer implements TransportProtocol, DatagramContext {
   readonly ports: PortTable<DatagramSocket>;
   readonly counters: (isV4: boolean) => UdpCounters;
   readonly nextSocketId: () => number;
+  readonly flowKey: number;
   readonly #hashKey: number;
 
   constructor(env: TransportEnvironment) {
@@ -43,6 +44,7 @@ export class UdpLayer implements TransportProtocol, DatagramContext {
     this.counters = (isV4) => (isV4 ? env.stats.Udp : env.stats.Udp6);
     this.nextSocketId = () => env.nextSocketId();
     this.#hashKey = env.random.u32();
+    this.flowKey = env.random.u32();
   }
   createEndpoint(family: Family): UdpEndpoint {
     return new UdpSocket(this, family);

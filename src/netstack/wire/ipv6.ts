@@ -34,6 +34,11 @@ export function emit(b: Uint8Array, at: number, payload: number, next: number, s
   b[at + NEXT_HEADER] = next;
   b[at + HOP_LIMIT] = hops;
 }
+/** RFC 6437: 20 bits. */
+export function setFlowLabel(b: Uint8Array, at: number, label: number): void {
+  b[at + 1] = ((b[at + 1] as number) & 0xf0) | (label >>> 16);
+  putU16(b, at + 2, label & 0xffff);
+}
 export const setPayloadLen = (b: Uint8Array, at: number, octets: number): void => putU16(b, at + PAYLOAD_LEN, octets);
 
 /** Octets of a hop-by-hop, routing or destination options header at `at`: two are readable. */

@@ -59,8 +59,8 @@ export function writeErrorControl(
     const arrival = arrivalOf(error);
     if (domain !== AF_INET) putCommon(arrival, options);
     // It was not received by this socket, so that there is no address to answer from (ip_cmsg_recv).
-    if (error.isV4) putIp(arrival, options, undefined, 0);
-    else putIpv6(arrival, options, 0);
+    if (error.isV4) putIp(arrival, options, undefined, undefined);
+    else putIpv6(arrival, options, undefined);
   }
   sockExtendedErr.put(scratch, 0, {
     errno: error.error === undefined ? Errno.ENOMSG : errnoOf(error.error),

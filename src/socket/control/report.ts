@@ -14,7 +14,6 @@ import {
   IP_TTL,
   IPV6_2292HOPLIMIT,
   IPV6_2292PKTINFO,
-  IPV6_FLOWINFO,
   IPV6_HOPLIMIT,
   IPV6_ORIGDSTADDR,
   IPV6_PKTINFO,
@@ -39,15 +38,16 @@ import {
   SOL_UDP,
 } from '../../abi/socket.ts';
 import { in6Pktinfo, inPktinfo, timespec, timeval } from '../../abi/sockopt.ts';
-import { be32, i32, u32 } from '../../abi/struct.ts';
+import { i32, u32 } from '../../abi/struct.ts';
 import { SOF_TIMESTAMPING_RX_SOFTWARE, SOF_TIMESTAMPING_SOFTWARE } from '../../abi/timestamping.ts';
 import { UDP_GRO } from '../../abi/transport.ts';
 import { IpAddress } from '../../netstack/address.ts';
 import type { Datagram, Netstack } from '../../netstack/endpoint.ts';
-import { Gso } from '../../netstack/packet.ts';
+import { Gso, type Packet } from '../../netstack/packet.ts';
 import { writeName } from '../inet-name.ts';
 import type { Message } from '../message.ts';
 import type { OptionState } from '../options/target.ts';
+import { asksOfHeaders, putIpOptions, putIpv6Headers, putOldIpv6Headers } from './headers.ts';
 
 /** All that a socket here can have to say about one datagram fits. */
 const CONTROL_ROOM = 8192;
@@ -90,13 +90,15 @@ export const asksOfIp = (options: OptionState): boolean =>
   options.packetInfo ||
   options.receiveTtl ||
   options.receiveTos ||
+  options.receiveOptions ||
+  options.returnOptions ||
   options.receiveOriginalDestination ||
   options.receiveFragmentSize;
 const asksOfIpv6 = (options: OptionState): boolean =>
   options.packetInfo6 ||
   options.receiveHopLimit ||
   options.receiveTrafficClass ||
-  options.receiveFlowInfo ||
+  asksOfHeaders(options) ||
   options.oldPacketInfo ||
   options.oldHopLimit ||
   options.receiveOriginalDestination6 ||
@@ -121,8 +123,8 @@ export function writeControl(
   putOfSocket(datagram, options);
   if (options.coalesce && packet.gsoType === Gso.UdpL4) writer.putInt(SOL_UDP, UDP_GRO, packet.gsoSize);
   if (domain === AF_INET6) putCommon(datagram, options);
-  if (datagram.destination.isV4) putIp(datagram, options, stack, packet.fragmentSize);
-  else putIpv6(datagram, options, packet.fragmentSize);
+  if (datagram.destination.isV4) putIp(datagram, options, stack, packet);
+  else putIpv6(datagram, options, packet);
   endControl(message);
 }
 /** sock_recv_drops, sock_recv_mark, sock_recv_priority. */
@@ -159,7 +161,12 @@ export function putStamping(options: OptionState, realtimeUs: number): void {
 }
 
 /** ip_cmsg_recv_offset. */
-export function putIp(arrival: Arrival, options: OptionState, stack: Netstack | undefined, fragmentSize: number): void {
+export function putIp(
+  arrival: Arrival,
+  options: OptionState,
+  stack: Netstack | undefined,
+  packet: Packet | undefined,
+): void {
   if (!asksOfIp(options)) return;
   const { destination, destinationPort } = arrival;
   if (options.packetInfo) {
@@ -175,10 +182,12 @@ export function putIp(arrival: Arrival, options: OptionState, stack: Netstack | 
     scratch[0] = arrival.tos;
     writer.put(SOL_IP, IP_TOS, scratch, 0, 1);
   }
+  if (packet !== undefined) putIpOptions(writer, packet, options);
   if (options.receiveOriginalDestination && destinationPort >= 0) {
     const len = writeName(scratch, AF_INET, destination, destinationPort, 0);
     writer.put(SOL_IP, IP_ORIGDSTADDR, scratch, 0, len);
   }
+  const fragmentSize = packet?.fragmentSize ?? 0;
   if (options.receiveFragmentSize && fragmentSize !== 0) writer.putInt(SOL_IP, IP_RECVFRAGSIZE, fragmentSize);
 }
 /** ip6_datagram_recv_common_ctl: of an IPv4 datagram it tells what IP_PKTINFO would. */
@@ -192,26 +201,22 @@ function putPacketInfo(type: number, destination: IpAddress, interfaceIndex: num
   writer.put(SOL_IPV6, type, scratch, 0, in6Pktinfo.size);
 }
 /** ip6_datagram_recv_specific_ctl. */
-export function putIpv6(arrival: Arrival, options: OptionState, fragmentSize: number): void {
+export function putIpv6(arrival: Arrival, options: OptionState, packet: Packet | undefined): void {
   if (!asksOfIpv6(options)) return;
   const { destination, destinationPort, interfaceIndex } = arrival;
-  putHeader(arrival, options);
+  if (options.receiveHopLimit) writer.putInt(SOL_IPV6, IPV6_HOPLIMIT, arrival.ttl);
+  if (options.receiveTrafficClass) writer.putInt(SOL_IPV6, IPV6_TCLASS, arrival.tos);
+  const hasHeaders = packet !== undefined && asksOfHeaders(options);
+  if (hasHeaders) putIpv6Headers(writer, packet, options);
   if (options.oldPacketInfo) putPacketInfo(IPV6_2292PKTINFO, destination, interfaceIndex);
   if (options.oldHopLimit) writer.putInt(SOL_IPV6, IPV6_2292HOPLIMIT, arrival.ttl);
+  if (hasHeaders) putOldIpv6Headers(writer, packet, options);
   if (options.receiveOriginalDestination6 && destinationPort >= 0) {
     const len = writeName(scratch, AF_INET6, destination, destinationPort, interfaceIndex);
     writer.put(SOL_IPV6, IPV6_ORIGDSTADDR, scratch, 0, len);
   }
+  const fragmentSize = packet?.fragmentSize ?? 0;
   if (options.receiveFragmentSize6 && fragmentSize !== 0) writer.putInt(SOL_IPV6, IPV6_RECVFRAGSIZE, fragmentSize);
-}
-/** What the IPv6 header says. The flow label is not kept of what came: a flow information of the traffic class alone. */
-function putHeader({ ttl, tos }: Arrival, options: OptionState): void {
-  if (options.receiveHopLimit) writer.putInt(SOL_IPV6, IPV6_HOPLIMIT, ttl);
-  if (options.receiveTrafficClass) writer.putInt(SOL_IPV6, IPV6_TCLASS, tos);
-  if (options.receiveFlowInfo && tos !== 0) {
-    be32.put(scratch, 0, tos << 20);
-    writer.put(SOL_IPV6, IPV6_FLOWINFO, scratch, 0, be32.size);
-  }
 }
 /** ipi_spec_dst: the address to answer from. For a broadcast or multicast that is the interface's own. */
 function specificDestination({ destination, interfaceIndex, source }: Arrival, stack: Netstack): IpAddress {

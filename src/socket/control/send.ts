@@ -65,8 +65,8 @@ export const STAMPS =
   SOF_TIMESTAMPING_TX_COMPLETION;
 /** Priorities above are not everybody's (sk_set_prio_allowed). */
 const PRIORITY_FREE = 6;
-/** IPV6_FLOWINFO_MASK: traffic class and flow label. */
-const FLOW_INFO = 0x0fff_ffff;
+/** IPV6_FLOWLABEL_MASK. */
+const FLOW_LABEL = 0x000f_ffff;
 
 /** What Linux takes of IPv4 and IPv6 and is refused here, as by a kernel that does not know it: IP options and extension headers. */
 const LACKING: ReadonlyMap<number, readonly number[]> = new Map([
@@ -109,6 +109,7 @@ export class Choices implements SendChoices {
   interfaceIndex: number | undefined = undefined;
   ttl: number | undefined = undefined;
   tos: number | undefined = undefined;
+  flowLabel: number | undefined = undefined;
   dontFragment: boolean | undefined = undefined;
   mark: number | undefined = undefined;
   priority: number | undefined = undefined;
@@ -121,12 +122,14 @@ export class Choices implements SendChoices {
   clear(): void {
     if (this.isEmpty) return;
     this.source = this.interfaceIndex = this.ttl = this.tos = this.dontFragment = undefined;
+    this.flowLabel = undefined;
     this.mark = this.priority = this.segment = this.stamps = this.stampId = undefined;
     this.isEmpty = true;
   }
   copy(): SendChoices {
-    const { source, interfaceIndex, ttl, tos, dontFragment, mark, priority, segment, stamps, stampId } = this;
-    return { source, interfaceIndex, ttl, tos, dontFragment, mark, priority, segment, stamps, stampId };
+    const { source, interfaceIndex, ttl, tos, flowLabel, dontFragment, mark, priority, segment, stamps, stampId } =
+      this;
+    return { source, interfaceIndex, ttl, tos, flowLabel, dontFragment, mark, priority, segment, stamps, stampId };
   }
 
   /** Reads the control data of a datagram. `toV4` says which protocol it leaves by. Returns 0 or a negative errno. */
@@ -249,9 +252,8 @@ export class Choices implements SendChoices {
       case IPV6_2292HOPLIMIT:
         return this.#chooseTtl(control, -1);
       case IPV6_FLOWINFO:
-        // Of a flow information the traffic class alone is sent.
         if (dataLength < be32.size) return -Errno.EINVAL;
-        this.tos = ((be32.get(control, data) & FLOW_INFO) >>> 20) & 0xff;
+        this.chooseFlow(be32.get(control, data));
         return 0;
       case IPV6_TCLASS:
         return this.#chooseClass(control);
@@ -264,6 +266,11 @@ export class Choices implements SendChoices {
       default:
         return -Errno.EINVAL;
     }
+  }
+  /** Of the flow information only the label counts: the traffic class is chosen apart (ip6_make_flowinfo). */
+  chooseFlow(info: number): void {
+    this.isEmpty = false;
+    this.flowLabel = info & FLOW_LABEL;
   }
   #chooseClass(control: Uint8Array): number {
     if (walker.dataLength !== i32.size) return -Errno.EINVAL;

@@ -37,7 +37,7 @@ import { AF_INET, SOL_IP } from '../../abi/socket.ts';
 import { be32, i32 } from '../../abi/struct.ts';
 import type { Credentials } from '../credentials.ts';
 import { MULTICAST4 } from './multicast4.ts';
-import { int, type OptionRow, writeInt, writeOctets } from './row.ts';
+import { int, type OptionRow, writeInt } from './row.ts';
 import type { OptionTarget } from './target.ts';
 import { bounded, toggle } from './toggle.ts';
 
@@ -45,6 +45,9 @@ import { bounded, toggle } from './toggle.ts';
 const DEFAULT_TTL = 64;
 /** The bits that belong to ECN: a stream's own (RFC 3168), so IP_TOS leaves them alone there. */
 export const ECN_MASK = 3;
+
+/** Octets of options that an IPv4 header has room for. */
+const OPTIONS_MAX = 40;
 
 /** rt_tos2priority: the priority that the four TOS bits of RFC 1349 stand for. */
 const PRIORITIES = [0, 0, 0, 0, 2, 2, 2, 2, 6, 6, 6, 6, 4, 4, 4, 4];
@@ -156,8 +159,12 @@ export const IP_LEVEL: readonly OptionRow[] = [
   {
     option: IP_OPTIONS,
     name: 'IP_OPTIONS',
-    get: ({ options }, out) => writeOctets(out, options.headerOptions),
-    set: () => -Errno.EINVAL,
+    // There are none in what is sent here, and no way to have any but to be told so.
+    get: () => 0,
+    set: (_socket, value) => {
+      if (value.length === 0) return 0;
+      return value.length > OPTIONS_MAX ? -Errno.EINVAL : -Errno.ENOPROTOOPT;
+    },
   },
   toggle(SOL_IP, IP_RECVOPTS, 'IP_RECVOPTS', 'receiveOptions'),
   toggle(SOL_IP, IP_RETOPTS, 'IP_RETOPTS', 'returnOptions'),

@@ -4,8 +4,6 @@
  */
 import { IPV6_PREFER_SRC_HOME, IPV6_PREFER_SRC_PUBTMP_DEFAULT } from '../../abi/in.ts';
 
-const NONE = new Uint8Array(0);
-
 export class IpOptionState {
   /** -1 is the default. */
   ttl = -1;
@@ -24,8 +22,6 @@ export class IpOptionState {
   /** IP_UNICAST_IF and IPV6_UNICAST_IF, indexes. */
   unicastInterface = 0;
   unicastInterface6 = 0;
-  /** IP_OPTIONS: what goes into headers, a multiple of four octets. */
-  headerOptions = NONE;
 
   multicastTtl = 1;
   multicastLoop = true;
@@ -82,10 +78,6 @@ export class IpOptionState {
   addressPreferences = IPV6_PREFER_SRC_PUBTMP_DEFAULT | IPV6_PREFER_SRC_HOME;
   /** IPV6_PKTINFO: the interface that datagrams leave by. */
   stickyInterface = 0;
-  /** IPV6_HOPOPTS, IPV6_RTHDRDSTOPTS, IPV6_DSTOPTS: extension headers of everything sent. */
-  stickyHopOptions = NONE;
-  stickyRoutingOptions = NONE;
-  stickyDestinationOptions = NONE;
 
   /** UDP_CORK; TCP_CORK is the endpoint's. */
   cork = false;

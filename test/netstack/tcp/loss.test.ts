@@ -250,6 +250,16 @@ function icmp(w: World, seq: number, error: Partial<IcmpError>): void {
   w.pump();
 }
 
+test('IP_RECVERR: a stream is told of an error that may pass, and goes on', (t) => {
+  const w = world(t);
+  const endpoint = w.connected();
+  endpoint.settings.receiveErrors = true;
+  w.write(endpoint, 100);
+  icmp(w, 1, {});
+  t.is(endpoint.takeError(), 'host-unreachable');
+  t.is(endpoint.state, 'ESTABLISHED');
+});
+
 test('[RFC9293 3.9.2.2] an ICMP error fails a connection attempt, and only explains the timeout of an established one', (t) => {
   const w = world(t);
   const endpoint = w.connecting();
