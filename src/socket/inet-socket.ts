@@ -173,8 +173,8 @@ export abstract class InetSocket extends Socket implements OptionTarget, NameCon
   override setOption(level: number, option: number, value: Uint8Array, credentials: Credentials): number {
     return setOption(this, level, option, value, credentials);
   }
-  override getOption(level: number, option: number, out: Uint8Array): number {
-    return getOption(this, level, option, out);
+  override getOption(level: number, option: number, out: Uint8Array, credentials?: Credentials): number {
+    return getOption(this, level, option, out, credentials);
   }
   optionsChanged(): void {
     const { remoteAddress, remotePort } = this.endpoint;

@@ -102,7 +102,7 @@ export abstract class Socket extends OpenFile implements Committable {
   /** `value` is the option value as the guest gave it, at most 64 KiB of it. Returns 0 or a negative errno. */
   abstract setOption(level: number, option: number, value: Uint8Array, credentials: Credentials): number;
   /** Writes the value to `out` (its length is what the guest has room for); returns the octets written, or a negative errno. */
-  abstract getOption(level: number, option: number, out: Uint8Array): number;
+  abstract getOption(level: number, option: number, out: Uint8Array, credentials?: Credentials): number;
   /** The interfaces that requests of netdevice(7) are about; undefined for a socket without a network. */
   get devices(): Devices | undefined {
     return undefined;

@@ -17,7 +17,7 @@ export interface OptionRow {
   /** The guest's buffer holds the question, in `least` octets or more, and gets the answer, of `most` octets and be there room for them or not (IP_MSFILTER). */
   readonly question?: { readonly least: number; readonly most: number };
   /** Writes to `out`, at most its length; returns the octets written or a negative errno. */
-  readonly get?: (socket: OptionTarget, out: Uint8Array) => number;
+  readonly get?: (socket: OptionTarget, out: Uint8Array, credentials?: Credentials) => number;
   /** Returns 0 or a negative errno. */
   readonly set?: (socket: OptionTarget, value: Uint8Array, credentials: Credentials) => number;
   /** A row of SOL_SOCKET that sockets without an internet endpoint answer in their own way. */

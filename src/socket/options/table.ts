@@ -66,9 +66,15 @@ export function setOption(
   return hasLevel(socket, level) && readsIntFirst(level) && value.length < 4 ? -Errno.EINVAL : -Errno.ENOPROTOOPT;
 }
 
-export function getOption(socket: OptionTarget, level: number, option: number, out: Uint8Array): number {
+export function getOption(
+  socket: OptionTarget,
+  level: number,
+  option: number,
+  out: Uint8Array,
+  credentials?: Credentials,
+): number {
   const row = find(socket, level, option);
-  if (row?.get !== undefined) return row.get(socket, out);
+  if (row?.get !== undefined) return row.get(socket, out, credentials);
   // A level that is nobody's: ip_getsockopt and ipv6_getsockopt disagree.
   return !hasLevel(socket, level) && socket.domain === AF_INET ? -Errno.EOPNOTSUPP : -Errno.ENOPROTOOPT;
 }

@@ -55,7 +55,8 @@ export const REFUSED_ROWS: readonly OptionRow[] = [
     only: 'stream',
     note: NO_AO,
     // tcp_can_repair_sock comes first.
-    get: ({ tcp }) => (tcp?.state === 'LISTEN' ? -Errno.EPERM : -Errno.ENOPROTOOPT),
+    get: ({ tcp }, _out, credentials) =>
+      tcp?.state === 'LISTEN' || credentials?.netAdmin !== true ? -Errno.EPERM : -Errno.ENOPROTOOPT,
     set: ({ tcp }, value, { netAdmin }) => {
       if (short(value)) return -Errno.EINVAL;
       return tcp?.state === 'LISTEN' || !netAdmin ? -Errno.EPERM : -Errno.ENOPROTOOPT;

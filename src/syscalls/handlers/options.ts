@@ -101,7 +101,7 @@ export function getsockopt(
 ): number {
   const socket = socketOf(ctx, fd);
   if (typeof socket === 'number') return socket;
-  if (copyIn(ctx, lengthAt, ctx.scratch, INT) !== 0) return getFault(socket, level, option);
+  if (copyIn(ctx, lengthAt, ctx.scratch, INT) !== 0) return getFault(ctx, socket, level, option);
   const room = i32.get(ctx.scratch, 0);
   // SOL_IPV6 takes the length as unsigned (do_ipv6_getsockopt).
   if (room < 0 && level !== SOL_IPV6) return -Errno.EINVAL;
@@ -110,7 +110,7 @@ export function getsockopt(
   const value = new Uint8Array(Math.min((room >>> 0) * unit, MAX_VALUE));
   const question = questionOf(level, option);
   if (question !== undefined) return answer(ctx, socket, level, option, valueAt, lengthAt, room, question);
-  const written = socket.getOption(level, option, value);
+  const written = socket.getOption(level, option, value, ctx.credentials);
   if (written < 0) {
     report(ctx, 'getsockopt', socket, level, option, written);
     return written;
@@ -137,14 +137,14 @@ function answer(
   const value = new Uint8Array(most);
   const asked = Math.min(room >>> 0, most);
   if (asked >= least && ctx.memory.read(valueAt, value, 0, asked) < asked) return -Errno.EFAULT;
-  const written = socket.getOption(level, option, asked < least ? value.subarray(0, asked) : value);
+  const written = socket.getOption(level, option, asked < least ? value.subarray(0, asked) : value, ctx.credentials);
   if (written >= 0) return putInt(ctx, lengthAt, written) || valueOut(ctx, valueAt, value, written);
   report(ctx, 'getsockopt', socket, level, option, written);
   return written;
 }
 /** A level that the socket does not have is refused before the length is read. */
-function getFault(socket: Socket, level: number, option: number): number {
-  const unknown = level !== SOL_SOCKET && socket.getOption(level, option, NONE) === -Errno.EOPNOTSUPP;
+function getFault(ctx: CallContext, socket: Socket, level: number, option: number): number {
+  const unknown = level !== SOL_SOCKET && socket.getOption(level, option, NONE, ctx.credentials) === -Errno.EOPNOTSUPP;
   return unknown ? -Errno.EOPNOTSUPP : -Errno.EFAULT;
 }
 const valueOut = (ctx: CallContext, at: number, value: Uint8Array, len: number): number =>
