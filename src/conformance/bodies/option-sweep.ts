@@ -29,6 +29,7 @@ const EXCEPT: Readonly<Record<string, string>> = {
   SO_NETNS_COOKIE: 'any number',
   TCP_TIMESTAMP: 'a clock',
   TCP_CC_INFO: 'depends on the congestion control',
+  TCP_AO_REPAIR: 'to read it takes CAP_NET_ADMIN, whose holder gets ENOPROTOOPT here',
   TCP_REPAIR: 'refused here, as without CAP_NET_ADMIN',
   TCP_ZEROCOPY_RECEIVE: 'refused here',
 };
