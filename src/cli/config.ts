@@ -53,6 +53,23 @@ const interfaceAddress = z.string().transform((text, context) => {
   return z.NEVER;
 });
 
+const routersOf = (gateway: readonly string[], isV4: boolean): string[] =>
+  gateway.filter((text) => IpAddress.parse(text)?.isV4 === isV4);
+/** Within a prefix of the guest's, or link-local. */
+const isOnLink =
+  (addresses: readonly { readonly address: string; readonly prefix: number }[]) =>
+  (text: string): boolean => {
+    const router = IpAddress.parse(text);
+    if (router === undefined) return false;
+    return (
+      router.isLinkLocal ||
+      addresses.some(({ address, prefix }) => {
+        const own = IpAddress.parse(address);
+        return own?.isV4 === router.isV4 && own.matches(router, prefix + (own.isV4 ? 96 : 0));
+      })
+    );
+  };
+
 /** Where a listing goes: a file's name, or `-` for stderr. */
 const sink = z.string().min(1, { error: 'needs a file name after =' });
 
@@ -84,8 +101,8 @@ const runSchema = z
     error: 'lists every call, and with --plane direct the kernel serves some unseen: leave --plane out',
     path: ['strace'],
   })
-  .refine(({ link, hostPort }) => link === undefined || hostPort.length === 0, {
-    error: 'needs the gateway, which --link leaves out',
+  .refine(({ link, gateway, hostPort }) => hostPort.length === 0 || (link === undefined && gateway !== false), {
+    error: 'needs the gateway, which --no-gateway and --link leave out',
     path: ['hostPort'],
   })
   .refine(({ link, gateway, inlineGateway }) => !inlineGateway || (link === undefined && gateway !== false), {
@@ -107,6 +124,18 @@ const runSchema = z
   .refine(({ link, gateway }) => link === undefined || gateway !== false, {
     error: 'and --no-gateway do not go together',
     path: ['link'],
+  })
+  .refine(({ ip }) => new Set(ip.map(({ address }) => String(IpAddress.parse(address)))).size === ip.length, {
+    error: 'names an address twice',
+    path: ['ip'],
+  })
+  .refine(({ gateway }) => gateway === false || [true, false].every((isV4) => routersOf(gateway, isV4).length <= 1), {
+    error: 'names two routers of one family: there is one default route for each',
+    path: ['gateway'],
+  })
+  .refine(({ link, gateway, ip }) => link === undefined || gateway === false || gateway.every(isOnLink(ip)), {
+    error: 'is not within the prefix of any --ip: it could not be reached over the link',
+    path: ['gateway'],
   });
 export type RunConfig = z.output<typeof runSchema>;
 

@@ -52,18 +52,32 @@ const FORWARDED = ['SIGTERM', 'SIGHUP', 'SIGUSR1', 'SIGUSR2', 'SIGCONT'] as cons
 /** Those that a terminal sends to the whole foreground process group, the guest included. */
 const FROM_TERMINAL = ['SIGINT', 'SIGQUIT'] as const;
 
-function forwardSignals(sentry: Sentry): () => void {
-  const handlers = new Map<NodeJS.Signals, () => void>();
-  for (const name of FORWARDED) handlers.set(name, () => sentry.kill(constants.signals[name]));
-  for (const name of FROM_TERMINAL) {
-    handlers.set(name, () => {
-      if (!inForeground()) sentry.kill(constants.signals[name]);
-    });
+/** From before the gateway and the guest are started: what comes meanwhile waits for the guest. */
+class SignalForwarding {
+  #sentry: Sentry | undefined = undefined;
+  #early: number | undefined = undefined;
+  readonly #handlers = new Map<NodeJS.Signals, () => void>();
+
+  constructor() {
+    for (const name of FORWARDED) this.#handlers.set(name, () => this.#forward(constants.signals[name]));
+    for (const name of FROM_TERMINAL) {
+      this.#handlers.set(name, () => {
+        if (this.#sentry === undefined || !inForeground()) this.#forward(constants.signals[name]);
+      });
+    }
+    for (const [name, handler] of this.#handlers) process.on(name, handler);
   }
-  for (const [name, handler] of handlers) process.on(name, handler);
-  return () => {
-    for (const [name, handler] of handlers) process.off(name, handler);
-  };
+  #forward(signal: number): void {
+    if (this.#sentry === undefined) this.#early = signal;
+    else this.#sentry.kill(signal);
+  }
+  begin(sentry: Sentry): void {
+    this.#sentry = sentry;
+    if (this.#early !== undefined) sentry.kill(this.#early);
+  }
+  stop(): void {
+    for (const [name, handler] of this.#handlers) process.off(name, handler);
+  }
 }
 
 /** The summary as JSON shows it. Octets are those of Ethernet frames. */
@@ -211,31 +225,32 @@ export async function run(command: string, args: readonly string[], config: RunC
   const outputs = new Outputs(config);
   const { listing, capture } = outputs;
   const started = performance.now();
-  const sentry = await Sentry.start(command, args, {
-    ...linkOptions(config),
-    ...(capture === undefined ? {} : { capture }),
-    ...(listing === undefined ? {} : { observer: new StraceWriter(listing) }),
-    ...(config.plane === undefined ? {} : { plane: config.plane }),
-    syncWakeUp: config.syncWakeUp,
-    ownsThread: true,
-  });
-  const note = planeNote(config);
-  if (note !== undefined) stderrSink.line(`sandsock: ${note}`);
-  sentry.on('warning', (text) => stderrSink.line(`sandsock: ${text}`));
-  sentry.on('crash', (report) => {
-    const { error, ...where } = report;
-    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    stderrSink.line(
-      `sandsock: a bug of sandsock ended this guest; please report it: ${JSON.stringify(where)}\n${text}`,
-    );
-  });
-  const stop = forwardSignals(sentry);
+  const signals = new SignalForwarding();
   try {
+    const sentry = await Sentry.start(command, args, {
+      ...linkOptions(config),
+      ...(capture === undefined ? {} : { capture }),
+      ...(listing === undefined ? {} : { observer: new StraceWriter(listing) }),
+      ...(config.plane === undefined ? {} : { plane: config.plane }),
+      syncWakeUp: config.syncWakeUp,
+      ownsThread: true,
+    });
+    const note = planeNote(config);
+    if (note !== undefined) stderrSink.line(`sandsock: ${note}`);
+    sentry.on('warning', (text) => stderrSink.line(`sandsock: ${text}`));
+    sentry.on('crash', (report) => {
+      const { error, ...where } = report;
+      const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+      stderrSink.line(
+        `sandsock: a bug of sandsock ended this guest; please report it: ${JSON.stringify(where)}\n${text}`,
+      );
+    });
+    signals.begin(sentry);
     const status = await sentry.exited;
     await outputs.conclude(sentry, [command, ...args], status, performance.now() - started);
     return status;
   } finally {
-    stop();
+    signals.stop();
     outputs.close();
   }
 }

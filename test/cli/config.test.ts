@@ -37,6 +37,18 @@ for (const [what, options, expected] of [
   ['an inline gateway and none', { inlineGateway: true, gateway: false }, /--inline-gateway needs the gateway/],
   ['an inline gateway on a link', { inlineGateway: true, link: 'fd:3', ip: ['10.0.0.1/8'] }, /--inline-gateway needs/],
   ['host ports on a link', { hostPort: ['80'], link: 'tap:t', ip: ['10.0.0.1/8'] }, /--host-port needs the gateway/],
+  ['host ports without a gateway', { hostPort: ['80'], gateway: false }, /--host-port needs the gateway/],
+  ['an address twice', { link: 'tap:t', ip: ['fd00::1/64', 'fd00:0::1/64'] }, /--ip names an address twice/],
+  [
+    'two routers of a family',
+    { link: 'tap:t', ip: ['10.0.0.1/8'], gateway: ['10.0.0.2', '10.0.0.3'] },
+    /--gateway names two routers of one family/,
+  ],
+  [
+    'a router off the link',
+    { link: 'tap:t', ip: ['10.0.0.1/24'], gateway: ['10.0.1.1'] },
+    /--gateway is not within the prefix of any --ip/,
+  ],
   ['a link without address', { link: 'tap:t' }, /--link and --ip go together/],
   ['an address without link', { ip: ['10.0.0.1/8'] }, /--link and --ip go together/],
   ['a router without link', { gateway: ['10.0.0.1'] }, /--gateway names a router behind --link/],
