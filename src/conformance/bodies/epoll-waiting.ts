@@ -184,7 +184,7 @@ conformance('epoll: the only watched socket closes while another waits', { group
   const ep = a.epoll();
   const { client, server } = a.pair();
   a.watch(ep, server, c.EPOLLIN);
-  startWait(b, ep, 200);
+  startWait(b, ep, 400);
   a.close(server);
   a.close(client);
   b.task.finish();
@@ -195,7 +195,7 @@ conformance('epoll: a watched socket deleted while another waits', { group }, (s
   const ep = a.epoll();
   const { fd, port } = a.udpBound();
   a.watch(ep, fd, c.EPOLLIN);
-  startWait(b, ep, 200);
+  startWait(b, ep, 400);
   a.epollCtl(ep, c.EPOLL_CTL_DEL, fd, 0);
   a.sendTo(fd, 'x', '127.0.0.1', port);
   b.task.finish();
@@ -282,7 +282,7 @@ conformance('epoll: epoll_pwait2 counts in nanoseconds and checks the time', { g
   wait(time(0, 0), sys.alloc(8, 'mask'), 7);
   wait(time(0, 0), NOWHERE, 8);
   wait(time(0, 0), 0, 3);
-  a.task.start('epoll_pwait2', ep, a.eventRoom(), 8, time(0, 200_000_000), 0, 8);
+  a.task.start('epoll_pwait2', ep, a.eventRoom(), 8, time(0, 400_000_000), 0, 8);
   a.task.finish();
   a.watch(ep, a.udp(), c.EPOLLOUT);
   wait(0);
@@ -317,13 +317,13 @@ conformance('epoll: the timeout is not counted anew when an event was taken by a
   const { fd, port } = a.udpBound();
   a.watch(ep, fd, c.EPOLLIN);
   const from = sys.now();
-  startWait(b, ep, 1000);
+  startWait(b, ep, 1500);
   sys.sleep(800);
   a.epollCtl(ep, c.EPOLL_CTL_MOD, fd, c.EPOLLPRI);
   a.sendTo(fd, 'x', '127.0.0.1', port);
   b.task.finish();
   const waited = sys.now() - from;
-  sys.record('waited', waited >= 999 && waited < 1700);
+  sys.record('waited', waited >= 1499 && waited < 2200);
 });
 
 conformance('epoll: all 64 bits of the data come back, and EPOLLWAKEUP is taken', { group }, (sys) => {
@@ -372,6 +372,6 @@ conformance('epoll: a listener and its connection on one epoll, served by two ta
   const server = a.accept(fd);
   a.watch(ep, server, c.EPOLLIN | c.EPOLLONESHOT);
   a.send(client, 'x');
-  startWait(b, ep, 100);
+  startWait(b, ep, 400);
   b.task.finish();
 });

@@ -178,13 +178,13 @@ conformance('select: the rest of the time is written back', { group }, (sys) => 
   const s = new Selector(sys, a);
   const { fd, port } = a.udpBound();
   a.task.call('select', 16, 0, s.set([fd]), 0, s.timeval(9, 1_000_000));
-  a.task.start('select', 16, s.set([fd]), 0, 0, s.timeval(0, 300_000));
+  a.task.start('select', 16, s.set([fd]), 0, 0, s.timeval(0, 400_000));
   a.task.finish();
   const b = new Selector(sys, kit(sys, 'b'));
   b.kit.task.start('select', 16, b.set([fd]), 0, 0, b.timeval(10, 0));
   sys.sleep(20);
   a.sendTo(fd, 'x', '127.0.0.1', port);
-  b.kit.task.start('pselect6', 16, 0, 0, b.set([fd]), b.timespec(0, 300_000_000), 0);
+  b.kit.task.start('pselect6', 16, 0, 0, b.set([fd]), b.timespec(0, 400_000_000), 0);
   b.kit.task.finish();
 });
 
@@ -208,13 +208,13 @@ conformance('select: sleeps without any descriptor', { group }, (sys) => {
   const a = kit(sys);
   const s = new Selector(sys, a);
   const from = sys.now();
-  a.task.start('select', 0, 0, 0, 0, s.timeval(0, 200_000));
+  a.task.start('select', 0, 0, 0, 0, s.timeval(0, 400_000));
   a.task.finish();
-  a.task.start('poll', 0, 0, 200);
+  a.task.start('poll', 0, 0, 400);
   a.task.finish();
-  a.task.start('ppoll', 0, 0, s.timespec(0, 200_000_000), 0, 0);
+  a.task.start('ppoll', 0, 0, s.timespec(0, 400_000_000), 0, 0);
   a.task.finish();
-  sys.record('waited', sys.now() - from >= 599);
+  sys.record('waited', sys.now() - from >= 1199);
 });
 
 conformance('select: several tasks wait for one socket, all wake', { group }, (sys) => {
@@ -304,7 +304,7 @@ conformance('poll: who polls holds the file, and its port', { group }, (sys) => 
   const a = kit(sys);
   const b = kit(sys, 'b');
   const { fd, port } = a.udpBound();
-  b.task.start('poll', b.pollfds([[fd, c.POLLIN]]), 1, 300);
+  b.task.start('poll', b.pollfds([[fd, c.POLLIN]]), 1, 400);
   a.close(fd);
   const other = a.udp();
   a.bind(other, '127.0.0.1', port);

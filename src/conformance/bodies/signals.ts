@@ -222,7 +222,7 @@ conformance('signals: what was held back interrupts no later call', { group }, (
   const mask = sys.alloc(8, 'mask');
   sys.write(mask, new Uint8Array(8).fill(255));
   const time = sys.alloc(16, 'timespec', () => 'rest');
-  sys.put(c.timespec, time, { sec: 0, nsec: 200_000_000 });
+  sys.put(c.timespec, time, { sec: 0, nsec: 400_000_000 });
   b.task.start('ppoll', b.pollfds([[fd, c.POLLIN]]), 1, time, mask, 8);
   sys.interruptHeld(b.task);
   b.task.finish();
