@@ -305,7 +305,11 @@ export class HostDriver implements Driver {
       this.#raiseLoopback(first);
       this.#allowsPing = false;
     }
-    if (this.#capabilities !== undefined) this.#limit(first, this.#capabilities);
+    if (this.#capabilities !== undefined) {
+      // Who is not root may not any more, once it has no capabilities.
+      this.#allowPing(first);
+      this.#limit(first, this.#capabilities);
+    }
     if (body.interrupts === true) this.#action(first, SIGUSR1, 0);
     this.#free = first;
   }
