@@ -140,7 +140,8 @@ export class InetDatagramSocket extends InetSocket {
     this.#wantsControl = wantsControl(options);
     applyDatagramOptions(options, settings, this.domain);
     super.optionsChanged();
-    if (!options.cork && this.#cork.isOpen && this.#staged === 'nothing') this.#uncork();
+    if (options.uncork && this.#cork.isOpen && this.#staged === 'nothing') this.#uncork();
+    options.uncork = false;
   }
   override shutdown(how: number): number {
     return resultOf(this.endpoint.shutdown(how + 1));
@@ -214,7 +215,7 @@ export class InetDatagramSocket extends InetSocket {
   /** Adds to the datagram in the making, and with the last part makes it a packet. Any failure gives it up (udp_flush_pending_frames). */
   #sendCorked(message: Message, isPart: boolean): number {
     const cork = this.#cork;
-    const refusal = cork.isOpen ? earlyRefusal(message, message.iov.remaining) : this.#beginCork(message);
+    const refusal = cork.isOpen ? this.#corkRefusal(message) : this.#beginCork(message);
     if (refusal !== 0) return refusal;
     if (cork.length + message.iov.remaining > cork.limit) return this.#giveUpCork(Errno.EMSGSIZE);
     if (!cork.append(message.iov)) return this.#giveUpCork(Errno.EFAULT);
@@ -229,6 +230,11 @@ export class InetDatagramSocket extends InetSocket {
     this.#staged = 'send';
     this.#closesCork = true;
     return 0;
+  }
+  /** udp_sendmsg refuses urgent octets; udpv6_sendmsg has no such check. */
+  #corkRefusal(message: Message): number {
+    const refusal = earlyRefusal(message, message.iov.remaining);
+    return refusal === -Errno.EOPNOTSUPP && this.domain === AF_INET6 ? 0 : refusal;
   }
   #beginCork(message: Message): number {
     const chosen = this.#choose(message);

@@ -81,6 +81,8 @@ export class IpOptionState {
 
   /** UDP_CORK; TCP_CORK is the endpoint's. */
   cork = false;
+  /** UDP_CORK was set to 0, which sends what MSG_MORE holds back too. */
+  uncork = false;
   /** UDP_SEGMENT: octets of each datagram that a send is cut into; 0 for one. */
   segment = 0;
   /** UDP_GRO. */

@@ -22,7 +22,13 @@ const coverage = (option: number, name: string): OptionRow => ({
 });
 
 export const UDP_LEVEL: readonly OptionRow[] = [
-  toggle(SOL_UDP, UDP_CORK, 'UDP_CORK', 'cork'),
+  int(SOL_UDP, UDP_CORK, 'UDP_CORK', {
+    get: ({ options }) => (options.cork ? 1 : 0),
+    set: ({ options }, value) => {
+      options.cork = value !== 0;
+      options.uncork = value === 0;
+    },
+  }),
   int(SOL_UDP, UDP_ENCAP, 'UDP_ENCAP', {
     // No tunnel ends here (ESP, L2TP), as in a kernel without them.
     get: () => 0,

@@ -64,7 +64,9 @@ export function readFile(ctx: CallContext, file: OpenFile): number {
   const wanted = Math.min(iov.remaining, PIECE);
   if (file instanceof SeekableFile) {
     const at = file.position();
-    const copied = iov.copyOut(staging, 0, file.readAt(at, staging, 0, wanted));
+    const there = file.readAt(at, staging, 0, wanted);
+    const copied = iov.copyOut(staging, 0, there);
+    if (copied === 0 && there > 0) return -Errno.EFAULT;
     file.seek(at + copied);
     ctx.keepResult();
     return copied;

@@ -2,7 +2,14 @@
 import { Errno, errnoName } from '../../abi/errno.ts';
 import { sockFilter, sockFprog } from '../../abi/filter.ts';
 import { levelName, optionName } from '../../abi/names.ts';
-import { SO_ATTACH_FILTER, SO_ATTACH_REUSEPORT_CBPF, SOL_IPV6, SOL_SOCKET, SOL_TCP } from '../../abi/socket.ts';
+import {
+  SO_ATTACH_FILTER,
+  SO_ATTACH_REUSEPORT_CBPF,
+  SO_BINDTODEVICE,
+  SOL_IPV6,
+  SOL_SOCKET,
+  SOL_TCP,
+} from '../../abi/socket.ts';
 import { i32 } from '../../abi/struct.ts';
 import { TCP_CONGESTION, TCP_ULP } from '../../abi/transport.ts';
 import { FILTER_INSTRUCTIONS_MAX } from '../../socket/options/filter.ts';
@@ -59,7 +66,9 @@ export function setsockopt(
   const value = new Uint8Array(wanted);
   const got = wanted === 0 ? 0 : ctx.memory.read(valueAt, value, 0, wanted);
   // The kernel reads what the option needs, mostly an int: a longer length may lead beyond the mapping.
-  if (got < Math.min(wanted, INT)) return setFault(socket, ctx, level, option);
+  if (got < Math.min(wanted, INT)) {
+    return level === SOL_SOCKET && isShort(option, length) ? -Errno.EINVAL : setFault(socket, ctx, level, option);
+  }
   const whole = isFilter(level, option) && got === sockFprog.size ? withProgram(ctx, value) : value.subarray(0, got);
   const result = socket.setOption(level, option, whole, ctx.credentials);
   if (result < 0) report(ctx, 'setsockopt', socket, level, option, result);
@@ -67,6 +76,8 @@ export function setsockopt(
   return result;
 }
 
+/** sk_setsockopt looks at the length before it reads; a device's name may have any. */
+const isShort = (option: number, length: number): boolean => length < INT && option !== SO_BINDTODEVICE;
 const isFilter = (level: number, option: number): boolean =>
   level === SOL_SOCKET && (option === SO_ATTACH_FILTER || option === SO_ATTACH_REUSEPORT_CBPF);
 /** A filter with the instructions that it points to behind it, as far as they can be read. */
@@ -101,10 +112,10 @@ export function getsockopt(
 ): number {
   const socket = socketOf(ctx, fd);
   if (typeof socket === 'number') return socket;
-  if (copyIn(ctx, lengthAt, ctx.scratch, INT) !== 0) return getFault(ctx, socket, level, option);
+  if (copyIn(ctx, lengthAt, ctx.scratch, INT) !== 0) return getFault(ctx, socket, level, option, -Errno.EFAULT);
   const room = i32.get(ctx.scratch, 0);
   // SOL_IPV6 takes the length as unsigned (do_ipv6_getsockopt).
-  if (room < 0 && level !== SOL_IPV6) return -Errno.EINVAL;
+  if (room < 0 && level !== SOL_IPV6) return getFault(ctx, socket, level, option, -Errno.EINVAL);
   // The length of SO_GET_FILTER counts instructions.
   const unit = isFilter(level, option) ? sockFilter.size : 1;
   const value = new Uint8Array(Math.min((room >>> 0) * unit, MAX_VALUE));
@@ -143,9 +154,9 @@ function answer(
   return written;
 }
 /** A level that the socket does not have is refused before the length is read. */
-function getFault(ctx: CallContext, socket: Socket, level: number, option: number): number {
+function getFault(ctx: CallContext, socket: Socket, level: number, option: number, fault: number): number {
   const unknown = level !== SOL_SOCKET && socket.getOption(level, option, NONE, ctx.credentials) === -Errno.EOPNOTSUPP;
-  return unknown ? -Errno.EOPNOTSUPP : -Errno.EFAULT;
+  return unknown ? -Errno.EOPNOTSUPP : fault;
 }
 const valueOut = (ctx: CallContext, at: number, value: Uint8Array, len: number): number =>
   len === 0 ? 0 : copyOut(ctx, at, value, len);

@@ -256,7 +256,11 @@ export function sendfile(ctx: CallContext, out: number, from: number, offsetAt: 
     return sendToFile(ctx, target, source as OpenFile, offsetAt, offset, length) ?? notOurs(ctx, 'sendfile');
   }
   if (!(target instanceof PipeEnd)) return -Errno.EINVAL;
-  return ctx.file(from) === source ? spliceToPipe(ctx, source, target, length, 0) : -Errno.EBADF;
+  return sendToPipe(ctx, from, source, target, length);
+}
+function sendToPipe(ctx: CallContext, from: number, source: Socket, target: PipeEnd, length: number): number {
+  if (ctx.file(from) !== source) return -Errno.EBADF;
+  return length === 0 ? 0 : spliceToPipe(ctx, source, target, length, 0);
 }
 const isAppending = (file: OpenFile): boolean => (file.statusFlags & O_APPEND) !== 0;
 
