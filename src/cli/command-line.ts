@@ -29,7 +29,7 @@ Exit status: the program's own; 128 + n when signal n ended it; 125 when sandsoc
 const CONFORMANCE_EXAMPLES = `
 Examples:
   sandsock conformance                            every body on this kernel and on the emulator
-  sandsock conformance --quick                    some seconds: ten bodies of each group, none in which time passes
+  sandsock conformance --quick                    some seconds: six bodies of each group, none in which time passes
   sandsock conformance --group epoll              one group; an unknown one lists them
   sandsock conformance --driver direct            the same bodies as a guest of sandsock run
   sandsock conformance --json | jq '.[] | select(.equal | not)'
@@ -121,7 +121,7 @@ function commandLine(): Command {
     .command('conformance')
     .description('compare sandsock with the kernel of this host, body by body')
     .option('--group <name>', 'only the bodies of this group')
-    .option('--quick', 'ten bodies of each group, none in which time passes')
+    .option('--quick', 'six bodies of each group, none in which time passes')
     .addOption(
       new Option('--driver <name>', 'what is compared with the kernel: the emulator, or sandsock run in one plane')
         .choices(['emulator', 'strict', 'direct'])

@@ -12,7 +12,7 @@ export interface Selection {
 }
 
 /** Of each group, in a quick run. */
-const QUICK_BODIES = 10;
+const QUICK_BODIES = 6;
 
 /** No body has this group. */
 export class UnknownGroup extends Error {
@@ -47,7 +47,7 @@ export function select(bodies: readonly Body[], selection: Selection): Body[] {
   return quick === true ? quickest(chosen) : chosen;
 }
 
-/** The first ten of each group in which no time passes: on virtual time that is known before the host is asked. */
+/** The first six of each group in which no time passes: on virtual time that is known before the host is asked. */
 function quickest(bodies: readonly Body[]): Body[] {
   const driver = new EmulatorDriver();
   const counts = new Map<string, number>();

@@ -10,19 +10,7 @@ log=$(mktemp "${TMPDIR:-/tmp}/sandsock-nightly.XXXXXX"); trap 'rm -f "$log"' EXI
 
 # part N: the part of N that is asked for, at least 1
 part() { local n=$(($1 * percent / 100)); echo $((n > 0 ? n : 1)); }
-# sequences N: N random sequences of calls on this kernel and on the emulator, in runs of 2500 with a seed each
-sequences() {
-  local left=$1 n i=0 passed=0 failed=0 out p of
-  while [ "$left" -gt 0 ]; do
-    n=$((left < 2500 ? left : 2500)); out=$(node build/test/conformance/main.js --random $n --seed $((seed + i)) 2>&1)
-    read -r p _ of _ < <(grep -E '^[0-9]+ of [0-9]+ bodies' <<< "$out" || echo "0 of $n")
-    passed=$((passed + p)); failed=$((failed + of - p)); left=$((left - n))
-    [ "$p" = "$of" ] || { grep -vE '^[├┌└│]' <<< "$out" | head -n 40; }
-    echo "seed $((seed + i)): $p of $of are equal, $left sequences to go"; i=$((i + 1))
-  done
-  echo "$passed passed, $failed failed, 0 skipped"; [ $failed = 0 ]
-}
-export -f part sequences
+export -f part
 
 passed=0 failed=0 skipped=0 failures=()
 # step NAME SECONDS CMD...
@@ -52,7 +40,8 @@ step soak 7200 env SANDSOCK_TEST_SOAK="$(part 100000)" npx ava --timeout=60m bui
 step frames 7200 env SANDSOCK_TEST_FRAMES="$(part 100000000)" npx ava --timeout=60m build/test/netstack/flood.test.js
 step dispatcher 7200 env SANDSOCK_TEST_FUZZ="$(part 10000000)" npx ava --timeout=60m build/test/syscalls/fuzz.test.js
 step gateway 7200 env FUZZ_RUNS="$(part 100000)" npx ava --timeout=60m build/test/gateway/fuzz.test.js
-step sequences 14400 bash -c 'sequences "$(part 200000)"'
+step sequences 7200 node build/test/conformance/generator/main.js --count "$(part 200000)" --seed "$seed" --coverage
+step faults 3600 node build/test/conformance/generator/faults-main.js --seed "$seed"
 step bench 3600 node build/bench/main.js
 
 [ ${#failures[@]} = 0 ] || printf 'failed: %s\n' "${failures[*]}"

@@ -75,19 +75,19 @@ function datagramPair(world: World, actor: Actor, r: Choice): void {
   const both = names.map((name) => {
     const one = open(world, actor, family, c.SOCK_DGRAM, flags);
     if (one === undefined) return one;
-    world.call(actor, 'bind', [one.fd, ...named(world, name)]);
+    if (world.call(actor, 'bind', [one.fd, ...named(world, name)]) === 0) one.role = 'bound';
     for (const [level, option] of isTold ? told(family) : []) {
       world.call(actor, 'setsockopt', [one.fd, level, option, world.int(1, 'on'), 4]);
     }
     return one;
   });
-  both.forEach((one, i) => {
-    if (one === undefined) return;
-    world.call(actor, 'connect', [one.fd, ...named(world, names[1 - i] as Uint8Array)]);
-    one.role = 'connected';
-  });
   const [one, other] = both;
-  if (one !== undefined && other !== undefined) world.join(one, other);
+  if (one?.role === 'bound' && other?.role === 'bound') world.join(one, other);
+  both.forEach((end, i) => {
+    if (end === undefined) return;
+    world.call(actor, 'connect', [end.fd, ...named(world, names[1 - i] as Uint8Array)]);
+    end.role = 'connected';
+  });
 }
 function socketpair(world: World, actor: Actor, r: Choice): void {
   const type = r.of(UNIX_TYPES);
@@ -138,6 +138,7 @@ function accept(world: World, actor: Actor, r: Choice): void {
 }
 function connect(world: World, actor: Actor, r: Choice): void {
   const one = world.pick(actor, r, (it) => isSocket(it) && it.role !== 'listening');
+  world.part(one);
   const bytes = nameFor(world, r, one);
   const at = world.octets(bytes, 'addr');
   world.rough(actor, r, 'connect', [one.fd, at, lengthOf(r, bytes)], (result) => {
@@ -228,6 +229,8 @@ export const LIFECYCLE: Operations = {
     weight: 5,
     run: (w, a, r) => {
       const one = w.pick(a, r, isConnected);
+      // A datagram in the making goes out after the shutdown on Linux, where room was made for it before.
+      if (one.isCorked === true && one.kind === 'udp') return;
       w.part(one);
       w.rough(a, r, 'shutdown', [one.fd, r.rarely(12, r.below(3), [3, -1])], undefined, [1]);
     },

@@ -1,5 +1,6 @@
 /** Options whose values are the system's own: what of them can be compared, and how. */
 import type { Show } from '../../../src/conformance/body.ts';
+import { OPTIONS } from '../../../src/socket/options/table.ts';
 import { REFUSED_ROWS } from '../../../src/socket/options/tcp-refused.ts';
 import { show } from '../shows.ts';
 
@@ -15,10 +16,21 @@ const UNCOMPARED: Readonly<Record<string, string>> = {
   TCP_FASTOPEN: 'refused here, as by a kernel with tcp_fastopen 0',
   TCP_FASTOPEN_CONNECT: 'refused here, as by a kernel with tcp_fastopen 0',
   IP_OPTIONS: 'none go into a header here: a value that is not empty is refused',
+  IP_NODEFRAG: 'of raw sockets; elsewhere its value is read before it is refused',
+  SO_MEMINFO: 'how much memory a queue takes is each system’s own',
+  MCAST_MSFILTER: 'a question in the buffer, which is empty here',
+  IP_MSFILTER: 'a question in the buffer, which is empty here',
   SO_INCOMING_CPU: 'a processor of the host',
 };
 /** What is refused here, as by a kernel without it or for want of a capability, is refused everywhere else. */
 const REFUSED = new Set(REFUSED_ROWS.map(({ name }) => name));
+/** A row with a note is refused, or does not do all that it does elsewhere: which of it is has bodies of its own, and it is only read here. */
+const NOTED = new Set(
+  [...OPTIONS.values()].flatMap((rows) =>
+    [...rows.values()].filter(({ note }) => note !== undefined).map(({ name }) => name),
+  ),
+);
+export const isSet = (name: string): boolean => isCompared(name) && !NOTED.has(name);
 export const isCompared = (name: string): boolean => !(name in UNCOMPARED) && !REFUSED.has(name);
 
 /** By the names of shows.ts. */

@@ -5,7 +5,7 @@ import { show } from '../shows.ts';
 import type { Choice } from './choice.ts';
 import { isSocket } from './lifecycle.ts';
 import { WAIT_US } from './messages.ts';
-import { isCompared, optionShow } from './normal.ts';
+import { isCompared, isSet, optionShow } from './normal.ts';
 import type { Operations } from './operation.ts';
 import type { Actor, Held, World } from './world.ts';
 
@@ -17,6 +17,8 @@ interface Option {
 const ALL: readonly Option[] = [...OPTIONS].flatMap(([level, rows]) =>
   [...rows.values()].map(({ option, name }) => ({ level, option, name })),
 );
+/** Whether what came before is stamped hangs on whether anyone on the host had asked for stamps. */
+const SETTABLE = ALL.filter(({ name }) => isSet(name) && !name.startsWith('SO_TIMESTAMP'));
 const COMPARED = ALL.filter(({ name }) => isCompared(name));
 /** AF_UNIX sockets have no filters here. */
 const FILTERS = /^SO_(?:ATTACH|DETACH|LOCK)_/;
@@ -67,14 +69,16 @@ function value(world: World, r: Choice, { level, option: number }: Option): read
 }
 function setOption(world: World, actor: Actor, r: Choice): void {
   const one = world.pick(actor, r, isSocket);
-  const which = choose(r, one, COMPARED);
+  const which = choose(r, one, SETTABLE);
   const [at, len] = value(world, r, which);
-  world.rough(actor, r, 'setsockopt', [one.fd, which.level, which.option, at, len], undefined, [0, 3, 4]);
+  // Whether a bad pointer or a short length comes first is told of each option of these levels by Linux alone.
+  const may = which.level === c.SOL_IP || which.level === c.SOL_IPV6 ? [0, 4] : [0, 3, 4];
+  world.rough(actor, r, 'setsockopt', [one.fd, which.level, which.option, at, len], undefined, may);
 }
 function getOption(world: World, actor: Actor, r: Choice): void {
   const one = world.pick(actor, r, isSocket);
   const which = choose(r, one, COMPARED);
-  if (one.role === 'connected' && which.name === 'TCP_MAXSEG') return;
+  if (one.role === 'connected' && /^TCP_(?:MAXSEG|WINDOW_CLAMP)$/.test(which.name)) return;
   // They grow with what is sent and received (tcp_sndbuf_expand, tcp_rcv_space_adjust), as fast as the host pleases.
   const grows = one.kind === 'tcp' && which.level === c.SOL_SOCKET && /^SO_(?:SND|RCV)BUF$/.test(which.name);
   if (grows && one.role === 'connected') return;
@@ -173,7 +177,6 @@ const RECEIVED = [
   [c.SOL_IPV6, c.IPV6_RECVHOPLIMIT],
   [c.SOL_IPV6, c.IPV6_RECVTCLASS],
   [c.SOL_IPV6, c.IPV6_RECVERR],
-  [c.SOL_SOCKET, c.SO_TIMESTAMP],
   [c.SOL_SOCKET, c.SO_OOBINLINE],
 ] as const;
 function asked(world: World, actor: Actor, r: Choice): void {

@@ -24,6 +24,8 @@ export interface Held {
   /** The other end, where the sequence made both, and whether it has sent something here. */
   peer?: Held;
   hasData?: boolean;
+  /** A datagram may be in the making. */
+  isCorked?: boolean;
 }
 export interface Actor {
   readonly task: Task;
