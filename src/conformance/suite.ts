@@ -41,6 +41,7 @@ import './bodies/pipes.ts';
 import './bodies/poll.ts';
 import './bodies/requests.ts';
 import './bodies/requests-network.ts';
+import './bodies/segment-size.ts';
 import './bodies/select.ts';
 import './bodies/readiness.ts';
 import './bodies/signals.ts';

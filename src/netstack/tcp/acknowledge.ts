@@ -11,7 +11,16 @@ import { INVALID_INTERVAL } from './limits.ts';
 import { armRetransmit, lossEdge, resendHead, sendAck, stopRexmit } from './output.ts';
 import type { Segment } from './segment.ts';
 import { add, after, before, diff, later } from './seq.ts';
-import { dropMarks, endOfData, Rexmit, SEND_LIMIT_MAX, segmentPayload, sendLimit, type Tcb } from './tcb.ts';
+import {
+  dropMarks,
+  endOfData,
+  noteWindow,
+  Rexmit,
+  SEND_LIMIT_MAX,
+  segmentPayload,
+  sendLimit,
+  type Tcb,
+} from './tcb.ts';
 import { isWriteable } from './write-room.ts';
 
 const DUPLICATES = 3;
@@ -76,7 +85,7 @@ function updateWindow(c: Tcb, s: Segment): void {
   c.sndWnd = s.window << c.sndShift;
   c.sndWl1 = s.seq;
   c.sndWl2 = s.ack;
-  if (c.sndWnd > c.maxSndWnd) c.maxSndWnd = c.sndWnd;
+  noteWindow(c, c.sndWnd);
 }
 
 function takeReports(c: Tcb, s: Segment): boolean {

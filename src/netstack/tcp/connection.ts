@@ -24,6 +24,7 @@ import { applySettings } from './settings-change.ts';
 import {
   addMark,
   endOfData,
+  forgetWindow,
   RECEIVE_LIMIT_MAX,
   RECEIVE_SHUT,
   receiveLimit,
@@ -435,7 +436,8 @@ export class TcpConnection extends Tcb implements TcpEndpoint {
     this.finQueued = this.finReceived = this.more = this.pushOut = this.sendBlocked = false;
     this.sackOn = this.tsOn = this.scaleOn = this.retriedSyn = this.handshakeDone = false;
     this.sndShift = this.rcvShift = this.retries = this.dupAcks = this.keepProbes = 0;
-    this.sndWnd = this.maxSndWnd = this.rcvNxt = this.rcvAdv = this.lastSendAt = this.lastReceiveAt = 0;
+    forgetWindow(this);
+    this.rcvNxt = this.rcvAdv = this.lastSendAt = this.lastReceiveAt = 0;
     this.sndUrgent = this.pingPong = false;
     passMark(this);
     this.deferred = this.asksFastOpen = false;

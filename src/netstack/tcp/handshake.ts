@@ -5,7 +5,7 @@ import { armKeepAlive } from './keep-alive.ts';
 import { setState } from './lifecycle.ts';
 import { stopRexmit } from './output.ts';
 import type { Segment } from './segment.ts';
-import { segmentPayload, type Tcb, windowShift } from './tcb.ts';
+import { forgetWindow, noteWindow, segmentPayload, type Tcb, windowShift } from './tcb.ts';
 
 /** From SYN-SENT or SYN-RECEIVED: the handshake is complete. */
 export function establish(c: Tcb, window: number, s: Segment): void {
@@ -15,7 +15,7 @@ export function establish(c: Tcb, window: number, s: Segment): void {
   c.retries = 0;
   c.roundTrip.timing = false;
   c.sndWnd = window;
-  c.maxSndWnd = Math.max(c.maxSndWnd, c.sndWnd);
+  noteWindow(c, window);
   c.sndWl1 = s.seq;
   c.sndWl2 = s.ack;
   c.stalledSince = c.heardAt = c.stats.establishedAt = now;
@@ -41,7 +41,9 @@ export function takeHandshakeOptions(c: Tcb, s: Segment): void {
   c.scaleOn = s.windowScale >= 0;
   c.sndShift = Math.max(0, s.windowScale);
   c.rcvShift = c.scaleOn ? windowShift(c) : 0;
-  c.sndWnd = c.maxSndWnd = s.window;
+  forgetWindow(c);
+  c.sndWnd = s.window;
+  noteWindow(c, s.window);
 }
 
 /** RFC 7323 4.3. */

@@ -17,6 +17,14 @@ import { add, after, before, diff, earlier, later } from './seq.ts';
 import { endOfData, Rexmit, segmentPayload, type Tcb } from './tcb.ts';
 import { tellUnsentLow } from './write-room.ts';
 
+/**
+ * A segment of this size is no small one, whatever the MSS: it is what half of Linux's first window on loopback comes to, so what waits corked for the
+ * rest of a 64 KiB segment would go there.
+ */
+const LARGE_SEGMENT = 32_768;
+/** Octets worth a segment on any link; at most what a receive buffer of 16 KiB offers when it is empty (windowToOffer: at least half). */
+const NEVER_SILLY = 8192;
+
 /** States in which octets or a FIN may still go out. */
 const SENDING: { readonly [S in TcpState]: boolean } = {
   CLOSED: false,
@@ -83,11 +91,15 @@ function chunkToSend(c: Tcb, available: number, limit: number): number {
   const chunk = Math.min(available, limit);
   const partial = chunk % payload;
   if (partial === 0) return chunk;
-  if (chunk === available) return maySendPartial(c) ? chunk : chunk - partial;
+  if (chunk === available) return maySendPartial(c) ? chunk : chunk - partial + largePart(c, partial);
   if (chunk > partial) return chunk - partial;
   // RFC 9293 3.8.6.2.1 (3): less than a segment, and only because the window is small: half the largest window ever seen is worth it.
-  return chunk >= c.maxSndWnd >> 1 ? chunk : 0;
+  if (chunk >= c.maxSndWnd >> 1) return chunk;
+  // Nor is it silly where the receive buffer was made smaller, and nothing is on its way whose ACK would open the window further.
+  return chunk >= NEVER_SILLY && c.sndMax === c.sndUna ? chunk : 0;
 }
+/** What of an incomplete segment goes even if corked. */
+const largePart = (c: Tcb, partial: number): number => (isCorked(c) && partial >= LARGE_SEGMENT ? LARGE_SEGMENT : 0);
 
 /** Whether the last, incomplete segment may go. */
 function maySendPartial(c: Tcb): boolean {

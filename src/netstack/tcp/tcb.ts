@@ -16,6 +16,7 @@ import type { NetError } from '../net-error.ts';
 import type { PacketPool } from '../packet.ts';
 import { PortBinding, type PortTable } from '../ports.ts';
 import type { Observer } from '../readiness.ts';
+import { HEADER_LEN } from '../wire/tcp.ts';
 import { AppliedSettings } from './applied-settings.ts';
 import type { Congestion } from './congestion.ts';
 import { ConnectionStats } from './connection-stats.ts';
@@ -87,6 +88,12 @@ export const Pending = { None: 0, FinWait2: 1, TimeWait: 2 } as const;
 export const RECEIVE_SHUT = 1;
 export const SEND_SHUT = 2;
 
+const UNBOUNDED = 0x7fff_ffff;
+/** TCP_MSS_DEFAULT: a window up to this is one segment. */
+const WHOLE_WINDOW_MAX = 536;
+/** Octets of headers and payload that a segment has at least, however small the window (tcp_bound_to_half_wnd). */
+const SEGMENT_MIN = 68;
+
 /** Most (sequence, call) pairs kept for attribution; beyond it a call's octets count for the call before. */
 const MAX_MARKS = 32;
 
@@ -156,6 +163,8 @@ export abstract class Tcb {
   sndWl2 = 0;
   sndShift = 0;
   maxSndWnd = 0;
+  /** Most octets per segment that `maxSndWnd` makes sensible. */
+  windowBound = UNBOUNDED;
   /** One past the last urgent octet to send. */
   sndUp = 0;
   sndUrgent = false;
@@ -288,7 +297,25 @@ export const receiveHead = (c: Tcb): number => (c.rcvNxt - (c.finReceived ? 1 : 
 /** Octets of options on every segment. */
 export const optionOctets = (c: Tcb): number => (c.tsOn ? 12 : 0);
 /** Payload octets of a full segment. */
-export const segmentPayload = (c: Tcb): number => c.mss - optionOctets(c);
+export const segmentPayload = (c: Tcb): number => Math.min(c.mss - optionOctets(c), c.windowBound);
+
+/**
+ * The peer offers `window`. Two segments at least are to fit the largest window it ever showed, else it would hold back the second half of what
+ * is one segment to us (tcp_bound_to_half_wnd); this is where loopback has its 32 KiB segments from.
+ */
+export function noteWindow(c: Tcb, window: number): void {
+  if (window <= c.maxSndWnd) return;
+  c.maxSndWnd = window;
+  c.windowBound = Math.max(
+    window > WHOLE_WINDOW_MAX ? window >> 1 : window,
+    SEGMENT_MIN - HEADER_LEN - optionOctets(c),
+  );
+}
+/** Nothing is known of the peer's window. */
+export function forgetWindow(c: Tcb): void {
+  c.sndWnd = c.maxSndWnd = 0;
+  c.windowBound = UNBOUNDED;
+}
 
 /** The send buffer's limit as it is now (SO_SNDBUF counts overhead: about half is payload). */
 export function sendLimit(c: Tcb): number {

@@ -112,11 +112,12 @@ test('the FIN follows what is queued, and rides on the last segment', (t) => {
   const w = world(t);
   const endpoint = w.connected('mss 1000', 1500);
   w.write(endpoint, 1800);
-  w.peer.expect('. 1:1001(1000)');
+  w.peer.expect('. 1:751(750)');
+  w.peer.expect('. 751:1501(750)');
   endpoint.close();
   w.peer.expectNothing();
-  w.peer.send('. 1:1(0) ack 1001 win 5000');
-  w.peer.expect('FP. 1001:1801(800)');
+  w.peer.send('. 1:1(0) ack 1501 win 5000');
+  w.peer.expect('FP. 1501:1801(300)');
   w.peer.send('. 1:1(0) ack 1802');
   t.is(endpoint.state, 'FIN-WAIT-2');
 });

@@ -283,7 +283,8 @@ test('[RFC7323 2.2] windows are scaled after the handshake, not in it', (t) => {
   w.peer.send('S. 0:0(0) ack 1 win 1000 <mss 1000,nop,wscale 3>');
   w.peer.expect('. 1:1(0) ack 1 win 8192'); // 1 MiB >> 7
   w.write(endpoint, 5000);
-  w.peer.expect('. 1:1001(1000)');
+  w.peer.expect('. 1:501(500)');
+  w.peer.expect('. 501:1001(500)');
   w.peer.expectNothing();
   w.peer.send('. 1:1(0) ack 1001 win 250');
   w.peer.expect('. 1001:2001(1000)');

@@ -111,6 +111,57 @@ test('[RFC9293 3.8.6.2.1] a small window is not filled with a small segment (SWS
   w.peer.expectNothing();
 });
 
+test('a segment is at most half of the largest window, unless that is tiny (tcp_bound_to_half_wnd)', (t) => {
+  const w = world(t);
+  const endpoint = w.connected('mss 1000', 1200);
+  t.is(endpoint.segmentPayload, 600);
+  w.peer.send('. 1:1(0) ack 1 win 1600');
+  t.is(endpoint.segmentPayload, 800);
+  w.peer.send('. 1:1(0) ack 1 win 500');
+  t.is(endpoint.segmentPayload, 800);
+  w.peer.send('. 1:1(0) ack 1 win 4000');
+  t.is(endpoint.segmentPayload, 1000);
+  t.is(world(t).connected('mss 1000', 536).segmentPayload, 536);
+  t.is(world(t).connected('mss 1000', 1).segmentPayload, 48);
+  t.is(world(t).connected('mss 1000,sackOK,ts 1 0', 1).segmentPayload, 36);
+});
+
+test('a receive buffer that was made small does not wait for the override timeout', (t) => {
+  const w = world(t, { mtu: 65_520 });
+  const endpoint = w.connected('mss 65480,nop,wscale 7');
+  w.peer.send('. 1:1(0) ack 1 win 8192'); // 1 MiB
+  w.write(endpoint, 100_000);
+  w.peer.expect('. 1:65481(65480)');
+  w.peer.expect('P. 65481:100001(34520)');
+  w.write(endpoint, 60_000);
+  w.peer.send('. 1:1(0) ack 65481 win 64');
+  w.peer.expectNothing();
+  // Less than the MSS and far less than half the largest window; and nothing is on its way.
+  w.peer.send('. 1:1(0) ack 100001 win 63');
+  w.peer.expectNothing();
+  w.peer.send('. 1:1(0) ack 100001 win 64');
+  w.peer.expect('. 100001:108193(8192)');
+  w.peer.expectNothing();
+});
+
+test('32 KiB leave a corked stream even where the MSS is larger', (t) => {
+  const w = world(t, { mtu: 65_520 });
+  const endpoint = w.connected('mss 65480,nop,wscale 7');
+  w.peer.send('. 1:1(0) ack 1 win 8192');
+  endpoint.settings.cork = true;
+  endpoint.optionsChanged();
+  w.write(endpoint, 32_767);
+  w.peer.expectNothing();
+  w.write(endpoint, 10_000);
+  w.peer.expect('. 1:32769(32768)');
+  w.peer.expectNothing();
+  w.advance(millis(1));
+  w.peer.send('. 1:1(0) ack 32769 win 8192');
+  w.peer.expectNothing();
+  w.advance(millis(200));
+  w.peer.expect('P. 32769:42768(9999)');
+});
+
 test('[RFC9293 3.8.6.2.1] the override timeout sends into a window that stays small', (t) => {
   const w = world(t);
   const endpoint = w.connected('mss 1000', 3000);
@@ -125,7 +176,8 @@ test('[RFC9293 3.8.6.1] a zero window is probed, ever more rarely, and for ever 
   const w = world(t);
   const endpoint = w.connected('mss 1000', 1000);
   w.write(endpoint, 2000);
-  w.peer.expect('. 1:1001(1000)');
+  w.peer.expect('. 1:501(500)');
+  w.peer.expect('. 501:1001(500)');
   w.peer.send('. 1:1(0) ack 1001 win 0');
   const start = w.clock.now();
   const times: number[] = [];
@@ -139,14 +191,16 @@ test('[RFC9293 3.8.6.1] a zero window is probed, ever more rarely, and for ever 
   t.deepEqual(gaps, [0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 51.2, 102.4, 120, 120]);
   t.is(endpoint.state, 'ESTABLISHED');
   w.peer.send('. 1:1(0) ack 1001 win 1000');
-  w.peer.expect('P. 1001:2001(1000)');
+  w.peer.expect('. 1001:1501(500)');
+  w.peer.expect('P. 1501:2001(500)');
 });
 
 test('probes of a zero window that nobody answers end in ETIMEDOUT', (t) => {
   const w = world(t);
   const endpoint = w.connected('mss 1000', 1000);
   w.write(endpoint, 2000);
-  w.peer.expect('. 1:1001(1000)');
+  w.peer.expect('. 1:501(500)');
+  w.peer.expect('. 501:1001(500)');
   w.peer.send('. 1:1(0) ack 1001 win 0');
   w.advance(seconds(1500));
   t.is(w.peer.drain().length, 15);
@@ -160,7 +214,8 @@ test('[RFC9293 3.10.7.4] only a newer segment updates the window', (t) => {
   w.peer.send('. 1:1(0) ack 1 win 9000'); // older than SND.WL1
   w.peer.drain();
   w.write(endpoint, 5000);
-  w.peer.expect('. 1:1001(1000)');
+  w.peer.expect('. 1:501(500)');
+  w.peer.expect('. 501:1001(500)');
   w.peer.expectNothing();
 });
 
