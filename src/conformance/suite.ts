@@ -21,6 +21,7 @@ import './bodies/exhaustion.ts';
 import './bodies/faults.ts';
 import './bodies/fcntl.ts';
 import './bodies/error-queue.ts';
+import './bodies/filter-extensions.ts';
 import './bodies/interrupts.ts';
 import './bodies/fast-open.ts';
 import './bodies/inheritance.ts';

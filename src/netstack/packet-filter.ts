@@ -5,29 +5,18 @@
  * written on every way there, and a return at its end. So running it always ends, and needs no bounds but those of the packet: a load from outside ends it with 0.
  * What it returns is how many octets of the packet the socket gets; 0 drops it.
  *
- * Extensions that name what a packet here does not have (NLATTR, RXHASH, VLAN, PAY_OFFSET, RANDOM) are refused at attaching, so that no filter decides by an invented value.
+ * What else a program may ask stands in filter-extensions.ts.
  */
 import { i32, u16 } from '../lib/bytes.ts';
+import { extension, type FilterWorld, isExtension, isKnownExtension } from './filter-extensions.ts';
 import type { Packet } from './packet.ts';
 
 /** BPF_MAXINSNS. */
 export const FILTER_INSTRUCTIONS_MAX = 4096;
 const MEMORY_WORDS = 16;
-/** SKF_NET_OFF, SKF_LL_OFF and SKF_AD_OFF: negative offsets that do not count from the transport header. */
+/** SKF_NET_OFF and SKF_LL_OFF: negative offsets that do not count from the transport header. */
 const NET_OFFSET = -0x10_0000;
 const LINK_OFFSET = -0x20_0000;
-const EXTENSION_OFFSET = -0x1000;
-const EXTENSION_MAX = 64;
-
-// Extensions served (SKF_AD_*).
-const PROTOCOL = 0;
-const PKTTYPE = 4;
-const IFINDEX = 8;
-const MARK = 20;
-const QUEUE = 24;
-const CPU = 36;
-const XOR_X = 40;
-const SERVED: readonly number[] = [PROTOCOL, PKTTYPE, IFINDEX, MARK, QUEUE, CPU, XOR_X];
 
 // Instruction classes, sizes, modes and operations (include/uapi/linux/bpf_common.h).
 const LD = 0x00;
@@ -91,7 +80,6 @@ const KNOWN: ReadonlySet<number> = new Set([
   ...[JEQ, JGT, JGE, JSET].flatMap((condition) => [JMP | condition | K, JMP | condition | X]),
 ]);
 
-const isExtension = (k: number): boolean => k >= EXTENSION_OFFSET && k < EXTENSION_OFFSET + EXTENSION_MAX;
 const usesMemory = (code: number): boolean =>
   code === (LD | MEM) || code === (LDX | MEM) || code === ST || code === STX;
 
@@ -99,6 +87,7 @@ const usesMemory = (code: number): boolean =>
 export class PacketFilter {
   /** As attached, for SO_GET_FILTER. */
   readonly octets: Uint8Array;
+  readonly #world: FilterWorld;
   readonly #code: Uint16Array;
   readonly #ifTrue: Uint8Array;
   readonly #ifFalse: Uint8Array;
@@ -108,9 +97,10 @@ export class PacketFilter {
   #a = 0;
   #x = 0;
 
-  private constructor(octets: Uint8Array) {
+  private constructor(octets: Uint8Array, world: FilterWorld) {
     const count = octets.length >> 3;
     this.octets = octets;
+    this.#world = world;
     this.#code = new Uint16Array(count);
     this.#ifTrue = new Uint8Array(count);
     this.#ifFalse = new Uint8Array(count);
@@ -128,10 +118,10 @@ export class PacketFilter {
   }
 
   /** Undefined if the program is not one that may run. */
-  static compile(octets: Uint8Array): PacketFilter | undefined {
+  static compile(octets: Uint8Array, world: FilterWorld): PacketFilter | undefined {
     const count = octets.length >> 3;
     if (count === 0 || count > FILTER_INSTRUCTIONS_MAX) return undefined;
-    const filter = new PacketFilter(octets.slice(0, count << 3));
+    const filter = new PacketFilter(octets.slice(0, count << 3), world);
     return filter.#isSound() ? filter : undefined;
   }
 
@@ -152,7 +142,7 @@ export class PacketFilter {
     if (code === (ALU | DIV | K) || code === (ALU | MOD | K)) return k !== 0;
     if (code === (ALU | LSH | K) || code === (ALU | RSH | K)) return k >>> 0 < 32;
     if (usesMemory(code)) return k >>> 0 < MEMORY_WORDS;
-    return (code & 0xe7) !== (LD | ABS) || !isExtension(k) || SERVED.includes(k - EXTENSION_OFFSET);
+    return (code & 0xe7) !== (LD | ABS) || !isExtension(k) || isKnownExtension(k);
   }
   /** check_load_and_stores: which cells were written on every way to each instruction. Jumps lead forward, so one pass does. */
   #readsOnlyWhatWasWritten(): boolean {
@@ -250,7 +240,7 @@ export class PacketFilter {
         return octet === OUTSIDE ? OUTSIDE : (octet & 0xf) << 2;
       }
       case ABS:
-        if (isExtension(k)) return extension(packet, k - EXTENSION_OFFSET, this.#a, this.#x);
+        if (isExtension(k)) return extension(this.#world, packet, k, this.#a, this.#x);
         return load(packet, k, code & 0x18);
       default:
         return load(packet, (k + this.#x) | 0, code & 0x18);
@@ -274,26 +264,6 @@ function load(packet: Packet, offset: number, size: number): number {
   if (at < from || at + len > packet.end) return OUTSIDE;
   if (size === W) return i32(packet.bytes, at);
   return size === H ? u16(packet.bytes, at) : (packet.bytes[at] as number);
-}
-
-/** PACKET_HOST and PACKET_MULTICAST (if_packet.h). */
-const TO_HOST = 0;
-const TO_GROUP = 2;
-
-function extension(packet: Packet, which: number, a: number, x: number): number {
-  switch (which) {
-    case PROTOCOL:
-      return packet.ethertype;
-    case PKTTYPE:
-      return packet.linkMulticast ? TO_GROUP : TO_HOST;
-    case IFINDEX:
-      return packet.interfaceIndex;
-    case XOR_X:
-      return a ^ x;
-    default:
-      // MARK, QUEUE, CPU: there is no mark on the way in, one queue and one processor.
-      return 0;
-  }
 }
 
 const isDivision = (code: number): boolean => (code & 0xf0) === DIV || (code & 0xf0) === MOD;

@@ -3,6 +3,7 @@ import { conformance, type System } from '../body.ts';
 import { type Kit, kit } from '../kit.ts';
 import * as c from '../linux.ts';
 import { asText } from '../show.ts';
+import { attach, type Instruction, program } from './filter-kit.ts';
 
 const group = 'stream-options';
 
@@ -13,18 +14,6 @@ function receive(sys: System, a: Kit, fd: number, octets: number, flags = 0, con
     a.msghdr({ iov: [[sys.alloc(octets, 'in', asText), octets]], control: a.controlRoom(128), controllen }),
     flags | c.MSG_DONTWAIT,
   );
-}
-/** Of classic BPF. */
-type Instruction = readonly [code: number, jt: number, jf: number, k: number];
-const program = (...instructions: readonly Instruction[]): Uint8Array => {
-  const bytes = new Uint8Array(instructions.length * 8);
-  instructions.forEach(([code, jt, jf, k], i) => c.sockFilter.put(bytes, i * 8, { code, jt, jf, k }));
-  return bytes;
-};
-function attach(a: Kit, fd: number, code: Uint8Array, len = code.length / 8): number {
-  const at = a.sys.alloc(16, 'fprog');
-  a.sys.put(c.sockFprog, at, { len, filter: a.octets(code, 'program') });
-  return a.task.call('setsockopt', fd, c.SOL_SOCKET, c.SO_ATTACH_FILTER, at, 16);
 }
 
 conformance('SO_PEEK_OFF moves with every peek and every read of a stream', { group }, (sys) => {
@@ -170,8 +159,8 @@ conformance('a filter calculates, remembers and jumps', { group }, (sys) => {
 conformance('a program that may not run is no filter', { group }, (sys) => {
   const a = kit(sys);
   const fd = a.udp();
-  attach(a, fd, program([0x06, 0, 0, 1]), 0);
-  attach(a, fd, program([0x06, 0, 0, 1]), 4097);
+  attach(a, fd, program([0x06, 0, 0, 1]), { len: 0 });
+  attach(a, fd, program([0x06, 0, 0, 1]), { len: 4097 });
   attach(a, fd, program([0x00, 0, 0, 1]));
   attach(a, fd, program([0x05, 0, 0, 1], [0x06, 0, 0, 1]));
   attach(a, fd, program([0x15, 0, 1, 1], [0x06, 0, 0, 1]));

@@ -35,6 +35,7 @@ export function emit(b: Uint8Array, at: number, payload: number, next: number, s
   b[at + HOP_LIMIT] = hops;
 }
 /** RFC 6437: 20 bits. */
+export const flowLabel = (b: Uint8Array, at: number): number => u32(b, at) & 0xf_ffff;
 export function setFlowLabel(b: Uint8Array, at: number, label: number): void {
   b[at + 1] = ((b[at + 1] as number) & 0xf0) | (label >>> 16);
   putU16(b, at + 2, label & 0xffff);

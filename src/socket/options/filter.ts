@@ -18,7 +18,10 @@ import {
   SOL_SOCKET,
 } from '../../abi/socket.ts';
 import { i32 } from '../../abi/struct.ts';
+import type { Netstack } from '../../netstack/endpoint.ts';
+import type { FilterWorld } from '../../netstack/filter-extensions.ts';
 import { FILTER_INSTRUCTIONS_MAX, PacketFilter } from '../../netstack/packet-filter.ts';
+import { hardwareType } from '../netlink/link-messages.ts';
 import { int, type OptionRow, writeOctets } from './row.ts';
 import type { OptionTarget } from './target.ts';
 
@@ -29,21 +32,29 @@ function applyFilter(socket: OptionTarget, filter: PacketFilter | undefined): vo
   socket.optionsChanged();
 }
 
+const worldOf = ({ random, interfaces }: Netstack): FilterWorld => ({
+  random,
+  deviceType(interfaceIndex) {
+    const link = interfaces.find(({ index }) => index === interfaceIndex);
+    return link === undefined ? 0 : hardwareType(link);
+  },
+});
+
 /** The filter, or the refusal. */
-function compile(value: Uint8Array): PacketFilter | number {
+function compile({ stack }: OptionTarget, value: Uint8Array): PacketFilter | number {
   if (value.length < sockFprog.size) return -Errno.EINVAL;
   const { len, filter } = sockFprog.decode(value);
   if (len === 0 || len > FILTER_INSTRUCTIONS_MAX || filter === 0) return -Errno.EINVAL;
   const end = sockFprog.size + len * sockFilter.size;
   if (value.length < end) return -Errno.EFAULT;
-  return PacketFilter.compile(value.subarray(sockFprog.size, end)) ?? -Errno.EINVAL;
+  return PacketFilter.compile(value.subarray(sockFprog.size, end), worldOf(stack)) ?? -Errno.EINVAL;
 }
 
 const attach: OptionRow = {
   option: SO_ATTACH_FILTER,
   name: 'SO_ATTACH_FILTER',
   internet: true,
-  note: 'classic BPF; extensions for what a packet here does not have are EINVAL. Read back as SO_GET_FILTER',
+  note: 'classic BPF with all its extensions. Read back as SO_GET_FILTER',
   get: ({ settings }, out) => {
     const octets = settings.filter?.octets;
     if (octets === undefined) return 0;
@@ -56,7 +67,7 @@ const attach: OptionRow = {
     if (socket.tcp !== undefined && !netAdmin) return -Errno.EPERM;
     if (value.length < sockFprog.size) return -Errno.EINVAL;
     if (socket.options.filterLocked) return -Errno.EPERM;
-    const compiled = compile(value);
+    const compiled = compile(socket, value);
     if (typeof compiled === 'number') return compiled;
     applyFilter(socket, compiled);
     return 0;
@@ -94,10 +105,10 @@ export const FILTER_ROWS: readonly OptionRow[] = [
     option: SO_ATTACH_REUSEPORT_CBPF,
     name: 'SO_ATTACH_REUSEPORT_CBPF',
     note: 'sockets that share a port are chosen among by hash alone',
-    set: ({ settings }, value) => {
-      const compiled = compile(value);
+    set: (socket, value) => {
+      const compiled = compile(socket, value);
       if (typeof compiled === 'number') return compiled;
-      return settings.reusePort ? -Errno.ENOPROTOOPT : -Errno.EINVAL;
+      return socket.settings.reusePort ? -Errno.ENOPROTOOPT : -Errno.EINVAL;
     },
   },
   int(SOL_SOCKET, SO_DETACH_REUSEPORT_BPF, 'SO_DETACH_REUSEPORT_BPF', {
