@@ -16,7 +16,10 @@ export function guestBuffer({ settings }: TcpEndpoint): number {
   const { sendBufferLocked, sendBuffer } = settings;
   return sendBufferLocked ? Math.max(LEAST_BUFFER, Math.min(BUFFER, sendBuffer >> 1)) : BUFFER;
 }
+/** Half of what the window can be, where that is less: a peer that fills it waits for the reader. */
 export function watchedOctets({ settings }: TcpEndpoint): number {
-  const { receiveBufferLocked, receiveBuffer } = settings;
-  return receiveBufferLocked ? Math.min(WATCHED_OCTETS, receiveBuffer >> 2) : WATCHED_OCTETS;
+  const { receiveBufferLocked, receiveBuffer, windowClamp } = settings;
+  const buffer = receiveBufferLocked ? receiveBuffer >> 1 : 2 * WATCHED_OCTETS;
+  const window = windowClamp > 0 ? Math.min(buffer, windowClamp) : buffer;
+  return Math.min(WATCHED_OCTETS, window >> 1);
 }
