@@ -46,6 +46,7 @@ import './bodies/segment-size.ts';
 import './bodies/select.ts';
 import './bodies/readiness.ts';
 import './bodies/signals.ts';
+import './bodies/tcp-buffers.ts';
 import './bodies/socket.ts';
 import './bodies/splice.ts';
 import './bodies/stream-options.ts';

@@ -28,6 +28,7 @@ import {
   RECEIVE_LIMIT_MAX,
   RECEIVE_SHUT,
   receiveLimit,
+  SEGMENT_DEFAULT,
   SEND_SHUT,
   segmentPayload,
   sendLimit,
@@ -270,6 +271,8 @@ export class TcpConnection extends Tcb implements TcpEndpoint {
     if (now - this.tuneAt < Math.max(1000, this.roundTrip.smoothed)) return;
     if (this.tuneOctets * 2 > this.receiveLimit) {
       this.receiveLimit = Math.min(RECEIVE_LIMIT_MAX, this.tuneOctets * 2);
+      // The clamp follows (tcp_rcvbuf_grow).
+      this.settings.windowClamp = 0;
     }
     this.stats.receiveSpace = this.tuneOctets;
     this.tuneOctets = 0;
@@ -446,6 +449,7 @@ export class TcpConnection extends Tcb implements TcpEndpoint {
     this.peerMss = 65_535;
     this.tsRecent = 0;
     this.quickAcks = this.ackOctets = 0;
+    this.largestSegment = SEGMENT_DEFAULT;
     this.paceUntil = 0;
     this.stats = new ConnectionStats();
     this.roundTrip.reset();

@@ -101,6 +101,8 @@ function scheduleAck(c: Tcb, s: Segment, len: number): void {
   if (c.lastReceiveAt === 0 || now - c.lastReceiveAt > c.roundTrip.rto) c.quickAcks = QUICK_ACKS;
   c.lastReceiveAt = now;
   c.ackOctets += len;
+  const size = s.count > 1 ? Math.ceil(len / s.count) : len;
+  if (size > c.largestSegment) measureBuffer(c, size);
   if (c.ackNow) return;
   const merged = s.count > 1 || len > 16_384;
   const quick = c.quickAcks > 0 && !c.pingPong;
@@ -111,6 +113,15 @@ function scheduleAck(c: Tcb, s: Segment, len: number): void {
   } else delayAck(c, Math.min(DELAYED_ACK, c.settings.delayedAckMaxUs));
   // The size of the peer's full segments, as far as seen (Linux rcv_mss): a second one of these is acknowledged at once.
   if (!merged && len > c.receiveMss) c.receiveMss = Math.min(len, c.mss);
+}
+
+/**
+ * Segments are larger than any before. Linux then computes anew what of the buffer is payload, and what the window may be from that, whatever
+ * TCP_WINDOW_CLAMP said (tcp_measure_rcv_mss): a clamp lasts on a connection that has seen its largest segments, or as long as they stay small.
+ */
+function measureBuffer(c: Tcb, size: number): void {
+  c.largestSegment = size;
+  c.settings.windowClamp = 0;
 }
 
 /** First step of 3.10.7.4: whether the segment touches the window. As Linux, both edges count, so that ACKs still work when the window is zero. */

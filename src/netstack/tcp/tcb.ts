@@ -84,6 +84,9 @@ export const Rexmit = { None: 0, Retransmit: 1, Persist: 2 } as const;
 /** What the state alarm stands for. */
 export const Pending = { None: 0, FinWait2: 1, TimeWait: 2 } as const;
 
+/** TCP_MSS_DEFAULT. */
+export const SEGMENT_DEFAULT = 536;
+
 /** Linux's view of a half-close, sk_shutdown: the values of `Shutdown`. */
 export const RECEIVE_SHUT = 1;
 export const SEND_SHUT = 2;
@@ -238,6 +241,8 @@ export abstract class Tcb {
   heardAt = 0;
   /** The largest segment the peer sent, as an estimate of its full size. */
   receiveMss = 536;
+  /** The largest segment that came in sequence, or TCP_MSS_DEFAULT. */
+  largestSegment = SEGMENT_DEFAULT;
   ackWithheld = false;
   /** The receive window measured over one round trip, for its growth. */
   tuneOctets = 0;

@@ -266,7 +266,7 @@ export const TCP_LEVEL: readonly OptionRow[] = [
   setting(
     TCP_WINDOW_CLAMP,
     'TCP_WINDOW_CLAMP',
-    (s) => s.windowClamp,
+    (s, { state }) => s.windowClamp || (state === 'CLOSED' || state === 'LISTEN' ? 0 : s.receiveBuffer >> 1),
     (s, value, endpoint) => {
       if (value === 0 && endpoint.state !== 'CLOSED') return -Errno.EINVAL;
       s.windowClamp = value === 0 ? 0 : Math.max(value, WINDOW_CLAMP_MIN);

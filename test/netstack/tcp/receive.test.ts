@@ -211,6 +211,29 @@ test('data beyond the window is cut, and the window never shrinks', (t) => {
   w.peer.expectNothing();
 });
 
+test('TCP_WINDOW_CLAMP bounds the window until segments are larger than any before', (t) => {
+  const w = world(t);
+  const endpoint = w.connected('mss 1460', 65_535, (e) => {
+    e.settings.windowClamp = 4000;
+  });
+  w.peer.send('P. 1:501(500) ack 1');
+  w.peer.expect('. 1:1(0) ack 501 win 3500');
+  w.read(endpoint);
+  w.peer.send('P. 501:1037(536) ack 1');
+  w.peer.expect('. 1:1(0) ack 1037 win 2964');
+  w.read(endpoint);
+  t.is(endpoint.settings.windowClamp, 4000);
+  w.peer.send('P. 1037:1574(537) ack 1');
+  t.is(endpoint.settings.windowClamp, 0);
+  w.peer.expect('. 1:1(0) ack 1574 win 65535');
+  // Set again, it holds for segments of that size.
+  endpoint.settings.windowClamp = 4000;
+  w.peer.send('P. 1574:2111(537) ack 1');
+  t.is(endpoint.settings.windowClamp, 4000);
+  w.peer.send('P. 2111:3111(1000) ack 1');
+  t.is(endpoint.settings.windowClamp, 0);
+});
+
 test('the receive buffer grows for a reader that keeps up, when it is not locked', (t) => {
   const w = world(t);
   const endpoint = w.connected('mss 1460,nop,wscale 7');

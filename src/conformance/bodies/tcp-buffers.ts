@@ -1,0 +1,65 @@
+/** What a TCP socket's receive buffer and the options about it let through, and how long a peer that does not read is borne. */
+import { conformance } from '../body.ts';
+import { type Kit, kit } from '../kit.ts';
+import * as c from '../linux.ts';
+
+const group = 'tcp-buffers';
+
+const CLAMP = 4000;
+const setClamp = (a: Kit, fd: number): number => a.setInt(fd, c.SOL_TCP, c.TCP_WINDOW_CLAMP, CLAMP);
+/** Records whether the clamp is the one that was set; what follows from the buffer depends on the memory behind each segment. */
+function showClamp(a: Kit, fd: number): void {
+  let clamp = 0;
+  a.sys.quietly(() => {
+    clamp = a.getInt(fd, c.SOL_TCP, c.TCP_WINDOW_CLAMP);
+  });
+  a.sys.record('clamp', clamp === CLAMP ? CLAMP : clamp > CLAMP ? 'more' : clamp);
+}
+
+conformance('tcp: TCP_WINDOW_CLAMP lasts until segments are larger than any before', { group }, (sys) => {
+  const a = kit(sys);
+  const { client, server } = a.pair();
+  a.getInt(a.tcp(), c.SOL_TCP, c.TCP_WINDOW_CLAMP);
+  showClamp(a, server);
+  setClamp(a, server);
+  for (const octets of [100, 536, 537, 10]) {
+    a.send(client, new Uint8Array(octets));
+    a.recv(server, octets, c.MSG_WAITALL);
+    showClamp(a, server);
+  }
+  setClamp(a, server);
+  a.send(client, new Uint8Array(300));
+  a.recv(server, 300, c.MSG_WAITALL);
+  showClamp(a, server);
+  a.send(client, new Uint8Array(9000));
+  a.recv(server, 9000, c.MSG_WAITALL);
+  showClamp(a, server);
+});
+
+/** SO_RCVBUF or a clamp made small on a connection that promised more before, whose peer has a lot to send. */
+function shrunk(a: Kit, level: number, option: number, value: number): void {
+  const { sys } = a;
+  const { client, server } = a.pair();
+  a.setInt(server, level, option, value);
+  const total = 400_000;
+  const from = sys.now();
+  let got = 0;
+  sys.quietly(() => {
+    let sent = 0;
+    const room = sys.alloc(65_536, 'octets');
+    while (got < total && sys.now() - from < 5000) {
+      const before = got + sent;
+      sent += Math.max(0, a.task.call('sendto', client, room, Math.min(65_536, total - sent), c.MSG_DONTWAIT, 0, 0));
+      got += Math.max(0, a.task.call('recvfrom', server, room, 65_536, c.MSG_DONTWAIT, 0, 0));
+      if (got + sent === before) sys.sleep(5);
+    }
+  });
+  sys.record('octets', got);
+  sys.record('in time', sys.now() - from < 1500);
+}
+conformance('tcp: a small window after a large one lets a stream go on', { group }, (sys) => {
+  const a = kit(sys);
+  shrunk(a, c.SOL_TCP, c.TCP_WINDOW_CLAMP, 1152);
+  shrunk(a, c.SOL_TCP, c.TCP_WINDOW_CLAMP, 20_000);
+  shrunk(a, c.SOL_SOCKET, c.SO_RCVBUF, 16_384);
+});
