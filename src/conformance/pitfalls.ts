@@ -1,18 +1,16 @@
 /**
- * Cases in which another well-known user-space kernel answers otherwise than Linux 6.18 does, found by reading its source and measuring the host. Each row that lies
- * within the calls served here has a body of its own (`pitfall: n`); a test checks that none is missing.
+ * Cases in which another well-known user-space kernel answers otherwise than Linux 6.18 does, found by reading its source and measuring the host. Each row
+ * has a body of its own (`pitfall: n`); a test checks that none is missing.
  */
 export interface Pitfall {
   readonly number: number;
   readonly linux: string;
-  /** Why no body covers it, where none does. */
-  readonly outside?: string;
 }
 export const PITFALLS: readonly Pitfall[] = [
   { number: 1, linux: 'socket(AF_INET, SOCK_STREAM, IPPROTO_UDP) is EPROTONOSUPPORT' },
   { number: 2, linux: 'AF_INET with SOCK_RDM or SOCK_SEQPACKET is ESOCKTNOSUPPORT' },
   { number: 3, linux: 'AF_UNIX with SOCK_RDM is ESOCKTNOSUPPORT' },
-  { number: 4, linux: 'AF_PACKET with SOCK_STREAM is ESOCKTNOSUPPORT', outside: 'AF_PACKET is not served here' },
+  { number: 4, linux: 'AF_PACKET with SOCK_STREAM is ESOCKTNOSUPPORT' },
   { number: 5, linux: 'a ping socket outside ping_group_range is EACCES' },
   { number: 6, linux: 'a fresh TCP socket polls OUT, WRNORM and HUP' },
   { number: 7, linux: 'after a refused connect whose SO_ERROR was read, connect is ECONNABORTED once, then works' },

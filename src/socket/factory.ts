@@ -10,6 +10,7 @@ import {
   AF_INET6,
   AF_MAX,
   AF_NETLINK,
+  AF_PACKET,
   AF_UNIX,
   SOCK_DGRAM,
   SOCK_MAX,
@@ -81,6 +82,7 @@ export class SocketFactory {
   ): Socket | number {
     if (domain === AF_UNIX) return this.#createUnix(type, protocol, statusFlags);
     if (domain === AF_NETLINK) return this.#createNetlink(type, protocol, statusFlags, credentials);
+    if (domain === AF_PACKET) return packetRefusal(type, credentials);
     return this.#createInet(domain, type, protocol, statusFlags, credentials);
   }
   /** socketpair(2): two connected sockets, or a negative errno. Only AF_UNIX has pairs. */
@@ -167,6 +169,14 @@ export class SocketFactory {
     if (protocol !== NETLINK_ROUTE) return -Errno.EPROTONOSUPPORT;
     return new NetlinkSocket(this.#netlink, type, statusFlags, credentials);
   }
+}
+
+/** packet_create (net/packet/af_packet.c): who may, then the type. What it would make, none of which is served, is refused as by a kernel without the family. */
+function packetRefusal(type: number, { netRaw }: Credentials): number {
+  if (type < 0 || type >= SOCK_MAX) return -Errno.EINVAL;
+  if (!netRaw) return -Errno.EPERM;
+  const isPacket = type === SOCK_DGRAM || type === SOCK_RAW || type === SOCK_PACKET;
+  return isPacket ? -Errno.EAFNOSUPPORT : -Errno.ESOCKTNOSUPPORT;
 }
 
 /** The checks that come before the protocol's own: 0 or a negative errno. */

@@ -24,6 +24,7 @@ import {
   AF_INET,
   AF_INET6,
   AF_NETLINK,
+  AF_PACKET,
   AF_UNIX,
   SO_INQ,
   SO_PASSCRED,
@@ -35,6 +36,7 @@ import {
   SO_TXREHASH,
   SO_ZEROCOPY,
   SOCK_DGRAM,
+  SOCK_PACKET,
   SOCK_RAW,
   SOCK_SEQPACKET,
   SOCK_STREAM,
@@ -228,6 +230,7 @@ const DATAGRAM_PROTOCOLS: readonly number[] = [IPPROTO_UDPLITE, IPPROTO_L2TP];
 export function offersSocket(domain: number, type: number, protocol: number): boolean {
   if (domain === AF_UNIX) return false;
   if (domain === AF_NETLINK) return (type === SOCK_RAW || type === SOCK_DGRAM) && protocol >= 0 && protocol < MAX_LINKS;
+  if (domain === AF_PACKET) return type === SOCK_RAW || type === SOCK_DGRAM || type === SOCK_PACKET;
   if (!isInet({ domain, type })) return FAMILIES.has(domain);
   switch (type) {
     case SOCK_STREAM:

@@ -10,6 +10,14 @@ const B = BASE + 0x1000;
 const in4 = abi.sockaddrIn.encode({ family: abi.AF_INET, port: 80, addr: 0x01020304, zero: new Uint8Array(8) });
 const int = (x: number): Uint8Array => Uint8Array.of(x, x >> 8, x >> 16, x >> 24);
 
+const counted = (what: string, errno: string) => ({
+  call: 'socket',
+  what,
+  errno,
+  onLinuxToo: false,
+  count: 1,
+  first: undefined,
+});
 test('socket: order of checks', (t) => {
   const w = world();
   const socket = (domain: number, type: number): number | undefined => w.call('socket', domain, type, 0);
@@ -19,16 +27,10 @@ test('socket: order of checks', (t) => {
   t.is(socket(abi.AF_INET, abi.SOCK_MAX), -Errno.EINVAL);
   w.made.push(-Errno.EAFNOSUPPORT, -Errno.EPERM);
   t.is(socket(abi.AF_VSOCK, abi.SOCK_STREAM), -Errno.EAFNOSUPPORT);
-  t.is(socket(abi.AF_INET, abi.SOCK_RAW), -Errno.EPERM);
+  t.is(w.call('socket', abi.AF_INET, abi.SOCK_RAW, abi.IPPROTO_ICMP), -Errno.EPERM);
   t.deepEqual(w.emulator.dispatcher.refusals(), [
-    {
-      call: 'socket',
-      what: 'AF_VSOCK SOCK_STREAM 0',
-      errno: 'EAFNOSUPPORT',
-      onLinuxToo: false,
-      count: 1,
-      first: undefined,
-    },
+    counted('AF_VSOCK SOCK_STREAM 0', 'EAFNOSUPPORT'),
+    counted('AF_INET SOCK_RAW IPPROTO_ICMP', 'EPERM'),
   ]);
   t.is(socket(abi.AF_INET, abi.SOCK_STREAM | abi.SOCK_CLOEXEC), 0);
   t.is(w.task.files.closeOnExec(0), true);

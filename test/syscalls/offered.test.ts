@@ -54,6 +54,7 @@ test('requests', (t) => {
 test('sockets', (t) => {
   for (const [domain, type, protocol, offered] of [
     [abi.AF_PACKET, 3, 3, true],
+    [abi.AF_PACKET, 1, 3, false],
     [abi.AF_VSOCK, 1, 0, true],
     [abi.AF_IPX, 2, 0, false],
     [99, 1, 0, false],

@@ -40,6 +40,12 @@ conformance('socket of AF_INET has neither SOCK_RDM nor SOCK_SEQPACKET', { group
   }
 });
 
+conformance('socket of AF_PACKET: who may, then the type', { group, pitfall: 4 }, (sys) => {
+  const { task } = kit(sys);
+  for (const type of [c.SOCK_STREAM, c.SOCK_RDM, c.SOCK_SEQPACKET, 6, 9, 11]) task.call('socket', c.AF_PACKET, type, 0);
+  task.call('socket', c.AF_PACKET, c.SOCK_STREAM, -1);
+});
+
 conformance('socket refuses a protocol of another type', { group, pitfall: 1 }, (sys) => {
   const { task } = kit(sys);
   for (const family of [c.AF_INET, c.AF_INET6]) {

@@ -51,8 +51,8 @@ export interface SocketCreator {
 }
 
 const FLAGS = SOCK_CLOEXEC | SOCK_NONBLOCK;
-/** errnos that say "there is no such thing", as against "not now" or "not you". */
-const ABSENT: readonly number[] = [Errno.EAFNOSUPPORT, Errno.ESOCKTNOSUPPORT, Errno.EPROTONOSUPPORT];
+/** errnos that say "there is no such thing", as against "not now"; and "not you", which is for raw and packet sockets, and those are nobody's here. */
+const ABSENT: readonly number[] = [Errno.EAFNOSUPPORT, Errno.ESOCKTNOSUPPORT, Errno.EPROTONOSUPPORT, Errno.EPERM];
 
 /** What of the arguments the kernel looks at before a family does: 0 or a negative errno. */
 const argumentRefusal = (domain: number, type: number): number => {
