@@ -138,6 +138,12 @@ export class Kit {
     this.listen(fd, backlog);
     return { fd, port: this.port(fd) };
   }
+  /** A listener whose queue is full, so that a connect lasts. */
+  fullListener(): { readonly fd: number; readonly port: number } {
+    const listener = this.listener('127.0.0.1', 0);
+    this.connect(this.tcp(), '127.0.0.1', listener.port);
+    return listener;
+  }
   /** A TCP connection over loopback. */
   pair(host = '127.0.0.1'): {
     readonly client: number;

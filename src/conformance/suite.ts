@@ -47,6 +47,7 @@ import './bodies/select.ts';
 import './bodies/readiness.ts';
 import './bodies/signals.ts';
 import './bodies/tcp-buffers.ts';
+import './bodies/silence.ts';
 import './bodies/socket.ts';
 import './bodies/splice.ts';
 import './bodies/stream-options.ts';

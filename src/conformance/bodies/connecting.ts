@@ -14,12 +14,6 @@ function deadPort(a: Kit): number {
   a.close(fd);
   return port;
 }
-/** A listener whose queue is full, so that a connect lasts. */
-function full(a: Kit): { readonly fd: number; readonly port: number } {
-  const { fd, port } = a.listener('127.0.0.1', 0);
-  a.connect(a.tcp(), '127.0.0.1', port);
-  return { fd, port };
-}
 
 conformance(
   'connecting: refused, the error read by SO_ERROR: ECONNABORTED once, then a fresh try',
@@ -84,7 +78,7 @@ conformance('connecting: refused, the blocking and the next blocking try', { gro
   a.connect(fd, '127.0.0.1', port);
   a.poll(fd);
   a.connect(fd, '127.0.0.1', port);
-  const listener = full(a);
+  const listener = a.fullListener();
   b.startConnect(fd, '127.0.0.1', listener.port);
   a.accept(listener.fd);
   b.task.finish();
@@ -204,7 +198,7 @@ conformance('connecting: AF_UNSPEC ends a listener, and who waits for it', { gro
 
 conformance('connecting: AF_UNSPEC gives up an attempt, and who waits for it', { group }, (sys) => {
   const a = kit(sys);
-  const { port } = full(a);
+  const { port } = a.fullListener();
   const fd = a.tcp(c.SOCK_NONBLOCK);
   a.connect(fd, '127.0.0.1', port);
   dissolve(a, fd);
@@ -219,7 +213,7 @@ conformance('connecting: shutdown(2) gives up an attempt', { group }, (sys) => {
   const a = kit(sys);
   const b = kit(sys, 'b');
   for (const how of [c.SHUT_RD, c.SHUT_WR, c.SHUT_RDWR]) {
-    const { port } = full(a);
+    const { port } = a.fullListener();
     const fd = a.tcp();
     b.startConnect(fd, '127.0.0.1', port);
     a.task.call('shutdown', fd, how);
@@ -232,7 +226,7 @@ conformance('connecting: shutdown(2) gives up an attempt', { group }, (sys) => {
 conformance('connecting: interrupted, repeated, and done meanwhile', { group, interrupts: true }, (sys) => {
   const a = kit(sys);
   const b = kit(sys, 'b');
-  const { fd: listener, port } = full(a);
+  const { fd: listener, port } = a.fullListener();
   const fd = a.tcp();
   b.startConnect(fd, '127.0.0.1', port);
   sys.interrupt(b.task);
@@ -248,7 +242,7 @@ conformance('connecting: interrupted, repeated, and done meanwhile', { group, in
 conformance('connecting: a deadline that passes, then another try waits for the same attempt', { group }, (sys) => {
   const a = kit(sys);
   const b = kit(sys, 'b');
-  const { fd: listener, port } = full(a);
+  const { fd: listener, port } = a.fullListener();
   const fd = a.tcp();
   a.setTimeout(fd, c.SO_SNDTIMEO, 0, 200_000);
   b.startConnect(fd, '127.0.0.1', port);
@@ -265,7 +259,7 @@ conformance('connecting: a deadline that passes, then another try waits for the 
 conformance('connecting: TCP_USER_TIMEOUT gives up with ETIMEDOUT', { group }, (sys) => {
   const a = kit(sys);
   const b = kit(sys, 'b');
-  const { port } = full(a);
+  const { port } = a.fullListener();
   const fd = a.tcp();
   a.setInt(fd, c.SOL_TCP, c.TCP_USER_TIMEOUT, 500);
   const from = sys.now();
@@ -280,7 +274,7 @@ conformance('connecting: TCP_USER_TIMEOUT gives up with ETIMEDOUT', { group }, (
 conformance('connecting: poll and epoll wait for the outcome', { group }, (sys) => {
   const a = kit(sys);
   const b = kit(sys, 'b');
-  const { fd: listener, port } = full(a);
+  const { fd: listener, port } = a.fullListener();
   const fd = a.tcp(c.SOCK_NONBLOCK);
   a.connect(fd, '127.0.0.1', port);
   const ep = a.epoll();
@@ -297,7 +291,7 @@ conformance('connecting: poll and epoll wait for the outcome', { group }, (sys) 
 conformance('connecting: the listener goes while a connect waits for room', { group }, (sys) => {
   const a = kit(sys);
   const b = kit(sys, 'b');
-  const { fd: listener, port } = full(a);
+  const { fd: listener, port } = a.fullListener();
   const fd = a.tcp();
   b.startConnect(fd, '127.0.0.1', port);
   a.close(listener);

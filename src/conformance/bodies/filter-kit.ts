@@ -30,3 +30,7 @@ export const returnK = (k: number): Instruction => [0x06, 0, 0, k];
 /** `ld #k` and `ldx #k` */
 export const load = (k: number): Instruction => [0x00, 0, 0, k];
 export const loadX = (k: number): Instruction => [0x01, 0, 0, k];
+
+export const detach = (a: Kit, fd: number): number => a.setInt(fd, c.SOL_SOCKET, c.SO_DETACH_FILTER, 0);
+/** The socket hears nothing more, so to its peer the way between them has broken. */
+export const deafen = (a: Kit, fd: number): number => attach(a, fd, program(returnK(0)));

@@ -8,7 +8,7 @@ import { Flag } from '../wire/tcp.ts';
 import { emitSegment, emitSyn, packetPayload } from './emit.ts';
 import { abandonFastOpen } from './fast-open.ts';
 import { finish, sendReset, timeOut } from './lifecycle.ts';
-import { ORPHAN_RETRIES, RETRIES, SYN_ACK_RETRIES, SYN_LINEAR } from './limits.ts';
+import { ORPHAN_RETRIES, RETRIES, RTO_INITIAL, SYN_ACK_RETRIES, SYN_LINEAR } from './limits.ts';
 import { armPersist, armRetransmit, output, resendHead, stopRexmit } from './output.ts';
 import { add, diff } from './seq.ts';
 import { Rexmit, segmentPayload, type Tcb } from './tcb.ts';
@@ -39,8 +39,14 @@ const onTimeout: { readonly [S in TcpState]: (c: Tcb) => void } = {
 const userTimeoutPassed = (c: Tcb): boolean =>
   c.settings.userTimeoutMs > 0 && c.context.clock.now() - c.stalledSince >= c.settings.userTimeoutMs * 1000;
 
+/** tcp_model_timeout: the retries allowed bound the time as well, to what they would take if each interval doubled. */
+const synTimePassed = (c: Tcb): boolean =>
+  c.settings.userTimeoutMs === 0 &&
+  c.retries > 0 &&
+  c.context.clock.now() - c.stalledSince >= (2 ** (c.settings.synRetries + 1) - 1) * RTO_INITIAL;
+
 function resendSyn(c: Tcb): void {
-  if (c.retries >= c.settings.synRetries + SYN_LINEAR || userTimeoutPassed(c)) {
+  if (c.retries >= c.settings.synRetries + SYN_LINEAR || synTimePassed(c) || userTimeoutPassed(c)) {
     timeOut(c);
     return;
   }
