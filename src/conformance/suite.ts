@@ -37,6 +37,7 @@ import './bodies/netlink.ts';
 import './bodies/option-lengths.ts';
 import './bodies/option-sweep.ts';
 import './bodies/options.ts';
+import './bodies/path-mtu.ts';
 import './bodies/ping.ts';
 import './bodies/pipes.ts';
 import './bodies/poll.ts';

@@ -65,6 +65,9 @@ export interface IpSettings {
   receiveErrors: boolean;
   /** IPV6_RECVERR: the same for IPv6. */
   receiveErrors6: boolean;
+  /** IP_RECVERR_RFC4884, IPV6_RECVERR_RFC4884: the error queue tells where extensions of an ICMP message begin. */
+  receiveExtensions: boolean;
+  receiveExtensions6: boolean;
   /** IP_MTU_DISCOVER and IPV6_MTU_DISCOVER, values of PathMtuDiscovery. */
   pathMtuDiscovery: number;
   pathMtuDiscovery6: number;
@@ -344,6 +347,8 @@ export interface UdpSettings extends IpSettings {
   sendBuffer: number;
   /** IPV6_DONTFRAG: a datagram larger than the path MTU is 'message-size' instead of fragmented. */
   dontFragment6: boolean;
+  /** IPV6_RECVPATHMTU: such a datagram leaves a `PathMtuNotice`. */
+  receivePathMtu: boolean;
   /** IPV6_AUTOFLOWLABEL: datagrams of a flow have a label that is the same for all of them and tells nothing else (RFC 6437). */
   autoFlowLabel: boolean;
   /** IPV6_MTU: fragments are no longer; 0 unset. */
@@ -411,7 +416,9 @@ export interface DatagramError {
   readonly code: number;
   /** The MTU where that is what it is about; of a timestamp which it is (SCM_TSTAMP_*). */
   readonly info: number;
-  /** Of a timestamp the number of the send. */
+  /**
+   * Of a timestamp the number of the send. Of an ICMP message, if it was asked for, where in `payload` its extensions (RFC 4884) begin, with 0x10000 if they are broken; 0 without any.
+   */
   readonly data: number;
   /** Who reported it, with an ICMP message alone. */
   readonly offender: IpAddress | undefined;
@@ -428,6 +435,14 @@ export interface DatagramError {
   readonly tos: number;
   /** Microseconds of the stack's clock. */
   readonly time: number;
+}
+
+/** RFC 3542 11.3: what a datagram was too long for that must not be cut. */
+export interface PathMtuNotice {
+  readonly destination: IpAddress;
+  /** That was chosen for it; 0 for any. */
+  readonly interfaceIndex: number;
+  readonly mtu: number;
 }
 
 /** Per-message choices from control messages; undefined fields fall back to the endpoint's settings. */
@@ -524,6 +539,8 @@ export interface UdpEndpoint {
   purgeErrors(): void;
   /** Puts one in; false when there is no room. */
   queueError(error: DatagramError): boolean;
+  /** The last that was not told yet; who tells it clears it. */
+  pathMtuNotice: PathMtuNotice | undefined;
   /**
    * Membership in a group on an interface, by its index, else by an address of it, else where the group's route leads. 'invalid' when it is no group, 'no-device',
    * 'address-in-use' when joined already, 'no-buffers' beyond the limit; leaving: 'address-not-available' when not joined.

@@ -17,6 +17,8 @@ export const defaultIpSettings = (): IpSettings => ({
   unicastInterface6: 0,
   receiveErrors: false,
   receiveErrors6: false,
+  receiveExtensions: false,
+  receiveExtensions6: false,
   // ip_no_pmtu_disc 0.
   pathMtuDiscovery: PathMtuDiscovery.Want,
   pathMtuDiscovery6: PathMtuDiscovery.Want,
@@ -68,6 +70,7 @@ export const defaultUdpSettings = (): UdpSettings => ({
   receiveBuffer: 212_992,
   sendBuffer: 212_992,
   dontFragment6: false,
+  receivePathMtu: false,
   autoFlowLabel: true,
   fragmentSize6: 0,
   placesDatagrams: false,

@@ -26,6 +26,7 @@ export function applyDatagramOptions(options: OptionState, settings: UdpSettings
   settings.coalesce = options.coalesce;
   settings.timestamping = options.timestampingFlags;
   settings.dontFragment6 = options.dontFragment6;
+  settings.receivePathMtu = options.receivePathMtu;
   settings.autoFlowLabel = options.autoFlowLabel;
   settings.fragmentSize6 = options.fragmentSize6;
 }

@@ -26,6 +26,7 @@ import type { Datagram, UdpEndpoint } from '../netstack/endpoint.ts';
 import { Packet } from '../netstack/packet.ts';
 import type { Committable } from './committable.ts';
 import { writeErrorControl } from './control/error.ts';
+import { writePathMtu } from './control/path-mtu.ts';
 import { wantsControl, writeControl } from './control/report.ts';
 import { Choices, STAMPS } from './control/send.ts';
 import { DatagramCork } from './cork.ts';
@@ -43,6 +44,9 @@ const PAYLOAD_MAX_V6 = 65_527;
 
 /** What `#sendWhole` answers when there is nothing to stage. */
 const PROBED = 1;
+
+/** `Message.passing` of a receive that found no path MTU to tell. */
+const LOOKED = 'looked for a path MTU';
 
 type Staged = 'nothing' | 'send' | 'cork' | 'receive' | 'error';
 
@@ -176,6 +180,10 @@ export class InetDatagramSocket extends InetSocket {
   }
   /** IP_PKTINFO names the address to answer from (ipi_spec_dst). */
   protected get tellsAnswerFrom(): boolean {
+    return true;
+  }
+  /** IPV6_RECVPATHMTU has an effect. */
+  protected get tellsPathMtu(): boolean {
     return true;
   }
   /** MSG_TRUNC asks a receive for the length of what it cut. */
@@ -348,6 +356,10 @@ export class InetDatagramSocket extends InetSocket {
   override receive(message: Message, taken: number): number {
     this.units = 0;
     if ((message.flags & MSG_ERRQUEUE) !== 0) return this.#receiveError(message, taken);
+    if (this.options.receivePathMtu && this.#receivePathMtu(message)) return 0;
+    return this.#receiveDatagram(message, taken);
+  }
+  #receiveDatagram(message: Message, taken: number): number {
     // An error belongs to the next call if this one has datagrams already.
     if (this.hasError) return taken > 0 ? -Errno.EAGAIN : -this.takeErrno();
     const isPeek = (message.flags & MSG_PEEK) !== 0;
@@ -368,6 +380,17 @@ export class InetDatagramSocket extends InetSocket {
     if (hasOffset) this.#movePeek(isPeek ? result : -result);
     this.#describe(message, datagram);
     return result;
+  }
+  /** Before all that waits, and at once: it is gone even by a peek (ipv6_recv_rxpmtu). Who waited for a datagram does not look again. False if there is nothing to tell. */
+  #receivePathMtu(message: Message): boolean {
+    const { endpoint } = this;
+    const hasLooked = message.passing === LOOKED;
+    message.passing = LOOKED;
+    const notice = endpoint.pathMtuNotice;
+    if (notice === undefined || hasLooked || !this.tellsPathMtu) return false;
+    endpoint.pathMtuNotice = undefined;
+    writePathMtu(message, notice, this.options, this.world.realtime(this.stack.clock.now()));
+    return true;
   }
   /** Who sent it, and what is asked for besides. */
   #describe(message: Message, datagram: Datagram): void {

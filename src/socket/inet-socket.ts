@@ -195,6 +195,8 @@ export abstract class InetSocket extends Socket implements OptionTarget, NameCon
     settings.unicastInterface6 = options.unicastInterface6 || options.stickyInterface;
     settings.receiveErrors = options.receiveErrors;
     settings.receiveErrors6 = options.receiveErrors6;
+    settings.receiveExtensions = options.receiveErrorsRfc4884;
+    settings.receiveExtensions6 = options.receiveErrors6Rfc4884;
     settings.pathMtuDiscovery = options.mtuDiscover;
     settings.pathMtuDiscovery6 = options.mtuDiscover6;
     endpoint.optionsChanged();

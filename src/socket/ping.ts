@@ -37,6 +37,10 @@ export class PingSocket extends InetDatagramSocket {
   protected override get tellsLength(): boolean {
     return false;
   }
+  /** ping_recvmsg does not look for it. */
+  protected override get tellsPathMtu(): boolean {
+    return false;
+  }
   /** ping_rcv does without ipv4_pktinfo_prepare. */
   protected override get tellsAnswerFrom(): boolean {
     return false;

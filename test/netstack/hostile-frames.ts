@@ -76,6 +76,7 @@ export function target(): World {
     const socket = w.b.createUdp(family);
     socket.bind(ip(any), 53);
     socket.settings.receiveErrors = socket.settings.receiveErrors6 = true;
+    socket.settings.receiveExtensions = socket.settings.receiveExtensions6 = true;
     const client = w.a.createTcp(family);
     client.connect(ip(to), 80);
   }

@@ -170,3 +170,26 @@ test('source filters across a link: the interface takes in what any member lets 
   t.is(sourceFilters.changeSource(group, ip('10.0.0.1'), 2, undefined, 'include', false), undefined);
   t.is(sourceFilters.filterOf(group, 2, undefined), 'address-not-available', 'to include nobody is to leave');
 });
+
+test('[RFC3542 11.3] IPv6: who asks is told the MTU that a datagram is too long for, the last one', (t) => {
+  const w = new World();
+  const client = w.a.createUdp(6);
+  const notice = (): readonly unknown[] | undefined => {
+    const told = client.pathMtuNotice;
+    client.pathMtuNotice = undefined;
+    return told && [told.destination.toString(), told.interfaceIndex, told.mtu];
+  };
+  const long = new Uint8Array(1600);
+  client.settings.dontFragment6 = true;
+  t.is(send(client, 'fd00::2', long), 'message-size');
+  t.is(notice(), undefined, 'nobody asked');
+  client.settings.receivePathMtu = true;
+  t.is(send(client, 'fd00::2', long), 'message-size');
+  client.settings.fragmentSize6 = 1280;
+  t.is(send(client, 'fd00::2', long, { interfaceIndex: 2 }), 'message-size');
+  t.deepEqual(notice(), ['fd00::2', 2, 1280]);
+  t.is(send(client, 'fd00::2', long, { dontFragment: false }), undefined);
+  client.settings.pathMtuDiscovery6 = PathMtuDiscovery.Do;
+  t.is(send(client, 'fd00::2', long, { dontFragment: false }), 'message-size');
+  t.is(notice(), undefined, 'by IPV6_DONTFRAG alone');
+});

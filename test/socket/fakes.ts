@@ -9,6 +9,7 @@ import type {
   DatagramError,
   InterfaceInfo,
   Netstack,
+  PathMtuNotice,
   SendChoices,
   SourceFilters,
   TcpEndpoint,
@@ -306,6 +307,7 @@ export class FakeUdp implements UdpEndpoint {
   chosen: SendChoices | undefined = undefined;
   destination: string | undefined = undefined;
   readonly settings: UdpSettings = defaultUdpSettings();
+  pathMtuNotice: PathMtuNotice | undefined = undefined;
 
   constructor(family: Family, pool: PacketPool) {
     this.family = family;

@@ -241,6 +241,8 @@ export class IcmpProtocol implements TransportProtocol {
     const meaning = meaning4(type, code);
     if (meaning === undefined) return;
     const mtu = meaning.kind === 'message-size' ? icmpv4.nextHopMtu(bytes, at) : 0;
+    const info = type === icmpv4.Type.ParameterProblem ? icmpv4.pointer(bytes, at) : mtu;
+    const quoteOctets = icmpv4.quoteOctets(bytes, at);
     const offender = sourceOf(packet);
     const receiver = destinationOf(packet);
     const quote = at + icmpv4.HEADER_LEN;
@@ -256,7 +258,7 @@ export class IcmpProtocol implements TransportProtocol {
     packet.protocol = ipv4.protocol(bytes, quote);
     packet.l3 = quote;
     packet.l4 = quote + header;
-    this.#notify(packet, meaning, { type, code, mtu, offender, receiver });
+    this.#notify(packet, meaning, { type, code, mtu, info, quoteOctets, offender, receiver });
   }
 
   #error6(packet: Packet): void {
@@ -270,7 +272,10 @@ export class IcmpProtocol implements TransportProtocol {
     else if (type === icmpv6.Type.ParameterProblem) stats.Icmp6.InParmProbs++;
     const meaning = meaning6(type, code);
     if (meaning === undefined) return;
-    const mtu = type === icmpv6.Type.PacketTooBig ? icmpv6.word(bytes, at) : 0;
+    const info = icmpv6.word(bytes, at);
+    const mtu = type === icmpv6.Type.PacketTooBig ? info : 0;
+    const isExtended = type === icmpv6.Type.Unreachable || type === icmpv6.Type.TimeExceeded;
+    const quoteOctets = isExtended ? icmpv6.quoteOctets(bytes, at) : 0;
     const offender = sourceOf(packet);
     const receiver = destinationOf(packet);
     const quote = at + icmpv6.HEADER_LEN;
@@ -293,7 +298,7 @@ export class IcmpProtocol implements TransportProtocol {
     packet.dst3 = destination.w3;
     packet.l3 = quote;
     packet.l4 = transport;
-    this.#notify(packet, meaning, { type, code, mtu, offender, receiver });
+    this.#notify(packet, meaning, { type, code, mtu, info, quoteOctets, offender, receiver });
   }
 
   #notify(quoted: Packet, meaning: Meaning, rest: Omit<IcmpError, keyof Meaning>): void {
@@ -315,7 +320,7 @@ export class IcmpProtocol implements TransportProtocol {
     const code = isV4 ? icmpv4.Unreachable.Host : icmpv6.Unreachable.Address;
     const meaning: Meaning = { kind: 'host-unreachable', isHard: false };
     const own = sourceOf(packet);
-    this.#notify(packet, meaning, { type, code, mtu: 0, offender: own, receiver: own });
+    this.#notify(packet, meaning, { type, code, mtu: 0, info: 0, quoteOctets: 0, offender: own, receiver: own });
     packet.release();
   }
 }

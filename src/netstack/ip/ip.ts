@@ -56,6 +56,10 @@ export interface IcmpError {
   readonly code: number;
   /** Of a fragmentation-needed or packet-too-big message. */
   readonly mtu: number;
+  /** What the message says besides as Linux passes it on: IPv4 an MTU or a pointer, IPv6 the second word whatever it is. */
+  readonly info: number;
+  /** Octets of the quote, where extensions may follow it (RFC 4884); 0 where that is not told. */
+  readonly quoteOctets: number;
   /** Who reported it, and to which address of ours. */
   readonly offender: IpAddress;
   readonly receiver: IpAddress;

@@ -14,6 +14,7 @@ import {
   type Datagram,
   type DatagramError,
   PathMtuDiscovery,
+  type PathMtuNotice,
   type SendChoices,
   Shutdown,
   type SourceFilters,
@@ -53,6 +54,7 @@ export abstract class DatagramSocket implements UdpEndpoint {
   remoteAddress: IpAddress;
   remotePort = 0;
   isConnected = false;
+  pathMtuNotice: PathMtuNotice | undefined = undefined;
   /** @internal */
   readonly binding: PortBinding<DatagramSocket> = new PortBinding<DatagramSocket>(this);
 
@@ -254,13 +256,13 @@ export abstract class DatagramSocket implements UdpEndpoint {
     const { settings } = this;
     if (settings.dontRoute && isBeyondLink(route)) return 'network-unreachable';
     if (route.isBroadcast && !settings.broadcast) return 'permission';
-    if (len > this.longest(route.remote.isV4)) return this.#tooLong(route, port);
+    if (len > this.longest(route.remote.isV4)) return this.#tooLong(route, port, choices);
     const segment = choices?.segment ?? settings.segment;
     if (segment !== 0) {
       const refused = this.#refusesSegments(route, len, segment);
       if (refused !== undefined) return refused;
     } else if (this.#size(route, len) > mtuOf(route, settings) && !mayFragment(route, settings, choices)) {
-      return this.#tooLong(route, port);
+      return this.#tooLong(route, port, choices);
     }
     const pending = this.takeError();
     if (pending !== undefined) return pending;
@@ -273,10 +275,14 @@ export abstract class DatagramSocket implements UdpEndpoint {
     const unsummed = route.remote.isV4 ? noChecksum : noChecksum6;
     return len > segment * MAX_SEGMENTS || unsummed ? 'invalid' : undefined;
   }
-  /** Who asks for errors is told the MTU. */
-  #tooLong(route: Route, port: number): NetError {
+  /** Who asks for errors, or for path MTUs (ipv6_local_rxpmtu), is told the MTU. */
+  #tooLong(route: Route, port: number, choices: SendChoices | undefined): NetError {
     const { settings, remotePort } = this;
     const { isV4 } = route.remote;
+    if (!isV4 && settings.receivePathMtu && (choices?.dontFragment ?? settings.dontFragment6)) {
+      const interfaceIndex = this.#interfaceFor(route.remote, choices?.interfaceIndex ?? 0);
+      this.pathMtuNotice = { destination: route.remote, interfaceIndex, mtu: mtuOf(route, settings) };
+    }
     if (isV4 ? settings.receiveErrors : settings.receiveErrors6) {
       // Linux names the port that an IPv4 socket is connected to.
       const told = isV4 ? remotePort : port;
@@ -493,7 +499,9 @@ export abstract class DatagramSocket implements UdpEndpoint {
     }
     if (destination.isV4 ? settings.receiveErrors : settings.receiveErrors6) {
       const payload = quoted.l4 + this.headerLen;
-      this.queueError(icmpRecord(error, quoted, payload, destination, destinationPort, this.context.clock.now()));
+      const extensions = destination.isV4 ? settings.receiveExtensions : settings.receiveExtensions6;
+      const now = this.context.clock.now();
+      this.queueError(icmpRecord(error, quoted, payload, destination, destinationPort, extensions, now));
     } else if (!error.isHard || !this.isConnected) return;
     this.#error = error.kind;
     this.observer?.endpointChanged(Err);

@@ -2,6 +2,7 @@
 import type { Instant } from '../../lib/clock.ts';
 import type { IpAddress } from '../address.ts';
 import type { DatagramError } from '../endpoint.ts';
+import { extensionsOf } from '../icmp/extensions.ts';
 import { sourceOf } from '../ip/header.ts';
 import type { IcmpError, Route } from '../ip/ip.ts';
 import type { Packet } from '../packet.ts';
@@ -9,32 +10,30 @@ import { EtherType } from '../wire/ethernet.ts';
 import * as ipv4 from '../wire/ipv4.ts';
 import { frameOf } from './stamping.ts';
 
-/** More of a payload no ICMP message quotes. */
-const QUOTED_PAYLOAD = 1280;
 const NOTHING = new Uint8Array(0);
 
-/** `quoted` is the datagram that the message is about, its payload at `payload`. */
+/** `quoted` is the datagram that the message is about, its payload at `payload`; `tellsExtensions` as the settings say. What stands behind the quote is kept with it. */
 export function icmpRecord(
   error: IcmpError,
   quoted: Packet,
   payload: number,
   destination: IpAddress,
   destinationPort: number,
+  tellsExtensions: boolean,
   time: Instant,
 ): DatagramError {
-  const end = Math.min(quoted.end, payload + QUOTED_PAYLOAD);
   return {
     origin: 'icmp',
     error: error.kind,
     type: error.type,
     code: error.code,
-    info: error.kind === 'message-size' ? error.mtu : 0,
-    data: 0,
+    info: error.info,
+    data: tellsExtensions ? extensionsOf(quoted, payload, error.quoteOctets) : 0,
     offender: error.offender,
     destination,
     destinationPort,
     isV4: destination.isV4,
-    payload: quoted.bytes.slice(payload, Math.max(payload, end)),
+    payload: quoted.bytes.slice(payload, Math.max(payload, quoted.end)),
     receiver: error.receiver,
     interfaceIndex: quoted.interfaceIndex,
     ttl: quoted.ttl,

@@ -41,6 +41,10 @@ export const parse = (_b: Uint8Array, at: number, end: number): Malformed | unde
 export const type = (b: Uint8Array, at: number): number => b[at] as number;
 export const code = (b: Uint8Array, at: number): number => b[at + 1] as number;
 /** Of FragmentationNeeded; 0 from routers older than RFC 1191. */
+/** The octet that a parameter problem is about. */
+export const pointer = (b: Uint8Array, at: number): number => b[at + 4] as number;
+/** RFC 4884 4.1: the length of the quote, in 32-bit words. */
+export const quoteOctets = (b: Uint8Array, at: number): number => (b[at + 5] as number) * 4;
 export const nextHopMtu = (b: Uint8Array, at: number): number => u16(b, at + 6);
 export const identifier = (b: Uint8Array, at: number): number => u16(b, at + IDENTIFIER);
 /** Error messages quote a packet and must not be answered by another error. */

@@ -46,6 +46,8 @@ export const type = (b: Uint8Array, at: number): number => b[at] as number;
 export const code = (b: Uint8Array, at: number): number => b[at + 1] as number;
 /** Second word: MTU of PacketTooBig, pointer of ParameterProblem, flags of an advertisement. */
 export const word = (b: Uint8Array, at: number): number => u32(b, at + 4);
+/** RFC 4884 4.4: the length of the quote, in 64-bit words. */
+export const quoteOctets = (b: Uint8Array, at: number): number => (b[at + 4] as number) * 8;
 /** Types below 128 report errors. */
 export const isError = (t: number): boolean => t < 128;
 

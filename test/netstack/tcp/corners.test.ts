@@ -176,6 +176,8 @@ test('errors of ICMP about unknown connections and short quotes are ignored', (t
     type: 3,
     code: 3,
     mtu: 0,
+    info: 0,
+    quoteOctets: 0,
     offender: w.remote,
     receiver: w.local,
   } as const;

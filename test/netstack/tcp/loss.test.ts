@@ -242,6 +242,8 @@ function icmp(w: World, seq: number, error: Partial<IcmpError>): void {
     type: 3,
     code: 1,
     mtu: 0,
+    info: 0,
+    quoteOctets: 0,
     offender: w.remote,
     receiver: w.local,
     ...error,
