@@ -46,7 +46,7 @@ const URING = 'Programs fall back to epoll and plain calls, which is slower for 
 const ZEROCOPY = 'Octets are copied instead: the program is as right and somewhat slower.';
 const STAMP =
   'No time stamps of this kind: time synchronisation and measurements use the time of their own reading, which is less exact.';
-const ROUTING = 'Extension headers of IPv6 can be neither sent nor seen.';
+const ROUTING = 'Packets are sent without IPv6 extension headers; those of packets received are shown.';
 const MROUTE = 'The sandbox routes no multicast for others: mrouted, smcroute and pimd do not work.';
 const INTERFACES =
   'The interfaces, addresses and routes of the sandbox are set when it starts; programs that configure the network cannot.';
@@ -135,7 +135,7 @@ const SENTENCES: readonly (readonly [names: string, sentence: string])[] = [
   ['IP_TRANSPARENT IPV6_TRANSPARENT', 'Foreign addresses cannot be bound: transparent proxies do not work.'],
   [
     'IP_OPTIONS IP_RETOPTS IP_RECVOPTS IP_ROUTER_ALERT IPV6_ROUTER_ALERT',
-    'Packets carry no IP options, and none are shown.',
+    'Packets are sent without IP options; those of packets received are shown.',
   ],
   [
     'IP_RECVERR IPV6_RECVERR IP_RECVERR_RFC4884 IPV6_RECVERR_RFC4884',
@@ -145,7 +145,10 @@ const SENTENCES: readonly (readonly [names: string, sentence: string])[] = [
     'IPV6_HOPOPTS IPV6_RTHDR IPV6_RTHDRDSTOPTS IPV6_DSTOPTS IPV6_RECVHOPOPTS IPV6_RECVRTHDR IPV6_RECVDSTOPTS IPV6_2292HOPOPTS IPV6_2292RTHDR IPV6_2292DSTOPTS',
     ROUTING,
   ],
-  ['IPV6_FLOWLABEL_MGR IPV6_AUTOFLOWLABEL IPV6_FLOWINFO IPV6_FLOWINFO_SEND', 'Flow labels are chosen by the stack.'],
+  [
+    'IPV6_FLOWLABEL_MGR',
+    'No flow label can be leased: the one that a program sends with is used as it is, else the stack chooses.',
+  ],
   [
     'IP_MSFILTER MCAST_MSFILTER IP_ADD_SOURCE_MEMBERSHIP IP_BLOCK_SOURCE MCAST_JOIN_SOURCE_GROUP MCAST_BLOCK_SOURCE',
     'All senders of a multicast group are received; the program must choose itself.',
