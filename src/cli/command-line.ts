@@ -29,10 +29,10 @@ Exit status: the program's own; 128 + n when signal n ended it; 125 when sandsoc
 const CONFORMANCE_EXAMPLES = `
 Examples:
   sandsock conformance                            every body on this kernel and on the emulator
-  sandsock conformance --quick                    some seconds: six bodies of each group, none in which time passes
+  sandsock conformance --quick                    six bodies of each group, none in which time passes
   sandsock conformance --group epoll              one group; an unknown one lists them
   sandsock conformance --driver direct            the same bodies as a guest of sandsock run
-  sandsock conformance --json | jq '.[] | select(.equal | not)'
+  sandsock conformance --json | jq '.[] | select((.equal or .deviations) | not)'
 
 A body is a script of system calls. It runs on this host's kernel in a network namespace of its own and on sandsock; its transcript holds each
 call with its result, each octet of its memory that changed and who was woken, and the two transcripts must be equal, line by line.
@@ -57,13 +57,20 @@ const collect = (value: string, all?: readonly string[] | boolean): string[] => 
   value,
 ];
 
+/** The command whose help says more, with a space before it. */
+function subcommand(): string {
+  const [, , word = ''] = process.argv;
+  return ['run', 'doctor', 'conformance'].includes(word) ? ` ${word}` : '';
+}
+
 function commandLine(): Command {
   const program = new Command('sandsock')
     .description('Runs an unmodified Linux program and serves its sockets from a TCP/IP stack in user space.')
     .version(version)
     .enablePositionalOptions()
     .configureOutput({
-      outputError: (text, write) => write(`sandsock: ${text.replace(/^error: /, '').trimEnd()}; see sandsock --help\n`),
+      outputError: (text, write) =>
+        write(`sandsock: ${text.replace(/^error: /, '').trimEnd()}; see sandsock${subcommand()} --help\n`),
     })
     .exitOverride();
   program

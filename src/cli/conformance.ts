@@ -52,10 +52,13 @@ function chosen({ group, quick, names }: ConformanceOptions): Body[] {
   }
 }
 
-async function inPlane(plane: PlaneName, those: readonly Body[]): Promise<readonly Outcome[]> {
-  const names = JSON.stringify(those.map(({ name }) => name));
+async function inPlane(
+  plane: PlaneName,
+  { group, quick }: Pick<ConformanceOptions, 'group' | 'quick'>,
+): Promise<readonly Outcome[]> {
+  const selection = [...(group === undefined ? [] : ['--group', group]), ...(quick === undefined ? [] : ['--quick'])];
   const progress = process.stderr.isTTY;
-  const { outcomes, once, unused } = await runSandboxed({ plane, program, select: ['--names', names], progress });
+  const { outcomes, once, unused } = await runSandboxed({ plane, program, select: selection, progress });
   progressDone();
   if (once.length > 0) tell(`differed once and not again:\n${differences(once)}`);
   for (const { body, linux } of unused) {
@@ -79,7 +82,7 @@ export async function conformance(options: ConformanceOptions): Promise<void> {
     const outcomes =
       driver === 'emulator'
         ? runBodies(those, both, progressOf('this kernel and the emulator', those.length))
-        : await inPlane(driver, those);
+        : await inPlane(driver, options);
     progressDone();
     show(outcomes, options);
   } catch (error) {

@@ -24,13 +24,19 @@ export interface CompatibilityReport {
   readonly refusals: readonly ReportEntry[];
   /** Further distinct refusals that were not kept. */
   readonly dropped: number;
+  /** Flows that the gateway's walls kept back, counted by reason. */
+  readonly walls: Readonly<Record<string, number>>;
+  /** Messages sent natively that had no destination, no route or were too long: lost, and the program was not told. */
+  readonly lostSends: number;
 }
+/** What a run has to tell beside its refusals. */
+export type Losses = Pick<CompatibilityReport, 'dropped' | 'walls' | 'lostSends'>;
 
 export function compatibilityReport(
   command: readonly string[],
   exitStatus: number,
   refusals: readonly Refusal[],
-  dropped: number,
+  losses: Losses,
 ): CompatibilityReport {
   const entries = refusals.map((refusal): ReportEntry => {
     const { call, what, errno, onLinuxToo, count, first } = refusal;
@@ -38,9 +44,20 @@ export function compatibilityReport(
     const [kind, meaning] = [kindOf(refusal), meaningOf(refusal)];
     return { kind, call, what, errno: got, onLinuxToo, count, first: first ?? null, meaning };
   });
-  return { command, exitStatus, refusals: entries, dropped };
+  return { command, exitStatus, refusals: entries, ...losses };
 }
 
+/** What the gateway's reasons mean (RefusalReason). */
+const WALLS: Readonly<Record<string, string>> = {
+  'host-closed': 'a port of the host that is not open to the guest; --host-port PORT opens it',
+  loopback: 'a loopback address as a destination on the link',
+  'link-local': 'a link-local address',
+  metadata: 'the address of a cloud provider’s metadata',
+  multicast: 'a multicast group',
+  broadcast: 'a broadcast address',
+  reserved: 'an address that is nobody’s',
+  absent: 'an address of the link where nobody lives',
+};
 const times = (count: number): string => (count === 1 ? 'once' : `${count} times`);
 
 function lines({ call, what, errno, count, first, onLinuxToo, meaning }: ReportEntry): string[] {
@@ -51,16 +68,27 @@ function lines({ call, what, errno, count, first, onLinuxToo, meaning }: ReportE
 }
 
 /** As lines of text. */
-export function reportText({ command, refusals, dropped }: CompatibilityReport): string {
+export function reportText({ command, refusals, dropped, walls, lostSends }: CompatibilityReport): string {
   const gaps = refusals.filter(({ onLinuxToo }) => !onLinuxToo);
   const others = refusals.filter(({ onLinuxToo }) => onLinuxToo);
   const title = `Compatibility of sandsock with: ${command.join(' ')}`;
   const text = [
     title,
     '',
-    gaps.length === 0 ? 'The program got everything it asked for.' : 'Asked for and not offered here:',
+    gaps.length === 0 ? 'Nothing that it asked for is missing here.' : 'Asked for and not offered here:',
   ];
   text.push(...gaps.flatMap(lines));
+  const kept = Object.entries(walls);
+  if (kept.length > 0) {
+    text.push(
+      '',
+      'Kept back by the walls of the gateway:',
+      ...kept.map(([why, n]) => `  ${WALLS[why] ?? why}: ${times(n)}`),
+    );
+  }
+  if (lostSends > 0) {
+    text.push('', `Sent natively and lost, without a destination or a route, or too long: ${times(lostSends)}`);
+  }
   if (others.length > 0) text.push('', 'Refused as Linux refuses it, no gap:', ...others.flatMap(lines));
   if (dropped > 0) text.push('', `and ${times(dropped)} something else, of too many kinds to list`);
   return text.join('\n');

@@ -162,9 +162,14 @@ export function reportOf(sentry: Sentry, exitStatus: number, durationMs: number)
   };
 }
 
-function tellFailed(sink: { readonly failed: boolean } | undefined, file: string | undefined): void {
-  if (sink?.failed === true) stderrSink.line(`sandsock: ${file} could not be written to its end and is not complete`);
+/** Says it, and true, if not all of `file` could be written. */
+function tellFailed(sink: { readonly failed: boolean } | undefined, file: string | undefined): boolean {
+  if (sink?.failed !== true) return false;
+  stderrSink.line(`sandsock: ${file} could not be written to its end and is not complete`);
+  return true;
 }
+/** As docker run has it: a failure of ours. */
+const FAILED = 125;
 
 /** What the plane has to do with the other options, where the user did not say it. */
 function planeNote({ plane, strace, pcap }: RunConfig): string | undefined {
@@ -203,11 +208,16 @@ class Outputs {
     if (this.#config.report === undefined) return;
     // Loaded by who asks for it: the others start sooner.
     const { compatibilityReport, reportFor } = await import('./report.ts');
-    const { refusals, refusalsDropped } = sentry.summary();
-    const report = compatibilityReport(command, status, refusals, refusalsDropped);
+    const { refusals, refusalsDropped: dropped, gateway, lostSends } = sentry.summary();
+    const report = compatibilityReport(command, status, refusals, {
+      dropped,
+      walls: gateway?.refused ?? {},
+      lostSends,
+    });
     this.#report?.line(reportFor(this.#config.report, report));
   }
-  close(): void {
+  /** True when all was written. */
+  close(): boolean {
     const { strace, json, report, pcap } = this.#config;
     const all = [
       [this.listing, strace],
@@ -216,7 +226,7 @@ class Outputs {
       [this.capture, pcap],
     ] as const;
     for (const [sink] of all) sink?.close();
-    for (const [sink, file] of all) tellFailed(sink, file);
+    return all.filter(([sink, file]) => tellFailed(sink, file)).length === 0;
   }
 }
 
@@ -226,6 +236,8 @@ export async function run(command: string, args: readonly string[], config: RunC
   const { listing, capture } = outputs;
   const started = performance.now();
   const signals = new SignalForwarding();
+  let status = FAILED;
+  let isWritten = false;
   try {
     const sentry = await Sentry.start(command, args, {
       ...linkOptions(config),
@@ -246,11 +258,12 @@ export async function run(command: string, args: readonly string[], config: RunC
       );
     });
     signals.begin(sentry);
-    const status = await sentry.exited;
+    status = await sentry.exited;
     await outputs.conclude(sentry, [command, ...args], status, performance.now() - started);
-    return status;
   } finally {
     signals.stop();
-    outputs.close();
+    isWritten = outputs.close();
   }
+  // A program's own failure says more than ours.
+  return status === 0 && !isWritten ? FAILED : status;
 }

@@ -12,6 +12,7 @@ const GAP: Refusal = {
   first,
 };
 const HINT: Refusal = { call: 'sendto', what: 'MSG_CONFIRM', errno: '', onLinuxToo: false, count: 1, first: undefined };
+const NONE = { dropped: 0, walls: {}, lostSends: 0 };
 const LINUX: Refusal = {
   call: 'getsockopt',
   what: 'SOL_TCP/0x63',
@@ -22,7 +23,10 @@ const LINUX: Refusal = {
 };
 
 test('text: the gaps with what they mean, then what Linux refuses as well', (t) => {
-  const text = reportFor('gaps.txt', compatibilityReport(['tcpdump', '-i', 'eth0'], 1, [GAP, HINT, LINUX], 3));
+  const text = reportFor(
+    'gaps.txt',
+    compatibilityReport(['tcpdump', '-i', 'eth0'], 1, [GAP, HINT, LINUX], { ...NONE, dropped: 3 }),
+  );
   t.is(
     text,
     `Compatibility of sandsock with: tcpdump -i eth0
@@ -42,14 +46,29 @@ and 3 times something else, of too many kinds to list`,
 
 test('text without a gap says so', (t) => {
   t.regex(
-    reportFor('-', compatibilityReport(['true'], 0, [], 0)),
-    /^Compatibility .*\n\nThe program got everything it asked for\.$/,
+    reportFor('-', compatibilityReport(['true'], 0, [], NONE)),
+    /^Compatibility .*\n\nNothing that it asked for is missing here\.$/,
+  );
+});
+
+test('text: what the walls kept back, and what was lost unseen', (t) => {
+  const losses = { ...NONE, walls: { 'host-closed': 2 }, lostSends: 1 };
+  t.is(
+    reportFor('-', compatibilityReport(['curl'], 7, [], losses)),
+    `Compatibility of sandsock with: curl
+
+Nothing that it asked for is missing here.
+
+Kept back by the walls of the gateway:
+  a port of the host that is not open to the guest; --host-port PORT opens it: 2 times
+
+Sent natively and lost, without a destination or a route, or too long: once`,
   );
 });
 
 test('a name that ends in .json gets JSON', (t) => {
   const report = JSON.parse(
-    reportFor('gaps.json', compatibilityReport(['a', 'b'], 3, [GAP, HINT, LINUX], 0)),
+    reportFor('gaps.json', compatibilityReport(['a', 'b'], 3, [GAP, HINT, LINUX], NONE)),
   ) as unknown;
   t.like(report, { command: ['a', 'b'], exitStatus: 3, dropped: 0 });
   const { refusals } = report as { readonly refusals: readonly object[] };

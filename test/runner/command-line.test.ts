@@ -16,7 +16,7 @@ function shell(text: string): Said {
 const refused = (stderr: string): Said => ({ status: 125, stderr: `sandsock: ${stderr}\n` });
 
 test.serial('wrong options and words are named', (t) => {
-  t.deepEqual(shell('"$@" run'), refused("missing required argument 'cmd'; see sandsock --help"));
+  t.deepEqual(shell('"$@" run'), refused("missing required argument 'cmd'; see sandsock run --help"));
   t.deepEqual(
     shell('"$@" run --host-port 80,81 --host-port 0x50 -- true'),
     refused(
@@ -68,8 +68,9 @@ test.serial('of --no-gateway and --gateway the last counts', (t) => {
 });
 
 needingInTurn(sandbox)('a summary that cannot be written', (t) => {
+  t.is(shell('"$@" run --no-gateway --json=/dev/full -- sh -c "exit 7"').status, 7);
   t.deepEqual(shell('"$@" run --no-gateway --json=/dev/full -- true'), {
-    status: 0,
+    status: 125,
     stderr: 'sandsock: /dev/full could not be written to its end and is not complete\n',
   });
 });
