@@ -63,16 +63,7 @@ function subcommand(): string {
   return ['run', 'doctor', 'conformance'].includes(word) ? ` ${word}` : '';
 }
 
-function commandLine(): Command {
-  const program = new Command('sandsock')
-    .description('Runs an unmodified Linux program and serves its sockets from a TCP/IP stack in user space.')
-    .version(version)
-    .enablePositionalOptions()
-    .configureOutput({
-      outputError: (text, write) =>
-        write(`sandsock: ${text.replace(/^error: /, '').trimEnd()}; see sandsock${subcommand()} --help\n`),
-    })
-    .exitOverride();
+function addRun(program: Command): void {
   program
     .command('run')
     .description('run a program in a sandbox of its own')
@@ -115,6 +106,8 @@ function commandLine(): Command {
     .action(async (cmd: string, args: string[], options: unknown) => {
       process.exitCode = await run(cmd, args, parseRunOptions(options));
     });
+}
+function addDoctor(program: Command): void {
   program
     .command('doctor')
     .description('say what this host allows, and the remedy for what it lacks')
@@ -124,6 +117,8 @@ function commandLine(): Command {
       process.stdout.write(options.json === true ? `${JSON.stringify(findings)}\n` : findings.map(lineOf).join(''));
       process.exitCode = findings.some(({ state }) => state === 'lacking') ? 1 : 0;
     });
+}
+function addConformance(program: Command): void {
   program
     .command('conformance')
     .description('compare sandsock with the kernel of this host, body by body')
@@ -142,6 +137,21 @@ function commandLine(): Command {
       const { conformance } = await import('./conformance.ts');
       await conformance(options);
     });
+}
+
+function commandLine(): Command {
+  const program = new Command('sandsock')
+    .description('Runs an unmodified Linux program and serves its sockets from a TCP/IP stack in user space.')
+    .version(version)
+    .enablePositionalOptions()
+    .configureOutput({
+      outputError: (text, write) =>
+        write(`sandsock: ${text.replace(/^error: /, '').trimEnd()}; see sandsock${subcommand()} --help\n`),
+    })
+    .exitOverride();
+  addRun(program);
+  addDoctor(program);
+  addConformance(program);
   return program;
 }
 
