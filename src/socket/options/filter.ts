@@ -54,6 +54,7 @@ const attach: OptionRow = {
   option: SO_ATTACH_FILTER,
   name: 'SO_ATTACH_FILTER',
   internet: true,
+  longest: FILTER_INSTRUCTIONS_MAX * sockFilter.size,
   note: 'classic BPF with all its extensions. Read back as SO_GET_FILTER',
   get: ({ settings }, out) => {
     const octets = settings.filter?.octets;

@@ -16,6 +16,8 @@ export interface OptionRow {
   readonly only?: 'stream' | 'datagram';
   /** The guest's buffer holds the question, in `least` octets or more, and gets the answer, of `most` octets and be there room for them or not (IP_MSFILTER). */
   readonly question?: { readonly least: number; readonly most: number };
+  /** Octets of the longest value, if that is more than other options have (VALUE_OCTETS). */
+  readonly longest?: number;
   /** Writes to `out`, at most its length; returns the octets written or a negative errno. */
   readonly get?: (socket: OptionTarget, out: Uint8Array, credentials?: Credentials) => number;
   /** Returns 0 or a negative errno. */

@@ -29,6 +29,7 @@ const TOKENS_MAX = 128;
 const devmemDontNeed: OptionRow = {
   option: SO_DEVMEM_DONTNEED,
   name: 'SO_DEVMEM_DONTNEED',
+  longest: TOKEN * (TOKENS_MAX + 1),
   note: 'no device memory is ever handed out, so none of what is given back is ours: 0 are freed',
   set: ({ tcp }, value) => {
     if (value.length < 4) return -Errno.EINVAL;

@@ -47,6 +47,14 @@ function hasLevel(socket: OptionTarget, level: number): boolean {
 export const questionOf = (level: number, option: number): OptionRow['question'] =>
   OPTIONS.get(level)?.get(option)?.question;
 
+/** Octets that a value has at most, but for those of rows that say otherwise. */
+export const VALUE_OCTETS = 512;
+/** What is longer than this is cut: no option takes or gives more. */
+export function longestValue(level: number, option: number): number {
+  const row = OPTIONS.get(level)?.get(option);
+  return row?.longest ?? row?.question?.most ?? VALUE_OCTETS;
+}
+
 function find(socket: OptionTarget, level: number, option: number): OptionRow | undefined {
   if (!hasLevel(socket, level)) return undefined;
   const row = OPTIONS.get(level)?.get(option);

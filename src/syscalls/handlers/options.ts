@@ -13,7 +13,7 @@ import {
 import { i32 } from '../../abi/struct.ts';
 import { TCP_CONGESTION, TCP_ULP } from '../../abi/transport.ts';
 import { FILTER_INSTRUCTIONS_MAX } from '../../socket/options/filter.ts';
-import { questionOf } from '../../socket/options/table.ts';
+import { longestValue, questionOf, VALUE_OCTETS } from '../../socket/options/table.ts';
 import type { Socket } from '../../socket/socket.ts';
 import { offersName, offersOption } from '../offered.ts';
 import { printable } from '../printable.ts';
@@ -21,8 +21,15 @@ import type { CallContext } from '../task.ts';
 import { copyIn, copyOut, putInt } from './guest.ts';
 import { socketOf } from './sockets.ts';
 
-/** No option is longer; a guest's length is cut to it. */
-const MAX_VALUE = 0x1_0000;
+/**
+ * Programs set options in loops, so values pass through one buffer, by views of it that are made once for each length; whoever keeps a value copies it. Longer values have their own.
+ */
+const ordinary = new Uint8Array(VALUE_OCTETS);
+const views: (Uint8Array | undefined)[] = [];
+const bufferOf = (octets: number): Uint8Array =>
+  octets > VALUE_OCTETS ? new Uint8Array(octets) : (views[octets] ??= ordinary.subarray(0, octets));
+const cut = (value: Uint8Array, octets: number): Uint8Array =>
+  octets === value.length ? value : value.length > VALUE_OCTETS ? value.subarray(0, octets) : bufferOf(octets);
 const INT = 4;
 /** TCP_CA_NAME_MAX and TCP_ULP_NAME_MAX. */
 const CA_NAME_MAX = 16;
@@ -62,17 +69,17 @@ export function setsockopt(
   const socket = socketOf(ctx, fd);
   if (typeof socket === 'number') return socket;
   if (length < 0) return -Errno.EINVAL;
-  const wanted = Math.min(length, MAX_VALUE);
-  const value = new Uint8Array(wanted);
+  const wanted = Math.min(length, longestValue(level, option));
+  const value = bufferOf(wanted);
   const got = wanted === 0 ? 0 : ctx.memory.read(valueAt, value, 0, wanted);
   // The kernel reads what the option needs, mostly an int: a longer length may lead beyond the mapping.
   if (got < Math.min(wanted, INT)) {
     return level === SOL_SOCKET && isShort(option, length) ? -Errno.EINVAL : setFault(socket, ctx, level, option);
   }
-  const whole = isFilter(level, option) && got === sockFprog.size ? withProgram(ctx, value) : value.subarray(0, got);
+  const whole = isFilter(level, option) && got === sockFprog.size ? withProgram(ctx, value) : cut(value, got);
   const result = socket.setOption(level, option, whole, ctx.credentials);
   if (result < 0) report(ctx, 'setsockopt', socket, level, option, result);
-  if (result === -Errno.ENOENT) reportName(ctx, level, option, value.subarray(0, got));
+  if (result === -Errno.ENOENT) reportName(ctx, level, option, cut(value, got));
   return result;
 }
 
@@ -118,9 +125,9 @@ export function getsockopt(
   if (room < 0 && level !== SOL_IPV6) return getFault(ctx, socket, level, option, -Errno.EINVAL);
   // The length of SO_GET_FILTER counts instructions.
   const unit = isFilter(level, option) ? sockFilter.size : 1;
-  const value = new Uint8Array(Math.min((room >>> 0) * unit, MAX_VALUE));
   const question = questionOf(level, option);
   if (question !== undefined) return answer(ctx, socket, level, option, valueAt, lengthAt, room, question);
+  const value = bufferOf(Math.min((room >>> 0) * unit, longestValue(level, option))).fill(0);
   const written = socket.getOption(level, option, value, ctx.credentials);
   if (written < 0) {
     report(ctx, 'getsockopt', socket, level, option, written);
