@@ -60,7 +60,7 @@ import {
   unicastInterface,
 } from './ip-level.ts';
 import { MULTICAST6 } from './multicast6.ts';
-import { flag, int, type OptionRow, writeInt } from './row.ts';
+import { flag, int, type OptionRow, refuseInt, writeInt } from './row.ts';
 import type { OptionTarget } from './target.ts';
 import { bounded, toggle } from './toggle.ts';
 
@@ -138,7 +138,7 @@ const routerAlert: OptionRow = {
   option: IPV6_ROUTER_ALERT,
   name: 'IPV6_ROUTER_ALERT',
   get: (_socket, out) => writeInt(SOL_IPV6, out, 0),
-  set: (_socket, value) => (value.length < 4 ? -Errno.EINVAL : -Errno.ENOPROTOOPT),
+  set: refuseInt(Errno.ENOPROTOOPT),
 };
 
 /** What is to come with datagrams, as they came and by the names of RFC 2292. */

@@ -65,13 +65,20 @@ export function int(level: number, option: number, name: string, spec: IntOption
   return row;
 }
 
+/** The int that these levels read first is not there. */
+export const isShort = (value: Uint8Array): boolean => value.length < 4;
+/** `set` of an option that is refused, once the int is there. */
+export const refuseInt =
+  (errno: number): NonNullable<OptionRow['set']> =>
+  (_socket, value) =>
+    isShort(value) ? -Errno.EINVAL : -errno;
 /** Refused both ways, once the int that its level reads first is there. */
 export const refused = (option: number, name: string, errno: number, note: string): OptionRow => ({
   option,
   name,
   note,
   get: () => -errno,
-  set: (_socket, value) => (value.length < 4 ? -Errno.EINVAL : -errno),
+  set: refuseInt(errno),
 });
 
 /** An int option that is on or off; any value but 0 is on. */

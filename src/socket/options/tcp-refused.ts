@@ -20,7 +20,7 @@ import {
   TCP_ULP,
   TCP_ZEROCOPY_RECEIVE,
 } from '../../abi/transport.ts';
-import { int, type OptionRow, refused } from './row.ts';
+import { int, isShort, type OptionRow, refused, refuseInt } from './row.ts';
 import type { OptionTarget } from './target.ts';
 
 const NO_KEYS = 'segments are not signed here (a kernel without CONFIG_TCP_MD5SIG)';
@@ -32,7 +32,6 @@ const MD5SIG = 216;
 const REPAIR_WINDOW = 20;
 
 const stream = (row: OptionRow): OptionRow => ({ ...row, only: 'stream' });
-const short = (value: Uint8Array): boolean => value.length < 4;
 
 const keys = (option: number, name: string): OptionRow => ({
   ...stream(refused(option, name, Errno.ENOPROTOOPT, NO_KEYS)),
@@ -58,7 +57,7 @@ export const REFUSED_ROWS: readonly OptionRow[] = [
     get: ({ tcp }, _out, credentials) =>
       tcp?.state === 'LISTEN' || credentials?.netAdmin !== true ? -Errno.EPERM : -Errno.ENOPROTOOPT,
     set: ({ tcp }, value, { netAdmin }) => {
-      if (short(value)) return -Errno.EINVAL;
+      if (isShort(value)) return -Errno.EINVAL;
       return tcp?.state === 'LISTEN' || !netAdmin ? -Errno.EPERM : -Errno.ENOPROTOOPT;
     },
   },
@@ -69,7 +68,7 @@ export const REFUSED_ROWS: readonly OptionRow[] = [
     only: 'stream',
     note: NO_REPAIR,
     get: () => -Errno.EINVAL,
-    set: (_socket, value) => (short(value) ? -Errno.EINVAL : -Errno.EPERM),
+    set: refuseInt(Errno.EPERM),
   },
   {
     option: TCP_QUEUE_SEQ,
@@ -78,7 +77,7 @@ export const REFUSED_ROWS: readonly OptionRow[] = [
     note: NO_REPAIR,
     get: () => -Errno.EINVAL,
     // On a closed socket it asks which queue is being repaired, and none is.
-    set: (socket, value) => (short(value) || isClosed(socket) ? -Errno.EINVAL : -Errno.EPERM),
+    set: (socket, value) => (isShort(value) || isClosed(socket) ? -Errno.EINVAL : -Errno.EPERM),
   },
   {
     option: TCP_REPAIR_OPTIONS,
@@ -93,7 +92,7 @@ export const REFUSED_ROWS: readonly OptionRow[] = [
     only: 'stream',
     note: NO_REPAIR,
     get: (_socket, out) => (out.length === REPAIR_WINDOW ? -Errno.EPERM : -Errno.EINVAL),
-    set: (_socket, value) => (short(value) ? -Errno.EINVAL : -Errno.EPERM),
+    set: refuseInt(Errno.EPERM),
   },
   {
     option: TCP_ULP,
