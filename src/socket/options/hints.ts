@@ -69,7 +69,7 @@ const isConnected = ({ tcp }: OptionTarget): boolean =>
 const txTime: OptionRow = {
   option: SO_TXTIME,
   name: 'SO_TXTIME',
-  note: 'no link here has the queueing discipline that sends at a given time',
+  note: 'kept; Linux sends at a given time where a queueing discipline does (etf, fq), and no link here has one',
   get: ({ options }, out) => {
     sockTxtime.put(scratch, 0, { clockid: options.txTimeClock, flags: Math.max(options.txTimeFlags, 0) });
     return writeOctets(out, scratch);
@@ -92,7 +92,7 @@ export const HINT_ROWS: readonly OptionRow[] = [
     on && !netAdmin ? -Errno.EACCES : 0,
   ),
   int(SOL_SOCKET, SO_PRIORITY, 'SO_PRIORITY', {
-    note: 'kept, and told by SO_RCVPRIORITY; no link here queues by priority',
+    note: "told by SO_RCVPRIORITY; links here have one queue, as Linux's loopback, so nothing overtakes by it",
     get: ({ options }) => options.priority,
     set: ({ options }, value, { netAdmin, netRaw }) => {
       if ((value < 0 || value > PRIORITY_MAX) && !netAdmin && !netRaw) return -Errno.EPERM;
@@ -101,7 +101,7 @@ export const HINT_ROWS: readonly OptionRow[] = [
     },
   }),
   int(SOL_SOCKET, SO_MARK, 'SO_MARK', {
-    note: 'kept, and told by SO_RCVMARK; there are no rules to route by it',
+    note: 'told by SO_RCVMARK and to filters; there are no rules to route by it',
     get: ({ options }) => options.mark,
     set: ({ options }, value, { netAdmin, netRaw }) => {
       if (!netAdmin && !netRaw) return -Errno.EPERM;
@@ -150,11 +150,15 @@ export const HINT_ROWS: readonly OptionRow[] = [
     get: () => 0,
     set: () => 0,
   }),
-  onOff(SO_WIFI_STATUS, 'SO_WIFI_STATUS', 'kept; no link here is wireless'),
-  onOff(SO_NOFCS, 'SO_NOFCS', 'kept; it is about AF_PACKET'),
+  onOff(SO_WIFI_STATUS, 'SO_WIFI_STATUS', 'kept; no link here is wireless, so no frame has a status to be told'),
+  onOff(
+    SO_NOFCS,
+    'SO_NOFCS',
+    'kept; it is about frames of AF_PACKET that leave without a checksum, and there are none',
+  ),
   // Unprivileged since Linux 6.x, measured.
   int(SOL_SOCKET, SO_BUSY_POLL, 'SO_BUSY_POLL', {
-    note: 'kept; no link here can be polled',
+    note: 'kept; Linux polls devices that offer it, and no link here does',
     get: ({ options }) => kept(options, SO_BUSY_POLL, 0),
     set: ({ options }, value) => {
       if (value < 0) return -Errno.EINVAL;
@@ -162,11 +166,14 @@ export const HINT_ROWS: readonly OptionRow[] = [
       return 0;
     },
   }),
-  onOff(SO_PREFER_BUSY_POLL, 'SO_PREFER_BUSY_POLL', 'kept; no link here can be polled', (on, { netAdmin }) =>
-    on && !netAdmin ? -Errno.EPERM : 0,
+  onOff(
+    SO_PREFER_BUSY_POLL,
+    'SO_PREFER_BUSY_POLL',
+    'kept; Linux polls devices that offer it, and no link here does',
+    (on, { netAdmin }) => (on && !netAdmin ? -Errno.EPERM : 0),
   ),
   int(SOL_SOCKET, SO_BUSY_POLL_BUDGET, 'SO_BUSY_POLL_BUDGET', {
-    note: 'kept; no link here can be polled',
+    note: 'kept; Linux polls devices that offer it, and no link here does',
     set: ({ options }, value, { netAdmin }) => {
       if (value > kept(options, SO_BUSY_POLL_BUDGET, BUSY_POLL_BUDGET) && !netAdmin) return -Errno.EPERM;
       if (value < 0 || value > U16_MAX) return -Errno.EINVAL;
@@ -176,7 +183,7 @@ export const HINT_ROWS: readonly OptionRow[] = [
   }),
   int(SOL_SOCKET, SO_BPF_EXTENSIONS, 'SO_BPF_EXTENSIONS', { get: () => BPF_EXTENSIONS }),
   int(SOL_SOCKET, SO_INCOMING_CPU, 'SO_INCOMING_CPU', {
-    note: 'one processor serves every socket',
+    note: 'kept; one processor receives all there is, so no socket of a port that several share is nearer to it than another',
     get: (socket) => kept(socket.options, SO_INCOMING_CPU, isConnected(socket) ? 0 : -1),
     set: ({ options }, value) => keep(options, SO_INCOMING_CPU, value),
   }),
@@ -187,7 +194,7 @@ export const HINT_ROWS: readonly OptionRow[] = [
   }),
   int(SOL_SOCKET, SO_TXREHASH, 'SO_TXREHASH', {
     mayLack: true,
-    note: 'kept; there is one way to each destination',
+    note: 'kept; another hash after a timeout is to find another way, and there is one to each destination',
     get: ({ options, tcp }) => (tcp === undefined ? -Errno.EOPNOTSUPP : kept(options, SO_TXREHASH, 1)),
     set: ({ options, tcp }, value) => {
       if (tcp === undefined) return -Errno.EOPNOTSUPP;

@@ -56,6 +56,7 @@ const sendTimeout = (option: number, name: string): OptionRow =>
 const lingerRow: OptionRow = {
   option: SO_LINGER,
   name: 'SO_LINGER',
+  note: 'with 0 seconds close resets; a time delays close(2) only where that is served here: `sandsock run` leaves it to the kernel, so close returns at once and what is unsent still leaves',
   get: ({ options }, out) =>
     writeOctets(out, linger.encode({ onoff: options.lingerOn ? 1 : 0, linger: options.lingerSeconds })),
   set: (socket, value) => {
