@@ -301,7 +301,7 @@ export interface TcpEndpoint {
   handedOver(): void;
   /** True after shutdown(Write) or close. */
   readonly sendEnded: boolean;
-  /** Octets not yet acknowledged, sent or not (SIOCOUTQ), and those among them not yet sent (SIOCOUTQNSD). */
+  /** Octets and FIN not yet acknowledged, sent or not (SIOCOUTQ), and those among them not yet sent (SIOCOUTQNSD). */
   readonly unacknowledged: number;
   readonly unsent: number;
   /** Octets of payload and options in a full segment. */

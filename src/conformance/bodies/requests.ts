@@ -59,7 +59,17 @@ for (const [family, host] of [
     const refused = a.tcp(c.SOCK_NONBLOCK, family);
     a.connect(refused, host, 9);
     sys.sleep(30);
-    q.ask(refused, c.SIOCINQ);
+    q.queues(refused);
+    a.error(refused);
+    q.queues(refused);
+    a.connect(refused, host, 9);
+    q.queues(refused);
+    // What this leaves is the distance of the next connection's sequence numbers.
+    const blocking = a.tcp(0, family);
+    a.connect(blocking, host, 9);
+    q.queues(blocking);
+    a.connect(blocking, host, 9);
+    q.queues(blocking);
   });
   conformance(`requests: the queues of a UDP socket, ${host}`, { group }, (sys) => {
     const q = new Asker(sys);
@@ -107,6 +117,53 @@ conformance('requests: what a TCP peer has not read and not acknowledged', { gro
   sys.record('all of it is in one queue or the other', inq + outq >= sent && inq < sent && outq < sent);
   sys.record('some is not sent', unsent > 0 && unsent <= outq);
   a.setInt(client, c.SOL_TCP, c.TCP_CORK, 1);
+});
+
+conformance('requests: a FIN that waits behind octets is one more', { group }, (sys) => {
+  const q = new Asker(sys);
+  const a = q.kit;
+  const { fd, port } = a.listener();
+  a.setInt(fd, c.SOL_SOCKET, c.SO_RCVBUF, 4096);
+  const client = a.tcp();
+  a.connect(client, '127.0.0.1', port);
+  const server = a.accept(fd);
+  const out = sys.alloc(100_000, 'out');
+  let before = 0;
+  let after = 0;
+  sys.quietly(() => {
+    a.task.call('sendto', client, out, 100_000, 0, 0, 0);
+    sys.sleep(50);
+    before = q.ask(client, c.SIOCOUTQNSD);
+    a.task.call('shutdown', client, c.SHUT_WR);
+    after = q.ask(client, c.SIOCOUTQNSD);
+  });
+  sys.record('more', after - before);
+  a.setInt(server, c.SOL_TCP, c.TCP_CORK, 1);
+  a.send(server, 'held');
+  q.ask(server, c.SIOCOUTQ);
+  q.ask(server, c.SIOCOUTQNSD);
+});
+
+conformance('requests: what a reset leaves unacknowledged stays so until the next attempt', { group }, (sys) => {
+  const q = new Asker(sys);
+  const a = q.kit;
+  const { client, server } = a.pair();
+  a.setInt(client, c.SOL_TCP, c.TCP_CORK, 1);
+  a.send(client, 'held back');
+  const linger = sys.alloc(8, 'linger');
+  sys.put(c.linger, linger, { onoff: 1, linger: 0 });
+  a.task.call('setsockopt', server, c.SOL_SOCKET, c.SO_LINGER, linger, 8);
+  a.close(server);
+  q.queues(client);
+  a.error(client);
+  q.queues(client);
+  const fresh = a.tcp();
+  const unspec = sys.alloc(16, 'unspec');
+  sys.write(unspec, new Uint8Array(16));
+  for (let i = 0; i < 2; i++) {
+    a.task.call('connect', fresh, unspec, 16);
+    q.queues(fresh);
+  }
 });
 
 conformance('requests: octets held back by TCP_CORK are not sent', { group }, (sys) => {

@@ -25,6 +25,8 @@ import {
   addMark,
   endOfData,
   forgetWindow,
+  owed,
+  owedUnsent,
   RECEIVE_LIMIT_MAX,
   RECEIVE_SHUT,
   receiveLimit,
@@ -212,7 +214,7 @@ export class TcpConnection extends Tcb implements TcpEndpoint {
     return wanted;
   }
   writableAfter(len: number): boolean {
-    return this.sendEnded || isWriteable(this, sendLimit(this), this.sendRing.length + len, this.unsent + len);
+    return this.sendEnded || isWriteable(this, sendLimit(this), this.sendRing.length + len, unsent(this) + len);
   }
   commitSend(len: number, callId: number, more: boolean, urgent: boolean): void {
     if (len <= 0 || this.sendEnded) return;
@@ -237,10 +239,10 @@ export class TcpConnection extends Tcb implements TcpEndpoint {
     return (this.shut & SEND_SHUT) !== 0;
   }
   get unacknowledged(): number {
-    return this.sendRing.length;
+    return owed(this);
   }
   get unsent(): number {
-    return unsent(this);
+    return owedUnsent(this);
   }
 
   get receivable(): number {
@@ -349,7 +351,12 @@ export class TcpConnection extends Tcb implements TcpEndpoint {
       setState(this, 'CLOSED');
     } else if (this.state !== 'CLOSED') abort(this);
     leaveFlows(this);
+    // tcp_disconnect: where the next connection's numbers would begin, out of reach of this one's.
+    const beyond = this.maxSndWnd + 2;
+    const { leftOwed, leftUnsent } = this;
     this.#renew();
+    this.leftOwed = leftOwed + beyond;
+    this.leftUnsent = leftUnsent + beyond;
     this.shut = 0;
     this.ended = false;
     // tcp_disconnect leaves it for whoever asks next.
@@ -440,6 +447,7 @@ export class TcpConnection extends Tcb implements TcpEndpoint {
     this.sackOn = this.tsOn = this.scaleOn = this.retriedSyn = this.handshakeDone = false;
     this.sndShift = this.rcvShift = this.retries = this.dupAcks = this.keepProbes = 0;
     forgetWindow(this);
+    this.leftOwed = this.leftUnsent = 0;
     this.rcvNxt = this.rcvAdv = this.lastSendAt = this.lastReceiveAt = 0;
     this.sndUrgent = this.pingPong = false;
     passMark(this);

@@ -10,7 +10,7 @@ import { Flag } from '../wire/tcp.ts';
 import { emitSegment } from './emit.ts';
 import { TIME_WAIT } from './limits.ts';
 import { stopRexmit } from './output.ts';
-import { Pending, RECEIVE_SHUT, SEND_SHUT, type Tcb } from './tcb.ts';
+import { owed, owedUnsent, Pending, RECEIVE_SHUT, SEND_SHUT, type Tcb } from './tcb.ts';
 
 const { In, Out, Err, Hup, RdNorm, WrNorm, RdHup } = Readiness;
 const ALL = In | Out | Err | Hup | RdNorm | WrNorm | RdHup;
@@ -27,6 +27,8 @@ export function finish(c: Tcb): void {
   const { context } = c;
   if (c.state === 'TIME-WAIT') context.leaveTimeWait(c);
   if (c.state === 'SYN-SENT' || c.state === 'SYN-RECEIVED') context.tcp.AttemptFails++;
+  c.leftOwed = owed(c);
+  c.leftUnsent = owedUnsent(c);
   setState(c, 'CLOSED');
   c.shut = RECEIVE_SHUT | SEND_SHUT;
   c.ended = true;

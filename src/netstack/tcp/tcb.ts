@@ -177,6 +177,9 @@ export abstract class Tcb {
   sendHead = 0;
   sendLimit = LIMIT_START;
   finQueued = false;
+  /** What `owed` and `owedUnsent` were when the connection ended: Linux's numbers stay as they are until the next one begins. */
+  leftOwed = 0;
+  leftUnsent = 0;
   /** A writer found no room and waits for Readiness.Out. */
   sendBlocked = false;
   arrivalHops = 0;
@@ -310,11 +313,16 @@ export const segmentPayload = (c: Tcb): number => Math.min(c.mss - optionOctets(
  */
 export function noteWindow(c: Tcb, window: number): void {
   if (window <= c.maxSndWnd) return;
+  const { congestion } = c;
+  const was = segmentPayload(c);
   c.maxSndWnd = window;
   c.windowBound = Math.max(
     window > WHOLE_WINDOW_MAX ? window >> 1 : window,
     SEGMENT_MIN - HEADER_LEN - optionOctets(c),
   );
+  // Linux counts the congestion window in segments, so it grows with them.
+  const now = segmentPayload(c);
+  if (now > was && !congestion.inRecovery) congestion.cwnd = Math.floor((congestion.cwnd / was) * now);
 }
 /** Nothing is known of the peer's window. */
 export function forgetWindow(c: Tcb): void {
@@ -328,6 +336,13 @@ export function sendLimit(c: Tcb): number {
 }
 /** Octets that were never sent. */
 export const unsent = (c: Tcb): number => Math.max(0, diff(endOfData(c), c.sndMax));
+/** The sequence number after all that is to be sent. */
+const writeSeq = (c: Tcb): number => (endOfData(c) + Number(c.finQueued)) | 0;
+/** Sequence numbers in use and not acknowledged, FIN's among them (write_seq - snd_una). */
+export const owed = (c: Tcb): number => (c.state === 'CLOSED' ? c.leftOwed : Math.max(0, diff(writeSeq(c), c.sndUna)));
+/** Those of them that were never sent. */
+export const owedUnsent = (c: Tcb): number =>
+  c.state === 'CLOSED' ? c.leftUnsent : Math.max(0, diff(writeSeq(c), c.sndMax));
 /** The receive buffer's limit as it is now. */
 export function receiveLimit(c: Tcb): number {
   const limit = c.settings.receiveBufferLocked ? Math.max(1024, c.settings.receiveBuffer >> 1) : c.receiveLimit;

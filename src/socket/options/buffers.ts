@@ -121,7 +121,7 @@ export const BUFFER_ROWS: readonly OptionRow[] = [
       const settings = tcp?.settings ?? udp?.settings;
       if (settings === undefined) return -Errno.ENOPROTOOPT;
       const received = tcp === undefined || tcp.state === 'LISTEN' ? 0 : tcp.receivable;
-      return writeMemoryInfo(out, settings.receiveBuffer, settings.sendBuffer, received, tcp?.unacknowledged ?? 0);
+      return writeMemoryInfo(out, settings.receiveBuffer, settings.sendBuffer, received, tcp?.sendRing.length ?? 0);
     },
   },
   int(SOL_SOCKET, SO_RESERVE_MEM, 'SO_RESERVE_MEM', {

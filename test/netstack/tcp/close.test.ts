@@ -122,6 +122,26 @@ test('the FIN follows what is queued, and rides on the last segment', (t) => {
   t.is(endpoint.state, 'FIN-WAIT-2');
 });
 
+test('what is unacknowledged counts the FIN, and stays as it was when the connection ended (SIOCOUTQ)', (t) => {
+  const w = world(t);
+  const endpoint = w.connected('mss 1000', 0);
+  w.write(endpoint, 10);
+  t.deepEqual([endpoint.unacknowledged, endpoint.unsent], [10, 10]);
+  endpoint.shutdown(Shutdown.Write);
+  t.deepEqual([endpoint.unacknowledged, endpoint.unsent], [11, 11]);
+  w.peer.send('. 1:1(0) ack 1 win 1000');
+  w.peer.expect('FP. 1:11(10)');
+  t.deepEqual([endpoint.unacknowledged, endpoint.unsent], [11, 0]);
+  w.peer.send('. 1:1(0) ack 11 win 1000');
+  t.deepEqual([endpoint.unacknowledged, endpoint.unsent], [1, 0]);
+  w.peer.send('R. 1:1(0) ack 12');
+  t.deepEqual([endpoint.state, endpoint.unacknowledged, endpoint.unsent], ['CLOSED', 1, 0]);
+  endpoint.disconnect();
+  t.deepEqual([endpoint.unacknowledged, endpoint.unsent], [1003, 1002]);
+  t.is(endpoint.connect(w.remote, 5001), undefined);
+  t.deepEqual([endpoint.unacknowledged, endpoint.unsent], [1, 0]);
+});
+
 test('a FIN that is lost is sent again, with the data before it', (t) => {
   const w = world(t);
   const endpoint = w.connected();

@@ -115,8 +115,10 @@ test('a segment is at most half of the largest window, unless that is tiny (tcp_
   const w = world(t);
   const endpoint = w.connected('mss 1000', 1200);
   t.is(endpoint.segmentPayload, 600);
+  t.is(endpoint.congestion.cwnd, 6000);
   w.peer.send('. 1:1(0) ack 1 win 1600');
   t.is(endpoint.segmentPayload, 800);
+  t.is(endpoint.congestion.cwnd, 8000);
   w.peer.send('. 1:1(0) ack 1 win 500');
   t.is(endpoint.segmentPayload, 800);
   w.peer.send('. 1:1(0) ack 1 win 4000');
