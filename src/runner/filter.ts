@@ -8,6 +8,7 @@
  * - io_uring would perform socket calls unseen: ENOSYS, and programs fall back to epoll. clone3 keeps its flags in memory: ENOSYS, and libcs fall back to clone.
  * - userfaultfd would let the guest hold up whoever reads its memory, the supervisor first of all: ENOSYS, and EPERM for its device.
  * - A pidfd of a unix socket's peer could be one of the supervisor, which connects by name on the guest's behalf: ENOPROTOOPT, as before Linux 6.5.
+ * - kill(0, signal) goes to the supervisor: the guest is born in a process group of processes outside (group-signals.ts). No other call can name that group.
  * - What would leave the namespaces (setns, unshare, mount) goes to the supervisor, which permits it to the launch chain alone.
  *
  * What is refused whatever it points to is refused by the supervisor all the same, so that the report counts it (foreign-calls.ts, which lets none of it through); but clone3 here,
@@ -140,7 +141,7 @@ export function buildFilter(plan: FilterPlan): Uint8Array {
     return nr === undefined ? [] : whenEqual(nr, ...then);
   };
   const transfers = plan.plainTransfers === true;
-  const special = new Set(['socket', 'socketpair', 'ioctl', 'clone', 'clone3']);
+  const special = new Set(['socket', 'socketpair', 'ioctl', 'clone', 'clone3', 'kill']);
   if (transfers) special.add('recvfrom').add('sendto');
   const trapped = new Set([...plan.trapped, ...WALLS, ...WATCHED, ...ABSENT].filter((name) => !special.has(name)));
   const program = [
@@ -175,6 +176,7 @@ export function buildFilter(plan: FilterPlan): Uint8Array {
       ...whenEqual(SOCKIOS, give(Verdict.Notify)),
       give(Verdict.Allow),
     ),
+    ...on('kill', load(dataArgument(0)), ...whenEqual(0, give(Verdict.Notify)), give(Verdict.Allow)),
     ...on('clone', load(dataArgument(0)), ...whenAnyBit(CLONE_NEW_ANY, give(Verdict.Notify)), give(Verdict.Allow)),
     ...on('clone3', give(Verdict.errno(ENOSYS))),
     give(Verdict.Allow),

@@ -14,6 +14,7 @@ import { type Devices, isDeviceRequest } from '../socket/devices.ts';
 import { deviceIoctl } from '../syscalls/handlers/ioctl-devices.ts';
 import { offersSocket } from '../syscalls/offered.ts';
 import { ABSENT, CLONE_NEW_ANY, TUNSETIFF, USERFAULTFD_NEW, WALLS } from './filter.ts';
+import { type Group, signalGroup } from './group-signals.ts';
 import { readString } from './guest-memory.ts';
 import type { GuestTask } from './guest-task.ts';
 import { FAREWELL, KEEPER_PROGRAM } from './namespaces.ts';
@@ -30,6 +31,7 @@ const HARMLESS_UNSHARE = 0x0400 | 0x0200 | 0x0004_0000;
 
 export interface ForeignOptions {
   readonly numbers: Readonly<Record<string, number>>;
+  readonly group: Group;
   readonly signals: SignalActions;
   readonly unix: UnixNames;
   readonly devices: Devices;
@@ -63,6 +65,7 @@ export class ForeignCalls {
     on('setsockopt', (listener) => this.#peerPidfd('setsockopt', listener));
     on('execve', (listener, task) => this.#exec(listener, task));
     on('execveat', (listener) => this.#forgetActions(listener));
+    on('kill', ({ args }, task) => signalGroup(options.group, task().process, (args[2] as number) | 0));
     on('rt_sigaction', (listener, task) => this.#sigaction(listener, task));
     on('ioctl', (listener, task) => this.#ioctl(listener, task));
     on('bind', (listener, task) => options.unix.bind(listener, task()));

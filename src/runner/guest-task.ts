@@ -19,6 +19,7 @@ const EINVAL = 22;
 const NONE = -1;
 /** The overflow id of user_namespaces(7). */
 const NOBODY = 65_534;
+const CAP_KILL = 5;
 const CAP_SETGID = 6;
 const CAP_SETUID = 7;
 const CAP_NET_ADMIN = 12;
@@ -87,6 +88,13 @@ export class ProcCredentials implements Credentials {
   get uids(): readonly number[] {
     return this.#fields('Uid').slice(0, 3).map(Number);
   }
+  /** Its process group as each PID namespace numbers it, the outermost first: 0 where it is a group of processes outside. None once it has ended. */
+  get groups(): readonly number[] {
+    return this.#fields('NSpgid').map(Number);
+  }
+  get sessions(): readonly number[] {
+    return this.#fields('NSsid').map(Number);
+  }
   get gids(): readonly number[] {
     return this.#fields('Gid').slice(0, 3).map(Number);
   }
@@ -108,6 +116,9 @@ export class ProcCredentials implements Credentials {
   /** The network is the guest's own, so every port of it is (net.ipv4.ip_unprivileged_port_start=0, as container engines set it). */
   get netBindService(): boolean {
     return true;
+  }
+  get mayKill(): boolean {
+    return this.#capable(CAP_KILL);
   }
   get setUid(): boolean {
     return this.#capable(CAP_SETUID);

@@ -26,9 +26,13 @@ function childrenOf(pid: number, tid: string): number[] {
 }
 
 /** `look` at the processes from `head` down, parents first, until one says something. */
-function below<T>(head: number, look: (pid: number, threads: readonly string[]) => T | undefined): T | undefined {
+export function below<T>(
+  head: number,
+  look: (pid: number, threads: readonly string[]) => T | undefined,
+  limit = MAX_PROCESSES,
+): T | undefined {
   const processes = [head];
-  for (let i = 0; i < processes.length && i < MAX_PROCESSES; i++) {
+  for (let i = 0; i < processes.length && i < limit; i++) {
     const pid = processes[i] as number;
     const threads = namesIn(`/proc/${pid}/task`);
     const found = look(pid, threads);

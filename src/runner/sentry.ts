@@ -279,15 +279,14 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
       shutdown: ARCHITECTURE.numbers.shutdown,
       foreign: new ForeignCalls({
         numbers: ARCHITECTURE.numbers,
+        group: { head: launched.pid, killable },
         signals,
         unix: this.#unix,
         devices: sockets.devices,
         unsupported,
         onInterruptible: (pid) => this.#platform.endParts(pid),
         onGuest: (tid) => this.#guestStarts(tid),
-        onFarewell: () => {
-          this.#keeperWent = true;
-        },
+        onFarewell: () => this.#keeperGoes(),
       }),
       signals,
       killable,
@@ -424,6 +423,9 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
   #guestStarts(tid: number): void {
     this.#guest = pidfdOpen(tid);
     if (this.#pendingSignal !== undefined) pidfdSignal(this.#guest, this.#pendingSignal);
+  }
+  #keeperGoes(): void {
+    this.#keeperWent = true;
   }
   /** Sends a signal to the guest's program; before it runs, it waits for it. */
   kill(signal: number = SIGTERM): void {

@@ -1,12 +1,14 @@
 /** What the guest must not reach: other families of sockets, other namespaces, the host's unix sockets, its network. */
 
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
 import { root } from '../support/needs.ts';
-import { namespaces, on, onPlanes, type PlaneName, python, python3, run, sandbox } from './sandbox.ts';
+import { cli, namespaces, on, onPlanes, type PlaneName, python, python3, run, sandbox } from './sandbox.ts';
 
 const guest = onPlanes(sandbox, python3);
 const isolated = onPlanes(sandbox, namespaces, python3);
@@ -177,4 +179,47 @@ fails(errno.ECONNREFUSED, socket.socket(socket.AF_UNIX).connect, '\\0nobody')`,
 
 test('a test of a wall needs a host on its other side', (t) => {
   t.is(typeof listening, 'function');
+});
+
+/** A script of `lines`, in a process group of its own as a job's is. */
+async function script(lines: string, ...args: readonly string[]): Promise<{ status: unknown; stdout: string }> {
+  const child = spawn('timeout', ['20', 'sh', '-c', lines, 'sh', process.execPath, cli, 'run', ...args], {
+    detached: true,
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  let stdout = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
+  const [status] = (await once(child, 'close')) as [unknown];
+  return { status, stdout };
+}
+
+isolated('a signal to its own process group reaches no process outside', async (t, plane) => {
+  const program = `trap 'echo told' USR1; (trap 'echo child; exit' USR1; echo up; while :; do sleep 0.02; done) &
+sleep 0.3; kill -0 0 && kill -USR1 0; wait; kill -99 0 2>/dev/null || echo no such signal; kill -TERM 0; sleep 5`;
+  const lines = 'sleep 15 & "$@"; echo "status $?"; kill $! && echo bystander lives';
+  const { status, stdout } = await script(lines, '--no-gateway', '--plane', plane, '--', 'sh', '-c', program);
+  t.deepEqual(
+    { status, lines: stdout.trim().split('\n').toSorted() },
+    { status: 0, lines: ['bystander lives', 'child', 'no such signal', 'status 143', 'told', 'up'] },
+  );
+});
+
+isolated('a process group of its own is signalled as anywhere, and by others as much as they may', async (t, plane) => {
+  await passes(
+    t,
+    plane,
+    `
+import signal
+got = []; signal.signal(signal.SIGUSR1, lambda *_: got.append(1))
+fails(errno.EINVAL, os.kill, 0, 65); os.kill(0, signal.SIGUSR1); assert got == [1], got
+pid = os.fork()
+if pid == 0:
+    os.setpgid(0, 0); assert os.getpgrp() == os.getpid(); os.kill(0, signal.SIGUSR1); os._exit(len(got))
+assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 2 and got == [1], got
+if os.getuid() == 0:
+    pid = os.fork()
+    if pid == 0:
+        os.setgid(65534); os.setuid(65534); os.kill(0, signal.SIGUSR1); os._exit(len(got))
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 2 and got == [1], got`,
+  );
 });
