@@ -1,5 +1,4 @@
 /** Every option number of SOL_IP, SOL_IPV6 and SOL_UDP on every kind of socket: read at every length, set to values at the edges and of every length, and read back. */
-import { Errno } from '../../abi/errno.ts';
 import { conformance, type System } from '../body.ts';
 import { type Kit, kit } from '../kit.ts';
 import * as c from '../linux.ts';
@@ -84,7 +83,7 @@ function sweep(sys: System, level: number, option: number, kinds: typeof KINDS):
       sys.record('value', value);
       const result = a.setInt(fd, level, option, value);
       if (result === 0) read(sys, a, fd, level, option, ROOM);
-      if (i < 2 && result === -Errno.ENOPROTOOPT && ++refusals === 2) break;
+      if (i < 2 && result === -c.Errno.ENOPROTOOPT && ++refusals === 2) break;
     }
     for (const len of ODD) {
       const octets = a.octets(octetsOf(1, len), 'value');
