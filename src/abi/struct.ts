@@ -15,6 +15,7 @@ export interface Field<T> {
   /** C type as the headers spell it, for the generated ABI check. */
   readonly ctype: string;
   get(bytes: Uint8Array, at: number): T;
+  /** Unchecked, for hot paths: what lies beyond the end of `bytes` is dropped, as a store beyond a typed array is. */
   put(bytes: Uint8Array, at: number, value: T): void;
   /** As `get`, into an object or octets that exist, so that nothing is allocated; a number is returned alone. */
   load(into: T, bytes: Uint8Array, at: number): T;
@@ -34,11 +35,11 @@ export interface Struct<S extends Shape> extends Field<ValueOf<S>> {
   readonly fields: S;
   /** Octet offset of every field, for calls that read or write one field (`msg_controllen`). */
   readonly offset: Readonly<Record<keyof S, number>>;
-  /** The struct at `bytes[at..]`. */
+  /** The struct at `bytes[at..]`. @throws RangeError when it does not lie within `bytes` whole. */
   decode(bytes: Uint8Array, at?: number): ValueOf<S>;
-  /** As `decode`, into an object that an earlier `decode` or `blank` made: no garbage. */
+  /** As `decode`, into an object that an earlier `decode` or `blank` made: no garbage. @throws RangeError */
   decodeInto(into: ValueOf<S>, bytes: Uint8Array, at?: number): ValueOf<S>;
-  /** Octets of a struct. A field that is not named is zero, as in a C initializer. */
+  /** Octets of a struct. A field that is not named is zero, as in a C initializer. @throws TypeError for a name that is no field. */
   encode(value: Partial<ValueOf<S>>): Uint8Array;
   /** A value whose every field is zero. */
   readonly blank: () => ValueOf<S>;
@@ -81,8 +82,13 @@ export function write32(b: Uint8Array, at: number, x: number): void {
   b[at + 2] = x >>> 16;
   b[at + 3] = x >>> 24;
 }
-/** Signed or unsigned. */
+/** Signed or unsigned. `Infinity` is what reads as it: all ones. */
 export function write64(b: Uint8Array, at: number, x: number): void {
+  if (x === ABOVE) {
+    write32(b, at, -1);
+    write32(b, at + 4, -1);
+    return;
+  }
   // A remainder of doubles is a call into C, forty times as slow.
   const high = Math.floor(x / WORD);
   write32(b, at, (x - high * WORD) | 0);
@@ -116,8 +122,15 @@ export const i32 = integer(4, 'int', readI32, write32);
 export const u32 = integer(4, 'unsigned int', readU32, write32);
 /** Unsigned; above 2^53 - 1 it reads as `Infinity`. */
 export const u64 = integer(8, 'unsigned long', readU64, write64);
-/** Signed; outside ±2^53 it reads as `Infinity` or `-Infinity`. */
-export const i64 = integer(8, 'long', readI64, write64);
+/** Signed; outside ±2^53 it reads as `Infinity` or `-Infinity`, which are written as the largest and the least. */
+export const i64 = integer(8, 'long', readI64, (b, at, x) => {
+  if (x !== ABOVE && x !== -ABOVE) {
+    write64(b, at, x);
+    return;
+  }
+  write32(b, at, x > 0 ? -1 : 0);
+  write32(b, at + 4, x > 0 ? 0x7fff_ffff : -0x8000_0000);
+});
 /** Network byte order: `__be16`. */
 export const be16 = integer(2, 'unsigned short', readBe16, writeBe16);
 /** Network byte order: `__be32`. Unsigned. */
@@ -193,6 +206,8 @@ export function struct<const S extends Shape>(name: string, expectSize: number, 
     return into;
   };
   const encode = (value: Partial<ValueOf<S>>): Uint8Array => {
+    const stranger = Object.keys(value).find((key) => !Object.hasOwn(fields, key));
+    if (stranger !== undefined) throw new TypeError(`struct ${name} has no ${stranger}, but ${keys.join(', ')}`);
     const b = new Uint8Array(size);
     for (const key of keys) {
       if (value[key] !== undefined) (fields[key] as Field<unknown>).put(b, offset[key], value[key]);
@@ -203,15 +218,29 @@ export function struct<const S extends Shape>(name: string, expectSize: number, 
 }
 
 type Described<S extends Shape> = Omit<Struct<S>, 'get' | 'put' | 'load' | 'decode' | 'decodeInto' | 'blank'>;
-const withMethods = <S extends Shape>(of: Described<S>, { blank, put, load }: Codec<ValueOf<S>>): Struct<S> => ({
-  ...of,
-  blank,
-  put,
-  load,
-  get: (b, at) => load(blank(), b, at),
-  decode: (b, at = 0) => load(blank(), b, at),
-  decodeInto: (into, b, at = 0) => load(into, b, at),
-});
+function withMethods<S extends Shape>(of: Described<S>, { blank, put, load }: Codec<ValueOf<S>>): Struct<S> {
+  const { size, ctype } = of;
+  const within = (b: Uint8Array, at: number): void => {
+    // Not of the constructor: octets may come from another realm.
+    if (at >= 0 && at + size <= b.length) return;
+    throw new RangeError(`${ctype} takes ${size} octets from ${at} on, and there are ${b.length}`);
+  };
+  return {
+    ...of,
+    blank,
+    put,
+    load,
+    get: (b, at) => load(blank(), b, at),
+    decode: (b, at = 0) => {
+      within(b, at);
+      return load(blank(), b, at);
+    },
+    decodeInto: (into, b, at = 0) => {
+      within(b, at);
+      return load(into, b, at);
+    },
+  };
+}
 
 /**
  * Makes plain objects, by a constructor of their own: object literals with the same names share their shape in V8, the one that declares the fields of a struct too, which holds

@@ -105,3 +105,28 @@ test('numbers of the two architectures name the same calls, but for the legacy o
   t.is(abi.NR_ARM64.socket, 198);
   t.false('dup2' in abi.NR_ARM64);
 });
+
+test('what does not fit, and names that are no fields, are errors', (t) => {
+  t.throws(() => abi.msghdr.decode(new Uint8Array(55)), {
+    instanceOf: RangeError,
+    message: 'struct msghdr takes 56 octets from 0 on, and there are 55',
+  });
+  t.throws(() => abi.msghdr.decode(new Uint8Array(60), 8), { instanceOf: RangeError });
+  t.throws(() => abi.msghdr.decode(new Uint8Array(60), -4), { instanceOf: RangeError });
+  t.throws(() => abi.msghdr.decodeInto(abi.msghdr.blank(), new Uint8Array(3)), { instanceOf: RangeError });
+  t.throws(() => abi.msghdr.encode({ msg_name: 5 } as never), {
+    instanceOf: TypeError,
+    message: /has no msg_name, but name, /,
+  });
+});
+
+test('Infinity is written as what reads as it', (t) => {
+  const ones = new Uint8Array(16).fill(0xff);
+  t.deepEqual(abi.iovec.encode(abi.iovec.decode(ones)), ones);
+  const bytes = new Uint8Array(8);
+  abi.i64.put(bytes, 0, Number.NEGATIVE_INFINITY);
+  t.deepEqual([...bytes], [0, 0, 0, 0, 0, 0, 0, 0x80]);
+  t.is(abi.i64.get(bytes, 0), Number.NEGATIVE_INFINITY);
+  abi.i64.put(bytes, 0, Number.POSITIVE_INFINITY);
+  t.is(abi.i64.get(bytes, 0), Number.POSITIVE_INFINITY);
+});
