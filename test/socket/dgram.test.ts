@@ -558,6 +558,29 @@ test('MSG_ERRQUEUE: the payload sent, where it was sent, and who complained', (t
   t.deepEqual([parts?.[0], parts?.[1], parts?.[2].length, parts?.[2][4]], [SOL_IPV6, IN.IPV6_RECVERR, 44, 3]);
 });
 
+test('[RFC3542 11.3] IPV6_RECVPATHMTU: a message without octets tells the MTU, before data, once, and to nobody who waits already', (t) => {
+  const f = fixture(AF_INET6);
+  const notice = { destination: IpAddress.of('fd00::2'), interfaceIndex: 2, mtu: 1280 };
+  f.udp.deliver('x');
+  f.udp.pathMtuNotice = notice;
+  t.is(f.receive(S.MSG_PEEK).result, 1, 'nobody asked');
+  on(SOL_IPV6, IN.IPV6_RECVPATHMTU, f.socket);
+  t.true(f.udp.settings.receivePathMtu);
+  const m = f.receive(S.MSG_PEEK, 10, 500);
+  t.deepEqual([m.result, m.outFlags, m.nameLength, f.socket.units], [0, 0, 28, 0]);
+  const [level, type, payload] = received(m)[0] ?? [0, 0, []];
+  t.deepEqual([level, type, payload.length], [SOL_IPV6, IN.IPV6_PATHMTU, 32]);
+  t.deepEqual(payload.slice(0, 28), [...m.name.subarray(0, 28)]);
+  t.deepEqual(payload.slice(24), [2, 0, 0, 0, 0, 5, 0, 0]);
+  t.is(f.receive().result, 1);
+  f.socket.commit(1);
+  const waiting = message(f.memory, 8192, 10, 0);
+  t.is(f.socket.receive(waiting, 0), -E.EAGAIN);
+  f.udp.pathMtuNotice = notice;
+  t.is(f.socket.receive(waiting, 0), -E.EAGAIN);
+  t.is(f.receive().result, 0);
+});
+
 test('clearing IP_RECVERR drops the queue and keeps the pending error', (t) => {
   const f = fixture(AF_INET);
   on(SOL_IP, IN.IP_RECVERR, f.socket);
