@@ -1,6 +1,10 @@
-/** Writes what docs/conformance.md says of the planes of `sandsock run` (`npm run docs`); a test compares. */
+/** Writes docs/linux-facts.md, and what docs/conformance.md says of the planes of `sandsock run` (`npm run docs`); a test compares. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { DEVIATIONS, EVERYWHERE, REASONS, type Reason } from '../../src/conformance/deviations.ts';
+import type { Fact, Topic } from '../../src/conformance/fact.ts';
+import { TOPICS, UNSHOWN } from '../../src/conformance/facts.ts';
+import { PITFALLS } from '../../src/conformance/pitfalls.ts';
+import { bodies } from '../../src/conformance/suite.ts';
 
 const DOCUMENT = 'docs/conformance.md';
 const HEADING = '## Where `sandsock run` differs\n';
@@ -11,9 +15,51 @@ function row(reason: Reason): string {
   const planes = ['strict', 'direct'].filter(
     (plane) => everywhere || entries.some((one) => one.planes.includes(plane)),
   );
-  const bodies = new Set(entries.map(({ body }) => body.replaceAll('|', '\\|')));
-  return `| ${REASONS[reason]} | ${planes.join(', ')} | ${everywhere ? 'any' : [...bodies].join('; ')} |`;
+  const named = new Set(entries.map(({ body }) => body.replaceAll('|', '\\|')));
+  return `| ${REASONS[reason]} | ${planes.join(', ')} | ${everywhere ? 'any' : [...named].join('; ')} |`;
 }
+
+const inTable = (text: string): string => text.replaceAll('|', '\\|');
+const factRow = ({ fact, shown }: Fact): string =>
+  `| ${inTable(fact)} | ${inTable(shown.map(([body]) => body).join('; '))} |`;
+const topicLines = ({ title, facts }: Topic): readonly string[] => [
+  `## ${title}`,
+  '',
+  '| fact | bodies |',
+  '|---|---|',
+  ...facts.map(factRow),
+  '',
+];
+const pitfallRow = ({ number, linux }: (typeof PITFALLS)[number]): string =>
+  `| ${number} | ${inTable(linux)} | ${inTable(
+    bodies
+      .filter(({ pitfall }) => pitfall === number)
+      .map(({ name }) => name)
+      .join('; '),
+  )} |`;
+
+export const FACTS_DOCUMENT = 'docs/linux-facts.md';
+export const factsMarkdown = (): string =>
+  [
+    '# What Linux does, and which body shows it',
+    '',
+    'Generated from `src/conformance/facts.ts` and `pitfalls.ts` by `npm run docs`. Measured on Linux 6.18; a test finds each fact in the transcripts of the bodies named,',
+    'and the suite compares these with the kernel that it runs on (docs/conformance.md). `npm run conformance -- --body TEXT --transcripts` prints them.',
+    '',
+    '## Where another user-space kernel answers otherwise',
+    '',
+    '| # | Linux | bodies |',
+    '|---|---|---|',
+    ...PITFALLS.map(pitfallRow),
+    '',
+    ...TOPICS.flatMap(topicLines),
+    '## What no body shows',
+    '',
+    '| fact | why |',
+    '|---|---|',
+    ...UNSHOWN.map(([fact, reason]) => `| ${inTable(fact)} | ${inTable(reason)} |`),
+    '',
+  ].join('\n');
 
 /** The document with its last part written anew. */
 export function conformanceMarkdown(): string {
@@ -32,4 +78,7 @@ export function conformanceMarkdown(): string {
   ].join('\n');
 }
 
-if (process.argv[1]?.endsWith('conformance/docs.js') === true) writeFileSync(DOCUMENT, conformanceMarkdown());
+if (process.argv[1]?.endsWith('conformance/docs.js') === true) {
+  writeFileSync(DOCUMENT, conformanceMarkdown());
+  writeFileSync(FACTS_DOCUMENT, factsMarkdown());
+}

@@ -22,7 +22,7 @@ import { differences, kinds, summary, tables, verdict } from '../../src/conforma
 import { compare, type Outcome, runBody } from '../../src/conformance/runner.ts';
 import { showOctets } from '../../src/conformance/session.ts';
 import { asControl, asSockaddr, asText, eventNames } from '../../src/conformance/show.ts';
-import { conformanceMarkdown } from './docs.ts';
+import { conformanceMarkdown, FACTS_DOCUMENT, factsMarkdown } from './docs.ts';
 
 /** The transcript of a body on the emulator. */
 function onEmulator(run: (sys: System) => void): readonly string[] {
@@ -71,6 +71,7 @@ test('without root a process id that the kernel hides is no difference', (t) => 
 
 test('docs/conformance.md says what deviations.ts lists', (t) => {
   t.is(readFileSync('docs/conformance.md', 'utf8'), conformanceMarkdown(), 'npm run docs');
+  t.is(readFileSync(FACTS_DOCUMENT, 'utf8'), factsMarkdown(), 'npm run docs');
 });
 test('every reason has an entry', (t) => {
   const used = new Set([...DEVIATIONS, ...EVERYWHERE].map(({ reason }) => reason));

@@ -134,3 +134,30 @@ conformance('TCP_INFO of the rate that was asked for', { group }, (sys) => {
   info(sys, a, client);
   a.getInt(client, c.SOL_SOCKET, c.SO_MAX_PACING_RATE);
 });
+
+conformance('TCP_INFO is 280 octets, cut to the room', { group }, (sys) => {
+  const a = kit(sys);
+  const fd = a.tcp();
+  for (const room of [0, 1, 8, 279, 280, 281, 512]) {
+    const len = a.int(room, 'len');
+    a.task.call(
+      'getsockopt',
+      fd,
+      c.SOL_TCP,
+      c.TCP_INFO,
+      sys.alloc(512, 'info', () => ''),
+      len,
+    );
+    sys.record(`told of ${room}`, sys.get(c.i32, len));
+  }
+});
+
+conformance('a backlog is 4096 at most', { group }, (sys) => {
+  const a = kit(sys);
+  const fd = a.tcp();
+  for (const backlog of [4095, 4096, 4097, 0x7fff_ffff, -1, 0]) {
+    a.listen(fd, backlog);
+    // What a listener tells in this field is sk_max_ack_backlog.
+    info(sys, a, fd, ['sacked']);
+  }
+});
