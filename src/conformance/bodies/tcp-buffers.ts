@@ -63,3 +63,35 @@ conformance('tcp: a small window after a large one lets a stream go on', { group
   shrunk(a, c.SOL_TCP, c.TCP_WINDOW_CLAMP, 20_000);
   shrunk(a, c.SOL_SOCKET, c.SO_RCVBUF, 16_384);
 });
+
+/** Writes until nothing more is taken. */
+function fill(a: Kit, fd: number): void {
+  a.sys.quietly(() => {
+    const room = a.sys.alloc(65_536, 'octets');
+    while (a.task.call('sendto', fd, room, 65_536, c.MSG_DONTWAIT, 0, 0) > 0);
+  });
+}
+for (const [kind, buffer] of [
+  ['closed', 0],
+  ['small', 2304],
+] as const) {
+  conformance(
+    `tcp: TCP_USER_TIMEOUT ends a connection whose peer answers probes of a ${kind} window`,
+    { group },
+    (sys) => {
+      const a = kit(sys);
+      const { client, server } = a.pair();
+      if (buffer > 0) a.setInt(server, c.SOL_SOCKET, c.SO_RCVBUF, buffer);
+      a.setInt(client, c.SOL_TCP, c.TCP_USER_TIMEOUT, 300);
+      fill(a, client);
+      const from = sys.now();
+      a.task.start('poll', a.pollfds([[client, c.POLLIN]]), 1, 3000);
+      a.task.finish();
+      const took = sys.now() - from;
+      sys.record('in time', took >= 300 && took < 2000);
+      a.error(client);
+      a.poll(client);
+      a.send(client, 'more', c.MSG_NOSIGNAL);
+    },
+  );
+}

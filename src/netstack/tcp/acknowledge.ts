@@ -117,7 +117,7 @@ function advanced(c: Tcb, s: Segment, ack: number): void {
   if (c.stats.timeoutAt >= 0 && !before(ack, c.congestion.recover)) c.stats.recovered(now);
   if (c.congestion.hasRecover && after(ack, c.congestion.recover)) c.congestion.hasRecover = false;
   c.retries = 0;
-  c.stalledSince = now;
+  c.unansweredSince = -1;
   if (c.congestion.inRecovery) inRecovery(c, acked);
   else {
     c.dupAcks = 0;

@@ -125,7 +125,7 @@ export class TcpConnection extends Tcb implements TcpEndpoint {
     const { context } = this;
     context.begin();
     context.tcp.ActiveOpens++;
-    this.openedAt = this.stalledSince = context.clock.now();
+    this.openedAt = context.clock.now();
     this.iss = context.initialSequence(this);
     this.tsOffset = context.timestampOffset(this);
     this.sndUna = this.iss;
@@ -459,6 +459,7 @@ export class TcpConnection extends Tcb implements TcpEndpoint {
     this.quickAcks = this.ackOctets = 0;
     this.largestSegment = SEGMENT_DEFAULT;
     this.paceUntil = 0;
+    this.unansweredSince = -1;
     this.stats = new ConnectionStats();
     this.roundTrip.reset();
   }

@@ -118,7 +118,7 @@ export function prepareFastOpen(c: Tcb): void {
 /** The SYN of a deferred connection, with what was written until now. */
 export function openDeferred(c: Tcb): void {
   c.deferred = false;
-  c.openedAt = c.stalledSince = c.context.clock.now();
+  c.openedAt = c.context.clock.now();
   const len = Math.min(c.sendRing.length, synRoom(c));
   emitSyn(c, Flag.Syn, len);
   c.synData = len;

@@ -18,7 +18,8 @@ export function establish(c: Tcb, window: number, s: Segment): void {
   noteWindow(c, window);
   c.sndWl1 = s.seq;
   c.sndWl2 = s.ack;
-  c.stalledSince = c.heardAt = c.stats.establishedAt = now;
+  c.unansweredSince = -1;
+  c.heardAt = c.stats.establishedAt = now;
   c.stats.delivered = 1;
   c.stats.recovered(now);
   c.congestion.start(segmentPayload(c));

@@ -1,6 +1,8 @@
 /** Numbers of Linux's TCP (Documentation/networking/ip-sysctl.rst) that more than one file needs. Times in microseconds. */
 export const RTO_MAX = 120_000_000;
 export const RTO_INITIAL = 1_000_000;
+/** TCP_TIMEOUT_MIN: two ticks of CONFIG_HZ 250. */
+export const TIMEOUT_MIN = 8000;
 /** tcp_retries2, tcp_orphan_retries (0 stands for 8), tcp_synack_retries. */
 export const RETRIES = 15;
 export const ORPHAN_RETRIES = 8;

@@ -11,7 +11,7 @@ import type { TcpState } from '../endpoint.ts';
 import { Flag } from '../wire/tcp.ts';
 import { Chrono } from './connection-stats.ts';
 import { emitSegment, packetPayload, refreshRoute } from './emit.ts';
-import { CORK } from './limits.ts';
+import { CORK, TIMEOUT_MIN } from './limits.ts';
 import { pace, paceChunk, paceDelay } from './pacing.ts';
 import { add, after, before, diff, earlier, later } from './seq.ts';
 import { endOfData, Rexmit, segmentPayload, type Tcb } from './tcb.ts';
@@ -124,7 +124,6 @@ function sendAt(c: Tcb, seq: number, len: number, fin: boolean): boolean {
   if (len % segmentPayload(c) !== 0) c.sndSmall = end;
   c.sndNxt = next;
   if (after(next, c.sndMax)) {
-    if (c.sndMax === c.sndUna) c.stalledSince = now;
     if (!c.roundTrip.timing) {
       c.roundTrip.timing = true;
       c.roundTrip.timedSeq = next;
@@ -271,16 +270,27 @@ function armAfterOutput(c: Tcb): void {
 
 export function armRetransmit(c: Tcb): void {
   c.rexmit = Rexmit.Retransmit;
-  c.rexmitAlarm.set(laterBy(c.context.clock.now(), micros(c.roundTrip.rto)));
+  setRexmit(c);
 }
 export function armPersist(c: Tcb): void {
   if (c.rexmit !== Rexmit.Persist) {
     c.roundTrip.backoff = 0;
     c.retries = 0;
-    c.stalledSince = c.context.clock.now();
+    c.unansweredSince = -1;
   }
   c.rexmit = Rexmit.Persist;
-  c.rexmitAlarm.set(laterBy(c.context.clock.now(), micros(c.roundTrip.rto)));
+  setRexmit(c);
+}
+/** Not beyond the end of TCP_USER_TIMEOUT (tcp_clamp_rto_to_user_timeout, tcp_clamp_probe0_to_user_timeout). */
+function setRexmit(c: Tcb): void {
+  const now = c.context.clock.now();
+  const { userTimeoutMs } = c.settings;
+  let delay = c.roundTrip.rto;
+  if (userTimeoutMs > 0 && c.unansweredSince >= 0) {
+    const left = c.unansweredSince + userTimeoutMs * 1000 - now;
+    delay = Math.min(delay, Math.max(left, TIMEOUT_MIN));
+  }
+  c.rexmitAlarm.set(laterBy(now, micros(delay)));
 }
 export function stopRexmit(c: Tcb): void {
   c.rexmit = Rexmit.None;

@@ -1,6 +1,6 @@
 /**
  * The retransmission alarm, in its two exclusive meanings: RFC 6298 5.4 to 5.7 (retransmission, with RFC 5681 3.1 for the window), and RFC 9293 3.8.6.1 (zero-window
- * probes, which never give up while they are answered). Giving up follows Linux: tcp_retries2, tcp_orphan_retries, tcp_syn_retries with its linear
+ * probes, which never give up while they are answered, but for TCP_USER_TIMEOUT and where nobody has the socket any more). Giving up follows Linux: tcp_retries2, tcp_orphan_retries, tcp_syn_retries with its linear
  * phase, tcp_synack_retries, and TCP_USER_TIMEOUT (RFC 5482 without the option on the wire).
  */
 import type { TcpState } from '../endpoint.ts';
@@ -35,18 +35,24 @@ const onTimeout: { readonly [S in TcpState]: (c: Tcb) => void } = {
   'TIME-WAIT': none,
 };
 
-/** TCP_USER_TIMEOUT has passed without an acknowledgment. */
-const userTimeoutPassed = (c: Tcb): boolean =>
-  c.settings.userTimeoutMs > 0 && c.context.clock.now() - c.stalledSince >= c.settings.userTimeoutMs * 1000;
+/** TCP_USER_TIMEOUT has passed without progress, which starts to count at `from` if it did not yet. An answer that takes nothing is no progress. */
+function userTimeoutPassed(c: Tcb, from: number): boolean {
+  if (c.unansweredSince < 0) {
+    c.unansweredSince = from;
+    return false;
+  }
+  const { userTimeoutMs } = c.settings;
+  return userTimeoutMs > 0 && c.context.clock.now() - c.unansweredSince >= userTimeoutMs * 1000;
+}
 
 /** tcp_model_timeout: the retries allowed bound the time as well, to what they would take if each interval doubled. */
 const synTimePassed = (c: Tcb): boolean =>
   c.settings.userTimeoutMs === 0 &&
   c.retries > 0 &&
-  c.context.clock.now() - c.stalledSince >= (2 ** (c.settings.synRetries + 1) - 1) * RTO_INITIAL;
+  c.context.clock.now() - c.openedAt >= (2 ** (c.settings.synRetries + 1) - 1) * RTO_INITIAL;
 
 function resendSyn(c: Tcb): void {
-  if (c.retries >= c.settings.synRetries + SYN_LINEAR || synTimePassed(c) || userTimeoutPassed(c)) {
+  if (userTimeoutPassed(c, c.openedAt) || synTimePassed(c) || c.retries >= c.settings.synRetries + SYN_LINEAR) {
     timeOut(c);
     return;
   }
@@ -91,7 +97,7 @@ function resendData(c: Tcb): void {
     output(c);
     return;
   }
-  if (c.retries >= (c.orphan ? ORPHAN_RETRIES : RETRIES) || (c.retries > 0 && userTimeoutPassed(c))) {
+  if (userTimeoutPassed(c, c.context.clock.now()) || c.retries >= (c.orphan ? ORPHAN_RETRIES : RETRIES)) {
     timeOut(c);
     return;
   }
@@ -132,7 +138,7 @@ function probe(c: Tcb): void {
     stopRexmit(c);
     return;
   }
-  if (c.retries >= (c.orphan ? ORPHAN_RETRIES : RETRIES) || (c.retries > 0 && userTimeoutPassed(c))) {
+  if (userTimeoutPassed(c, c.context.clock.now()) || c.retries >= (c.orphan ? ORPHAN_RETRIES : RETRIES) || isLeft(c)) {
     if (c.orphan) sendReset(c);
     timeOut(c);
     return;
@@ -150,6 +156,9 @@ function probe(c: Tcb): void {
   c.rexmit = Rexmit.Persist;
   armPersist(c);
 }
+
+/** tcp_probe_timer: nobody waits for it any more, and its peer has kept the window closed until probes are as rare as they get. */
+const isLeft = (c: Tcb): boolean => c.orphan && c.roundTrip.rto >= c.roundTrip.most;
 
 function forceOut(c: Tcb, len: number): void {
   const was = c.maxSndWnd;

@@ -205,8 +205,8 @@ export abstract class Tcb {
   sackOn = false;
   dupAcks = 0;
   retries = 0;
-  /** Since when nothing was acknowledged although something was sent; for TCP_USER_TIMEOUT. */
-  stalledSince = 0;
+  /** When the first retransmission or probe since the last progress was due (a SYN: when it was first sent), or -1: TCP_USER_TIMEOUT counts from it. */
+  unansweredSince = -1;
   rexmit: number = Rexmit.None;
 
   // Receive sequence space.

@@ -59,6 +59,21 @@ test('TCP_USER_TIMEOUT gives up earlier', (t) => {
   t.is(endpoint.takeError(), 'timed-out');
 });
 
+test('TCP_USER_TIMEOUT counts from the first retransmission, and no timer goes beyond it', (t) => {
+  const w = world(t);
+  const endpoint = w.connected();
+  endpoint.settings.userTimeoutMs = 300;
+  w.write(endpoint, 10);
+  w.peer.expect('P. 1:11(10)');
+  w.advance(millis(220));
+  w.peer.expect('P. 1:11(10)');
+  w.advance(millis(260));
+  w.peer.expectNothing();
+  t.is(endpoint.state, 'ESTABLISHED');
+  w.advance(millis(40));
+  t.is(endpoint.takeError(), 'timed-out');
+});
+
 test('[RFC6298 2] the timeout follows the measured round trip', (t) => {
   const w = world(t);
   const endpoint = w.connected('mss 1000');

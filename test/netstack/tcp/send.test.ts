@@ -1,7 +1,8 @@
 import test from 'ava';
-import { micros, millis, seconds } from '../../../src/lib/clock.ts';
+import { type Duration, micros, millis, seconds } from '../../../src/lib/clock.ts';
 import { ALL_CAPABILITIES } from '../../../src/netstack/link/pair.ts';
-import { world } from './world.ts';
+import type { TcpConnection } from '../../../src/netstack/tcp/connection.ts';
+import { type World, world } from './world.ts';
 
 test('[RFC9293 3.7.4] Nagle with Minshall: one small segment in flight holds back the next, a full one does not', (t) => {
   const w = world(t);
@@ -195,6 +196,59 @@ test('[RFC9293 3.8.6.1] a zero window is probed, ever more rarely, and for ever 
   w.peer.send('. 1:1(0) ack 1001 win 1000');
   w.peer.expect('. 1001:1501(500)');
   w.peer.expect('P. 1501:2001(500)');
+});
+
+/** The peer takes 1000 octets and closes its window, with more to come. */
+function closedWindow(w: World): TcpConnection {
+  const endpoint = w.connected('mss 1000', 1000);
+  w.write(endpoint, 2000);
+  w.peer.expect('. 1:501(500)');
+  w.peer.expect('. 501:1001(500)');
+  w.peer.send('. 1:1(0) ack 1001 win 0');
+  return endpoint;
+}
+/** Answers every probe for so long. Returns how many came. */
+function answerProbes(w: World, endpoint: TcpConnection, duration: Duration): number {
+  const isOpen = (): boolean => endpoint.state !== 'CLOSED';
+  let count = 0;
+  for (const end = w.clock.now() + duration; w.clock.now() < end && isOpen(); ) {
+    w.advance(millis(10));
+    const probes = w.peer.drain().length;
+    if (probes > 0 && isOpen()) w.peer.send('. 1:1(0) ack 1001 win 0');
+    count += probes;
+  }
+  return count;
+}
+
+test('TCP_USER_TIMEOUT counts from the first probe, whatever is answered', (t) => {
+  const w = world(t);
+  const endpoint = closedWindow(w);
+  endpoint.settings.userTimeoutMs = 2000;
+  t.is(answerProbes(w, endpoint, millis(2180)), 3);
+  t.is(endpoint.state, 'ESTABLISHED');
+  answerProbes(w, endpoint, millis(50));
+  t.is(endpoint.takeError(), 'timed-out');
+});
+
+test('TCP_USER_TIMEOUT starts again when the window opens', (t) => {
+  const w = world(t);
+  const endpoint = closedWindow(w);
+  endpoint.settings.userTimeoutMs = 2000;
+  answerProbes(w, endpoint, millis(1900));
+  w.peer.send('. 1:1(0) ack 1001 win 500');
+  w.peer.expect('. 1001:1501(500)');
+  w.peer.send('. 1:1(0) ack 1501 win 0');
+  w.advance(millis(1500));
+  t.true(w.peer.drain().length > 0);
+  t.is(endpoint.state, 'ESTABLISHED');
+});
+
+test('an orphan does not probe for ever, though it is answered', (t) => {
+  const w = world(t);
+  const endpoint = closedWindow(w);
+  endpoint.close();
+  t.is(answerProbes(w, endpoint, seconds(400)), 11);
+  t.is(endpoint.state, 'CLOSED');
 });
 
 test('probes of a zero window that nobody answers end in ETIMEDOUT', (t) => {
