@@ -46,6 +46,7 @@ import './bodies/requests-network.ts';
 import './bodies/segment-size.ts';
 import './bodies/select.ts';
 import './bodies/readiness.ts';
+import './bodies/reuseport.ts';
 import './bodies/signals.ts';
 import './bodies/tcp-buffers.ts';
 import './bodies/silence.ts';

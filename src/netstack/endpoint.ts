@@ -224,7 +224,15 @@ export const Shutdown = { Read: 1, Write: 2, Both: 3 } as const;
 /** What is known of urgent data (tp->urg_data of Linux): nothing, announced, received, read out of band. */
 export const Urgent = { None: 0, Pending: 1, Valid: 2, Read: 3 } as const;
 
-export interface TcpEndpoint {
+/** A socket that may share its port. */
+interface PortSharing {
+  /** SO_REUSEPORT: the group whose program chooses among those that share the port, if it is in one. */
+  readonly reuseGroup: { program: PacketFilter | undefined } | undefined;
+  /** The group that it may give a program to, a new one if it may yet bind with others; undefined if there is none. */
+  reuseGroupToSteer(): { program: PacketFilter | undefined } | undefined;
+}
+
+export interface TcpEndpoint extends PortSharing {
   /** Attribution id, unique in the stack, never 0. */
   readonly id: number;
   readonly family: Family;
@@ -492,7 +500,7 @@ export interface SourceFilters {
   filterOf(group: IpAddress, interfaceIndex: number, interfaceAddress: IpAddress | undefined): SourceFilter | NetError;
 }
 
-export interface UdpEndpoint {
+export interface UdpEndpoint extends PortSharing {
   readonly id: number;
   readonly family: Family;
   readonly settings: UdpSettings;

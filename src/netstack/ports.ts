@@ -32,6 +32,8 @@ export interface PortUser {
     /** IP_LOCAL_PORT_RANGE: the lowest port to choose, and the highest in the upper half; 0 of either is the table's. */
     readonly localPortRange: number;
   };
+  /** Its group of SO_REUSEPORT. Who has one and is not bound yet shares a port with nobody by that option. */
+  readonly reuseGroup?: object | undefined;
   /** A TCP listener. SO_REUSEADDR does not share a port with one. */
   readonly isListening: boolean;
 }
@@ -70,7 +72,7 @@ export type ConflictRule<U extends PortUser> = (
 
 /** TCP's and UDP's. */
 function transportConflict<U extends PortUser>(
-  { user: { settings: mine } }: PortBinding<U>,
+  { user: { settings: mine, reuseGroup } }: PortBinding<U>,
   address: IpAddress,
   other: PortBinding<U>,
 ): boolean {
@@ -78,7 +80,7 @@ function transportConflict<U extends PortUser>(
   const apart = mine.boundInterface !== 0 && theirs.boundInterface !== 0;
   if (apart && mine.boundInterface !== theirs.boundInterface) return false;
   if (mine.reuseAddress && theirs.reuseAddress && !other.user.isListening) return false;
-  if (mine.reusePort && theirs.reusePort) return false;
+  if (mine.reusePort && theirs.reusePort && reuseGroup === undefined) return false;
   return overlap(address, mine.v6Only, other.address, theirs.v6Only);
 }
 
@@ -119,9 +121,12 @@ export class PortTable<U extends PortUser> {
     }
     return false;
   }
-  #allShare({ allReuseAddress, allReusePort }: Bucket<U>, { settings, isListening }: U): boolean {
+  #allShare({ allReuseAddress, allReusePort }: Bucket<U>, { settings, isListening, reuseGroup }: U): boolean {
     if (!this.#isTcp) return false;
-    return (allReuseAddress && settings.reuseAddress && !isListening) || (allReusePort && settings.reusePort);
+    return (
+      (allReuseAddress && settings.reuseAddress && !isListening) ||
+      (allReusePort && settings.reusePort && reuseGroup === undefined)
+    );
   }
   /** False if the holder of a port may not listen on it beside those that have it too. A listener shares no longer by SO_REUSEADDR. */
   mayListen(binding: PortBinding<U>): boolean {

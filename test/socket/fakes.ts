@@ -24,6 +24,7 @@ import type { RouteSpec } from '../../src/netstack/ip/route-table.ts';
 import { linkCounters } from '../../src/netstack/link/link.ts';
 import type { NetError } from '../../src/netstack/net-error.ts';
 import { type Packet, PacketPool } from '../../src/netstack/packet.ts';
+import type { PacketFilter } from '../../src/netstack/packet-filter.ts';
 import { type Observer, Readiness } from '../../src/netstack/readiness.ts';
 import { defaultTcpSettings, defaultUdpSettings } from '../../src/netstack/settings.ts';
 import { ConnectionStats } from '../../src/netstack/tcp/connection-stats.ts';
@@ -89,6 +90,11 @@ export function message(memory: GuestMemory, addr: number, len: number, flags = 
 }
 
 export class FakeTcp implements TcpEndpoint {
+  reuseGroup: { program: PacketFilter | undefined } | undefined = undefined;
+  reuseGroupToSteer(): { program: PacketFilter | undefined } | undefined {
+    if (this.settings.reusePort) this.reuseGroup ??= { program: undefined };
+    return this.reuseGroup;
+  }
   savedSyn: Uint8Array | undefined = undefined;
   timestamp = 0;
   lastReceiveAt = 0;
@@ -286,6 +292,11 @@ export class FakeTcp implements TcpEndpoint {
 }
 
 export class FakeUdp implements UdpEndpoint {
+  reuseGroup: { program: PacketFilter | undefined } | undefined = undefined;
+  reuseGroupToSteer(): { program: PacketFilter | undefined } | undefined {
+    if (this.settings.reusePort) this.reuseGroup ??= { program: undefined };
+    return this.reuseGroup;
+  }
   readonly id = 9;
   readonly family: Family;
   observer: Observer | undefined = undefined;

@@ -7,6 +7,7 @@ import { Shutdown, Urgent } from '../endpoint.ts';
 import type { Route } from '../ip/ip.ts';
 import type { NetError } from '../net-error.ts';
 import { Readiness } from '../readiness.ts';
+import { foundGroup, type ReuseGroup } from '../reuse-group.ts';
 import { Flag } from '../wire/tcp.ts';
 import { stopListening } from './accept.ts';
 import { Chrono, ConnectionStats } from './connection-stats.ts';
@@ -90,6 +91,11 @@ export class TcpConnection extends Tcb implements TcpEndpoint {
   #accepts(address: IpAddress): boolean {
     if (this.family === 4) return address.isV4;
     return !address.isV4 || !this.settings.v6Only;
+  }
+
+  reuseGroupToSteer(): ReuseGroup<Tcb> | undefined {
+    if (this.state !== 'CLOSED') return this.reuseGroup;
+    return this.settings.reusePort ? foundGroup<Tcb>(this) : undefined;
   }
 
   listen(backlog: number): NetError | undefined {

@@ -329,7 +329,7 @@ function timeWait(c: Tcb, s: Segment): void {
 function reopen(c: Tcb, s: Segment): void {
   const { context, localAddress, localPort, remoteAddress } = c;
   const { interfaceIndex = 0 } = s.packet ?? {};
-  const listener = context.findListener(localAddress, localPort, interfaceIndex, remoteAddress, s.sourcePort);
+  const listener = context.findListener(localAddress, localPort, interfaceIndex, remoteAddress, s.sourcePort, s);
   if (listener === undefined) return;
   context.ext.TWRecycled++;
   finish(c);

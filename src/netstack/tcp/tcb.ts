@@ -16,6 +16,7 @@ import type { NetError } from '../net-error.ts';
 import type { PacketPool } from '../packet.ts';
 import { PortBinding, type PortTable } from '../ports.ts';
 import type { Observer } from '../readiness.ts';
+import type { ReuseGroup } from '../reuse-group.ts';
 import { HEADER_LEN } from '../wire/tcp.ts';
 import { AppliedSettings } from './applied-settings.ts';
 import type { Congestion } from './congestion.ts';
@@ -26,6 +27,7 @@ import { OutOfOrder } from './out-of-order.ts';
 import type { RingMemory } from './ring-memory.ts';
 import { RoundTrip } from './round-trip.ts';
 import { Scoreboard } from './scoreboard.ts';
+import type { Segment } from './segment.ts';
 import { diff } from './seq.ts';
 import type { TcpCounters, TcpExtCounters } from './tcp-stats.ts';
 
@@ -48,13 +50,14 @@ export interface TcpContext {
   child(listener: Tcb): Tcb;
   addListener(c: Tcb): void;
   removeListener(c: Tcb): void;
-  /** The listener for a segment's destination; who sends it chooses among equals. */
+  /** The listener for a segment's destination; who sends it, or the program of a group that gets to see it, chooses among equals. */
   findListener(
     local: IpAddress,
     port: number,
     interfaceIndex: number,
     remote: IpAddress,
     remotePort: number,
+    s?: Segment,
   ): Tcb | undefined;
   /** False when the table of TIME-WAIT is full: the connection is then forgotten at once. */
   enterTimeWait(c: Tcb): boolean;
@@ -117,6 +120,8 @@ export abstract class Tcb {
   /** True once the 4-tuple stands in the flow table. */
   inFlowTable = false;
   readonly binding: PortBinding<Tcb>;
+  /** SO_REUSEPORT. */
+  reuseGroup: ReuseGroup<Tcb> | undefined = undefined;
   /** bind() chose the address, so disconnect() keeps it. */
   addressBound = false;
   /** bind() named the port, so it outlives the connection until close(). */

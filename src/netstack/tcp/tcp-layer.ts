@@ -22,6 +22,7 @@ import type { NetError } from '../net-error.ts';
 import type { Packet, PacketPool } from '../packet.ts';
 import { PortTable } from '../ports.ts';
 import { Readiness } from '../readiness.ts';
+import { isSister, joinGroup, leaveGroup } from '../reuse-group.ts';
 import { defaultTcpSettings } from '../settings.ts';
 import type { TcpTransport, TransportEnvironment } from '../stack.ts';
 import { checksumIsValid } from '../transport-checksum.ts';
@@ -138,7 +139,7 @@ export class TcpLayer implements TcpTransport, TcpContext {
     const local = new IpAddress(dst0, dst1, dst2, dst3);
     const remote = new IpAddress(src0, src1, src2, src3);
     if (local.isMulticast || local.isLimitedBroadcast) return;
-    const listener = this.findListener(local, s.destinationPort, packet.interfaceIndex, remote, s.sourcePort);
+    const listener = this.findListener(local, s.destinationPort, packet.interfaceIndex, remote, s.sourcePort, s);
     if (listener !== undefined) {
       if (!isTooFar(packet, listener) && mayPass(listener, packet, s)) segmentArrives(listener, s);
     } else emitReset(this, local, remote, s);
@@ -247,8 +248,15 @@ export class TcpLayer implements TcpTransport, TcpContext {
     const list = this.#listeners.get(c.localPort);
     if (list === undefined) this.#listeners.set(c.localPort, [c]);
     else list.push(c);
+    if (c.settings.reusePort) {
+      joinGroup(
+        c,
+        list?.find((other) => isSister(c, other)),
+      );
+    }
   }
   removeListener(c: Tcb): void {
+    leaveGroup(c);
     const list = this.#listeners.get(c.localPort);
     const at = list?.indexOf(c) ?? -1;
     if (list === undefined || at < 0) return;
@@ -262,6 +270,7 @@ export class TcpLayer implements TcpTransport, TcpContext {
     interfaceIndex: number,
     remote: IpAddress,
     remotePort: number,
+    s?: Segment,
   ): Tcb | undefined {
     const list = this.#listeners.get(port);
     if (list === undefined) return undefined;
@@ -276,7 +285,9 @@ export class TcpLayer implements TcpTransport, TcpContext {
         equals = 1;
       } else if (score === bestScore && score >= 0) equals++;
     }
-    if (equals <= 1) return best;
+    if (equals <= 1 || best === undefined) return best;
+    const steered = s?.packet === undefined ? undefined : best.reuseGroup?.choose(s.packet, s.dataAt);
+    if (steered !== undefined) return steered;
     let chosen = (this.#spread(remote, remotePort) >>> 0) % equals;
     for (const c of list) if (listenerScore(c, local, interfaceIndex) === bestScore && chosen-- === 0) return c;
     return best;

@@ -26,6 +26,7 @@ import { Gso, type Packet, SMALL_OCTETS } from '../packet.ts';
 import type { PacketFilter } from '../packet-filter.ts';
 import { PortBinding } from '../ports.ts';
 import { type Observer, Readiness } from '../readiness.ts';
+import { foundGroup, leaveGroup, type ReuseGroup } from '../reuse-group.ts';
 import { defaultUdpSettings } from '../settings.ts';
 import { EtherType } from '../wire/ethernet.ts';
 import * as ipv4 from '../wire/ipv4.ts';
@@ -57,6 +58,9 @@ export abstract class DatagramSocket implements UdpEndpoint {
   pathMtuNotice: PathMtuNotice | undefined = undefined;
   /** @internal */
   readonly binding: PortBinding<DatagramSocket> = new PortBinding<DatagramSocket>(this);
+
+  /** @internal SO_REUSEPORT. */
+  reuseGroup: ReuseGroup<DatagramSocket> | undefined = undefined;
 
   protected readonly context: DatagramContext;
   readonly #queue = new ReceiveQueue();
@@ -165,7 +169,7 @@ export abstract class DatagramSocket implements UdpEndpoint {
     if (refusal !== undefined) return refusal;
     const { bindAddressNoPort } = this.settings;
     if (!this.isBindable(address)) return 'address-not-available';
-    const failure = bindAddressNoPort && port === 0 ? undefined : this.context.ports.bind(this.binding, address, port);
+    const failure = bindAddressNoPort && port === 0 ? undefined : this.#take(address, port);
     if (failure !== undefined) return failure;
     this.localAddress = address;
     this.#addressLocked = !address.isUnspecified;
@@ -183,7 +187,24 @@ export abstract class DatagramSocket implements UdpEndpoint {
   /** Linux answers EAGAIN when no port is left for an implicit bind. */
   autobind(): NetError | undefined {
     if (this.isBound) return undefined;
-    return this.context.ports.bind(this.binding, this.localAddress, 0) === undefined ? undefined : 'would-block';
+    return this.#take(this.localAddress, 0) === undefined ? undefined : 'would-block';
+  }
+  #take(address: IpAddress, port: number): NetError | undefined {
+    const refused = this.context.ports.bind(this.binding, address, port);
+    if (refused === undefined && this.settings.reusePort) this.joinsPort();
+    return refused;
+  }
+  #giveBack(): void {
+    leaveGroup<DatagramSocket>(this);
+    this.context.ports.release(this.binding);
+  }
+  /** It has a port now, which it may share. */
+  protected joinsPort(): void {
+    // Without groups there is nothing to join.
+  }
+  reuseGroupToSteer(): ReuseGroup<unknown> | undefined {
+    if (this.isBound) return this.reuseGroup;
+    return this.settings.reusePort ? foundGroup<DatagramSocket>(this) : undefined;
   }
 
   connect(address: IpAddress, port: number): NetError | undefined {
@@ -200,6 +221,8 @@ export abstract class DatagramSocket implements UdpEndpoint {
     if (route.isBroadcast && !settings.broadcast) return 'permission';
     // As Linux: an address once chosen stays over a further connect() until disconnect().
     if (this.localAddress.isUnspecified) this.localAddress = this.binding.address = route.local;
+    // Who is connected has a table of his own (udp_lib_hash4).
+    leaveGroup<DatagramSocket>(this);
     this.remoteAddress = route.remote;
     this.remotePort = port;
     this.isConnected = true;
@@ -210,7 +233,7 @@ export abstract class DatagramSocket implements UdpEndpoint {
     this.remoteAddress = this.#any;
     this.remotePort = 0;
     if (!this.#addressLocked) this.localAddress = this.binding.address = this.#any;
-    if (!this.#portLocked) this.context.ports.release(this.binding);
+    if (!this.#portLocked) this.#giveBack();
   }
 
   /**
@@ -413,7 +436,7 @@ export abstract class DatagramSocket implements UdpEndpoint {
     this.#closed = true;
     this.observer = undefined;
     this.#queue.clear();
-    if (this.isBound) this.context.ports.release(this.binding);
+    if (this.isBound) this.#giveBack();
   }
 
   /** Whether a datagram to these addresses is for this socket, as far as its own address says. */

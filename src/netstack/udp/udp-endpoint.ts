@@ -3,6 +3,7 @@
  */
 import { IpProtocol, type Route } from '../ip/ip.ts';
 import type { Packet } from '../packet.ts';
+import { isSister, joinGroup } from '../reuse-group.ts';
 import { ChecksumOffset, finishChecksum } from '../transport-checksum.ts';
 import * as udp from '../wire/udp.ts';
 import { DatagramSocket } from './datagram-socket.ts';
@@ -27,6 +28,13 @@ export class UdpSocket extends DatagramSocket {
     if (route.remote.isV4 ? !this.settings.noChecksum : !this.settings.noChecksum6) {
       finishChecksum(packet, route, IpProtocol.Udp, ChecksumOffset.Udp);
     }
+  }
+
+  protected override joinsPort(): void {
+    for (let b = this.context.ports.first(this.localPort); b !== undefined; b = b.next) {
+      if (isSister(this, b.user)) return joinGroup<DatagramSocket>(this, b.user);
+    }
+    joinGroup<DatagramSocket>(this, undefined);
   }
 
   /**

@@ -72,7 +72,7 @@ export class UdpLayer implements TransportProtocol, DatagramContext {
       this.#deliverToAll(packet, port, sourcePort, unsummed);
       return;
     }
-    const socket = this.#lookup(packet, port, sourcePort);
+    const socket = this.#lookup(packet, port, sourcePort, packet.at + udp.HEADER_LEN);
     if (socket === undefined) {
       counters.NoPorts++;
       this.ip.unreachable(packet, 'port');
@@ -87,7 +87,8 @@ export class UdpLayer implements TransportProtocol, DatagramContext {
     socket.deliver(packet, sourcePort);
   }
 
-  #lookup(packet: Packet, port: number, remotePort: number): DatagramSocket | undefined {
+  /** With the place of a `payload`, the program of a group is asked. */
+  #lookup(packet: Packet, port: number, remotePort: number, payload = 0): DatagramSocket | undefined {
     let best: DatagramSocket | undefined;
     let bestScore = 0;
     for (let b = this.ports.first(port); b !== undefined; b = b.next) {
@@ -97,7 +98,9 @@ export class UdpLayer implements TransportProtocol, DatagramContext {
         best = b.user;
       }
     }
-    return best?.settings.reusePort === true ? this.#balance(packet, port, remotePort, bestScore) : best;
+    if (best?.settings.reusePort !== true) return best;
+    const chosen = payload === 0 || best.isConnected ? undefined : best.reuseGroup?.choose(packet, payload);
+    return chosen ?? this.#balance(packet, port, remotePort, bestScore);
   }
   /** One of the sockets of a SO_REUSEPORT group, always the same for a flow. */
   #balance(packet: Packet, port: number, remotePort: number, score: number): DatagramSocket | undefined {

@@ -105,15 +105,28 @@ export const FILTER_ROWS: readonly OptionRow[] = [
   {
     option: SO_ATTACH_REUSEPORT_CBPF,
     name: 'SO_ATTACH_REUSEPORT_CBPF',
-    note: 'sockets that share a port are chosen among by hash alone',
+    internet: true,
+    note: 'classic BPF, as for SO_ATTACH_FILTER; it sees what is behind the header of UDP or TCP',
     set: (socket, value) => {
+      if (value.length < sockFprog.size) return -Errno.EINVAL;
+      if (socket.options.filterLocked) return -Errno.EPERM;
       const compiled = compile(socket, value);
       if (typeof compiled === 'number') return compiled;
-      return socket.settings.reusePort ? -Errno.ENOPROTOOPT : -Errno.EINVAL;
+      const group = (socket.tcp ?? socket.udp)?.reuseGroupToSteer();
+      if (group === undefined) return -Errno.EINVAL;
+      group.program = compiled;
+      socket.optionsChanged();
+      return 0;
     },
   },
   int(SOL_SOCKET, SO_DETACH_REUSEPORT_BPF, 'SO_DETACH_REUSEPORT_BPF', {
-    note: 'there is never one to detach',
-    set: ({ settings }) => (settings.reusePort ? -Errno.ENOENT : -Errno.EINVAL),
+    internet: true,
+    set: ({ settings, tcp, udp }) => {
+      const group = (tcp ?? udp)?.reuseGroup;
+      if (group === undefined) return settings.reusePort ? -Errno.ENOENT : -Errno.EINVAL;
+      if (group.program === undefined) return -Errno.ENOENT;
+      group.program = undefined;
+      return 0;
+    },
   }),
 ];
