@@ -278,7 +278,7 @@ export class GuestTask extends Task {
   newFd = NONE;
   readonly #signals: SignalActions;
   /** Signals do not take its calls away. */
-  readonly killable: boolean;
+  readonly #killable: boolean;
 
   constructor(scheduler: Scheduler, tid: number, { plane, listener, hostFiles, signals, killable }: GuestWorld) {
     const files = new GuestDescriptors(tid, plane, hostFiles);
@@ -290,10 +290,13 @@ export class GuestTask extends Task {
     this.guestMemory = memory;
     this.foreignMemory = new ProcessMemory(tid, () => true);
     this.#signals = signals;
-    this.killable = killable;
+    this.#killable = killable;
+  }
+  override get killable(): boolean {
+    return this.#killable;
   }
   override get partsSurvive(): boolean {
-    return this.killable || this.#signals.allRestart(this.process);
+    return this.#killable || this.#signals.allRestart(this.process);
   }
   /** The descriptor that the call is about. */
   get fd(): number {

@@ -197,6 +197,7 @@ export class Devices {
     return fill?.(buffer, link) ?? 0;
   }
   #name(buffer: Uint8Array): number {
+    buffer[IFNAMSIZ - 1] = 0;
     const index = i32.get(buffer, IFRU);
     const link = this.#stack.interfaces.find((i) => i.index === index);
     if (link === undefined) return -Errno.ENODEV;

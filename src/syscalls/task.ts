@@ -100,6 +100,8 @@ export interface CallContext {
    * nothing was done: a call with a part done is answered with it at once.
    */
   readonly partsSurvive: boolean;
+  /** Signals that do not kill are heard of, and wait for the answer. */
+  readonly killable: boolean;
   /** Answers in a row that signals came before: a call that takes long may never get through. */
   readonly refusals: number;
   /**
@@ -189,6 +191,10 @@ export class Task implements CallContext {
   readonly message: Message;
   readonly header = new MessageHeader();
   readonly scratch = new Uint8Array(SCRATCH_OCTETS);
+
+  get killable(): boolean {
+    return true;
+  }
 
   // The call under way.
   /** Low and high word of each of the six arguments. */

@@ -16,6 +16,7 @@ import {
   asUcred,
   asUnixName,
 } from '../../src/conformance/show.ts';
+import { asTcpInfo, TCP_INFO_COUNTS } from '../../src/conformance/tcp-fields.ts';
 
 /** A name of either kind. */
 const asName: Show = (b, names) => (b[0] === 1 && b[1] === 0 ? asUnixName(b, names) : asSockaddr(b, names));
@@ -32,8 +33,10 @@ const asEnded: Show = (b) => (b.every((octet) => octet === 0) ? 'nothing is left
 const asArrival: Show = (b) => showTimestamp(c.i64.get(b, 0), Math.min(c.i64.get(b, 8), 999_999));
 /** SO_COOKIE: any unique number; equal ones have equal names. */
 const asCookie: Show = (b, names) => (b[8] === FILL ? names.pid(c.u64.get(b, 0) % 0x7fff_ffff) : asOctets(b, names));
-/** tcp_info(7): the states and what was negotiated; the rest is measured, and has bodies of its own. */
-const asTcpInfo: Show = (b) => `state ${b[0]} ca ${b[1]} retransmits ${b[2]} options ${b[5]}`;
+/** A port that may be of the system's choice. */
+const asPort: Show = (b, names) => (b[4] === FILL && b[3] !== FILL ? names.port(c.i32.get(b, 0)) : asOctets(b, names));
+/** What is a count of clock ticks; how much was written is seen by its length. */
+const asTicks: Show = () => '';
 
 export const SHOWS: Readonly<Record<string, Show>> = {
   octets: asOctets,
@@ -50,6 +53,8 @@ export const SHOWS: Readonly<Record<string, Show>> = {
   ended: asEnded,
   arrival: asArrival,
   cookie: asCookie,
-  tcpInfo: asTcpInfo,
+  tcpInfo: asTcpInfo(TCP_INFO_COUNTS),
+  port: asPort,
+  ticks: asTicks,
 };
 export const show = (name: keyof typeof SHOWS): Show => SHOWS[name] as Show;

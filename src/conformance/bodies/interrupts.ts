@@ -132,6 +132,27 @@ conformance(
   },
 );
 
+for (const name of ['recvmsg', 'recvmmsg', 'recvfrom'] as const) {
+  conformance(
+    `interrupts: ${name} with MSG_WAITALL that has a part writes all else too`,
+    { group, interrupts: true },
+    (sys) => {
+      const [a, b] = [kit(sys), kit(sys, 'b')];
+      const { client, server } = a.pair();
+      a.setInt(server, c.SOL_SOCKET, c.SO_TIMESTAMP, 1);
+      const room = { at: sys.alloc(128, 'name'), len: b.int(128, 'namelen') };
+      const vec = sys.alloc(64, 'mmsg', asMmsghdrs);
+      b.putMsghdr(vec, { name: room.at, namelen: 128, iov: [[sys.alloc(8, 'in', asText), 8]], flags: -1 });
+      if (name === 'recvmsg') b.task.start(name, server, vec, c.MSG_WAITALL);
+      else if (name === 'recvmmsg') b.task.start(name, server, vec, 1, c.MSG_WAITALL, 0);
+      else b.task.start(name, server, sys.alloc(8, 'in', asText), 8, c.MSG_WAITALL, room.at, room.len);
+      a.send(client, 'abc');
+      sys.interrupt(b.task);
+      a.recv(server, 8, c.MSG_DONTWAIT);
+    },
+  );
+}
+
 conformance('interrupts: recvmmsg that has messages tells them', { group, interrupts: true }, (sys) => {
   const [a, b] = [kit(sys), kit(sys, 'b')];
   const { fd, port } = a.udpBound();

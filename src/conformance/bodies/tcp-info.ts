@@ -1,56 +1,26 @@
 /** TCP_INFO: the fields that do not depend on how fast or how large things are, in the states of a connection. */
-import { conformance, type Show, type System } from '../body.ts';
+import { conformance, type System } from '../body.ts';
 import { type Kit, kit } from '../kit.ts';
 import * as c from '../linux.ts';
+import { asTcpInfo, TCP_INFO_COUNTS, type TcpInfoField } from '../tcp-fields.ts';
 
 const group = 'tcp-info';
 
-type Field = keyof typeof c.tcpInfo.fields;
-/** Counts that follow from what was asked for alone. */
-const COUNTS: readonly Field[] = [
-  'state',
-  'ca_state',
-  'retransmits',
-  'probes',
-  'backoff',
-  'options',
-  'unacked',
-  'sacked',
-  'lost',
-  'retrans',
-  'reordering',
-  'snd_ssthresh',
-  'total_retrans',
-  'max_pacing_rate',
-  'bytes_acked',
-  'bytes_received',
-  'notsent_bytes',
-  'data_segs_in',
-  'data_segs_out',
-  'delivered',
-  'delivered_ce',
-  'bytes_sent',
-  'bytes_retrans',
-  'dsack_dups',
-  'reord_seen',
-  'rcv_ooopack',
-  'rehash',
-  'total_rto',
-  'total_rto_recoveries',
-];
 /** Those, and what else a socket has that was never connected. */
-const FRESH: readonly Field[] = [...COUNTS, 'wscale', 'rto', 'ato', 'snd_mss', 'rttvar', 'snd_cwnd', 'min_rtt', 'rtt'];
+const FRESH: readonly TcpInfoField[] = [
+  ...TCP_INFO_COUNTS,
+  'wscale',
+  'rto',
+  'ato',
+  'snd_mss',
+  'rttvar',
+  'snd_cwnd',
+  'min_rtt',
+  'rtt',
+];
 
-const asInfo =
-  (fields: readonly Field[]): Show =>
-  (b) =>
-    fields
-      .map((field) => [field, c.tcpInfo.fields[field].get(b, c.tcpInfo.offset[field])] as const)
-      .filter(([, value]) => value !== 0)
-      .map(([field, value]) => `${field}=${value}`)
-      .join(' ');
-function info(sys: System, a: Kit, fd: number, fields = COUNTS): void {
-  const at = sys.alloc(c.tcpInfo.size, 'info', asInfo(fields));
+function info(sys: System, a: Kit, fd: number, fields = TCP_INFO_COUNTS): void {
+  const at = sys.alloc(c.tcpInfo.size, 'info', asTcpInfo(fields));
   a.task.call('getsockopt', fd, c.SOL_TCP, c.TCP_INFO, at, a.int(c.tcpInfo.size, 'len'));
 }
 
@@ -119,7 +89,7 @@ conformance('TCP_INFO of an attempt to connect, and after it was refused', { gro
   const refused = a.tcp();
   a.connect(refused, '127.0.0.1', 1);
   // Linux leaves its sequence numbers as they fall, so that something seems unsent.
-  const fields = COUNTS.filter((field) => field !== 'notsent_bytes');
+  const fields = TCP_INFO_COUNTS.filter((field) => field !== 'notsent_bytes');
   info(sys, a, refused, fields);
 });
 

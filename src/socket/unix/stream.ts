@@ -111,7 +111,12 @@ export class UnixStreamSocket extends UnixSocket {
       this.units = done;
     }
     incoming.write(message, this.own.passCredentials, undefined, 0);
+    if (!peeks && done === 0) this.#surrender(parcel);
     return done;
+  }
+  /** A receive of no octets takes the descriptors and leaves the octets (unix_stream_read_generic): nothing is left to commit. */
+  #surrender(parcel: Parcel): void {
+    if (parcel.hasFiles) this.world.inFlight.land(parcel.takeFiles(), this);
   }
   #begin(message: Message): Incoming {
     const incoming = new Incoming();
@@ -151,8 +156,8 @@ export class UnixStreamSocket extends UnixSocket {
       const len = this.#copyOne(message, parcel, skip);
       if (len < 0) return done > 0 ? done : len;
       done += len;
-      // Descriptors of octets that are left where they are stay with them.
-      if (parcel.hasFiles && len > 0) {
+      // They went with the octets that this call has staged.
+      if (parcel.hasFiles && skip === 0) {
         incoming.files = parcel.files;
         incoming.isOver = true;
       }

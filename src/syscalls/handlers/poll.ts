@@ -18,6 +18,7 @@ import type { OpenFile } from '../../socket/file.ts';
 import { Standing } from '../../socket/wait-queue.ts';
 import { BLOCKED, type CallContext, TRY_AGAIN } from '../task.ts';
 import { descriptorTable } from './descriptors.ts';
+import { accessOk } from './guest.ts';
 import {
   checkSigmask,
   type Limit,
@@ -100,6 +101,8 @@ function pollWith(ctx: CallContext, at: number, count: number, limit: Limit): nu
   return ready === 0 && ctx.interrupted ? -Errno.EINTR : ready;
 }
 function exportPollfds(ctx: CallContext, at: number, watch: Watch): number {
+  // user_write_access_begin looks at the pointer even where there is nothing to write.
+  if (!accessOk(ctx, at, watch.fds.length * pollfd.size)) return -Errno.EFAULT;
   for (const [i, revents] of watch.revents.entries()) {
     i16.put(ctx.scratch, 0, revents);
     const to = at + i * pollfd.size + pollfd.offset.revents;

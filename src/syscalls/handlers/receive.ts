@@ -98,8 +98,16 @@ function receiveRest(ctx: CallContext, socket: Socket): number {
     ctx.message.passing = socket.disconnects;
     if (ctx.message.iov.total === 0) return waitForNothing(ctx, socket);
   }
-  const waiting = waitFor(ctx, socket, READABLE, socket.receiveTimeoutUs, -Errno.EAGAIN);
-  return waiting !== BLOCKED && ctx.progress > 0 ? ctx.progress : waiting;
+  if (ctx.progress > 0) return waitForMore(ctx, socket);
+  ctx.onSignal('restart');
+  return waitFor(ctx, socket, READABLE, socket.receiveTimeoutUs, -Errno.EAGAIN);
+}
+/** What ends the wait for more ends the call as any other does, with name, flags and control data. */
+function waitForMore(ctx: CallContext, socket: Socket): number {
+  if (ctx.interrupted || ctx.expired) return ctx.progress;
+  const waiting = waitFor(ctx, socket, READABLE, socket.receiveTimeoutUs, TRY_AGAIN);
+  ctx.onSignal('again');
+  return waiting === BLOCKED ? BLOCKED : ctx.progress;
 }
 /** A receive of no octets waits as any other, and then has all that it wanted, whatever ended the wait (tcp_recvmsg_locked). */
 function waitForNothing(ctx: CallContext, socket: Socket): number {
@@ -324,10 +332,11 @@ function receiveBatch(ctx: CallContext, socket: Socket, at: number, vlen: number
   }
   return 0;
 }
+/** Where a signal takes the call away unheard the part's length stands there before: the call that comes again is told only how many there are. */
 function batchWaits(ctx: CallContext, entry: number): number {
   ctx.commitNow();
   if (ctx.progress > 0) {
-    putInt(ctx, entry + mmsghdr.offset.len, ctx.progress);
+    if (!ctx.killable) putInt(ctx, entry + mmsghdr.offset.len, ctx.progress);
     ctx.partial(ctx.count + 1);
   } else if (ctx.count > 0) {
     ctx.partial(ctx.count);
