@@ -34,6 +34,12 @@ export const isSet = (name: string): boolean => isCompared(name) && !NOTED.has(n
 export const isCompared = (name: string): boolean => !(name in UNCOMPARED) && !REFUSED.has(name);
 
 /** By the names of shows.ts. */
-const SHOWN: Readonly<Record<string, string>> = { SO_COOKIE: 'cookie', TCP_INFO: 'tcpInfo', SO_PEERCRED: 'ucred' };
+const SHOWN: Readonly<Record<string, string>> = {
+  SO_COOKIE: 'cookie',
+  TCP_INFO: 'tcpInfo',
+  SO_PEERCRED: 'ucred',
+  IP_PROTOCOL: 'port',
+  TCP_TIMESTAMP: 'ticks',
+};
 
 export const optionShow = (name: string): Show => show(SHOWN[name] ?? 'octets');

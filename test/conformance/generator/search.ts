@@ -20,7 +20,7 @@ export interface Found {
 }
 export interface Searched {
   readonly ran: number;
-  /** The host gave another transcript when it ran again. */
+  /** The host gave another transcript when it ran again, up to the line that differs. */
   readonly unstable: number;
   /** In what. */
   readonly doubts: readonly string[];
@@ -29,23 +29,62 @@ export interface Searched {
   readonly found: readonly Found[];
 }
 
+/** A difference that the host confirmed, and its kind. */
+interface Compared {
+  readonly difference: Difference;
+  readonly signature: string;
+}
+
 /** How often the host must give the same transcript. */
 const CONFIRMATIONS = 3;
 
+/** Arguments whose number says what is asked for: flags, requests, commands. */
+const TELLING: Readonly<Record<string, readonly number[]>> = {
+  socket: [0, 1, 2],
+  socketpair: [0, 1, 2],
+  sendto: [3],
+  recvfrom: [3],
+  sendmsg: [2],
+  recvmsg: [2],
+  sendmmsg: [3],
+  recvmmsg: [3],
+  accept4: [3],
+  shutdown: [1],
+  setsockopt: [1, 2],
+  getsockopt: [1, 2],
+  ioctl: [1],
+  fcntl: [1],
+  epoll_ctl: [1],
+};
+/** Larger numbers, and negative ones, are there to be refused. */
+const SENSIBLE = 0x1_0000;
+/** An argument without what varies: descriptors and lengths are all the same, as are all places of one kind. */
+function plainArgument(call: string, word: string, i: number): string {
+  const isTelling = TELLING[call]?.includes(i) === true;
+  const value = Number(word);
+  if (isTelling || word === '0' || !(value > 0 && value < SENSIBLE)) return word;
+  return 'n';
+}
 /** A line without what varies within a kind of difference. */
 function plain(line: string): string {
   return line
-    .replace(/^(\w+): (\w+)\((.*)\)/, (_, _task, call: string, args: string) => {
-      const words = args.split(', ');
-      return call.endsWith('sockopt') ? `${call} ${words[1]} ${words[2]}` : call;
-    })
-    .replace(/~\d+/g, '')
+    .replace(/~\d+(?:\+\d+)?/g, '')
+    .replace(
+      /^\w+: (\w+)\((.*)\)/,
+      (_, call: string, args: string) =>
+        `${call}(${args
+          .split(', ')
+          .map((word, i) => plainArgument(call, word, i))
+          .join(', ')})`,
+    )
     .replace(/= \d{2,}/, '= n')
-    .slice(0, 80);
+    .slice(0, 120);
 }
-/** What kind of difference it is. */
-export function signatureOf({ linux, ours }: Difference): string {
-  return `${plain(linux)} / ${plain(ours)}`;
+const isCall = (line: string): boolean => /^\w+: \w+\(/.test(line);
+/** What kind of difference it is: both lines, and for memory the call that wrote it. */
+export function signatureOf({ line, linux, ours }: Difference, transcript: readonly string[] = []): string {
+  const call = isCall(linux) ? undefined : transcript.slice(0, line).findLast(isCall);
+  return `${call === undefined ? '' : `${plain(call)}: `}${plain(linux)} / ${plain(ours)}`;
 }
 
 export interface SearchOptions {
@@ -81,7 +120,7 @@ export class Search {
    * The difference that a body makes, if it makes one and the host agrees with itself.
    * @param wanted a line of ours, made plain, without which the host is not asked
    */
-  difference(body: Body, wanted?: string): Difference | undefined {
+  #compared(body: Body, wanted?: string): Compared | undefined {
     if (wanted !== undefined) {
       const ours = runBody(body, undefined, this.#ours).ours ?? [];
       if (!ours.some((line) => plain(line) === wanted)) return undefined;
@@ -92,12 +131,13 @@ export class Search {
     for (let i = 1; i < CONFIRMATIONS; i++) {
       const again = runBody(body, this.#linux, undefined).linux ?? [];
       const doubt = compare(linux, again);
-      if (doubt === undefined) continue;
-      this.#unstable++;
-      this.#doubts.push(signatureOf(doubt));
+      // What comes before the first doubtful line is certain.
+      if (doubt === undefined || doubt.line > difference.line) continue;
+      if (wanted === undefined) this.#unstable++;
+      if (wanted === undefined) this.#doubts.push(signatureOf(doubt, linux));
       return undefined;
     }
-    return difference;
+    return { difference, signature: signatureOf(difference, linux) };
   }
 
   run(): Searched {
@@ -108,9 +148,9 @@ export class Search {
     let wanted: string | undefined;
     const property = fc.property(made, (steps) => {
       if (wanted === undefined) this.#ran++;
-      const difference = this.difference(bodyOfSequence(steps, world), wanted);
-      if (difference === undefined) return true;
-      const signature = signatureOf(difference);
+      const compared = this.#compared(bodyOfSequence(steps, world), wanted);
+      if (compared === undefined) return true;
+      const { difference, signature } = compared;
       if (this.#known.has(signature)) {
         if (wanted === undefined) this.#again++;
         return true;
@@ -137,29 +177,28 @@ export class Search {
   }
   #describe(steps: readonly Step[], after: number): Found {
     const { body, script } = recording(steps, this.#options.world);
-    const difference = runBody(body, this.#linux, this.#ours).difference ?? { line: 0, linux: '', ours: '' };
-    const signature = signatureOf(difference);
+    const { linux, difference = { line: 0, linux: '', ours: '' } } = runBody(body, this.#linux, this.#ours);
+    const signature = signatureOf(difference, linux);
     this.#known.add(signature);
-    return { steps, ...this.#shortest(script(), difference), after, signature };
+    return { steps, ...this.#shortest(script(), { difference, signature }), after, signature };
   }
   /** Without the calls and the memory that it does not take: what a shorter sequence cannot leave out, since one of its steps makes several calls, a shorter script can. */
-  #shortest(script: Script, difference: Difference): Pick<Found, 'script' | 'difference'> {
-    const signature = signatureOf(difference);
+  #shortest(script: Script, { difference, signature }: Compared): Pick<Found, 'script' | 'difference'> {
     let best = { script, difference };
     for (let before = Infinity; best.script.steps.length < before; ) {
       before = best.script.steps.length;
       for (let at = before - 1; at >= 0; at--) {
         const shorter = { ...script, steps: best.script.steps.toSpliced(at, 1) };
         const left = this.#played(shorter, plain(difference.ours));
-        if (left !== undefined && signatureOf(left) === signature) best = { script: shorter, difference: left };
+        if (left?.signature === signature) best = { script: shorter, difference: left.difference };
       }
     }
     return best;
   }
   /** A script that misses what it needs makes no difference. */
-  #played(script: Script, wanted: string): Difference | undefined {
+  #played(script: Script, wanted: string): Compared | undefined {
     try {
-      return this.difference(bodyOf(script), wanted);
+      return this.#compared(bodyOf(script), wanted);
     } catch {
       return undefined;
     }

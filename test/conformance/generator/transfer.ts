@@ -44,8 +44,6 @@ export const isSendable = (one: Held): boolean => isSocket(one) && (one.role ===
 export const content = (octets: number): string =>
   LETTERS.repeat(1 + Math.floor(octets / LETTERS.length)).slice(0, octets);
 
-/** If a signal ends a wait for more of a stream, the header and the length of the name stay as they were here: with MSG_WAITALL nobody waits. */
-export const atOnce = (flags: number): number => ((flags & c.MSG_WAITALL) === 0 ? flags : flags | c.MSG_DONTWAIT);
 /** AF_UNIX has no urgent data here, as in a kernel without CONFIG_AF_UNIX_OOB. */
 export const missing = ({ kind }: Held): number => (kind === 'unix' ? c.MSG_OOB : 0);
 /** Where something is sent from, most often to a socket that the sequence has too, and where something is received. */
@@ -72,7 +70,7 @@ function receive(world: World, actor: Actor, r: Choice): void {
   const one = receiver(world, actor, r);
   const octets = length(r);
   const at = world.room(r, octets, 'in', show('text'));
-  const flags = atOnce(r.rarely(2, 0, RECEIVE_FLAGS)) & ~missing(one);
+  const flags = r.rarely(2, 0, RECEIVE_FLAGS) & ~missing(one);
   const isNamed = r.once(3);
   const name = isNamed ? world.nameRoom(r, nameShow(one)) : 0;
   const len = isNamed ? world.int(r.rarely(8, 128, [0, 1, 16, 28, -1]), 'namelen') : 0;

@@ -124,16 +124,19 @@ export class World {
     one.peer = other;
     other.peer = one;
   }
-  /** What one of them sends may be refused from now on. */
+  /** What one of them sends may be refused from now on, by whatever descriptors they are known. */
   part(one: Held): void {
-    delete one.peer?.peer;
-    delete one.peer;
+    const ends = new Set<Held | undefined>([one, one.peer ?? one, one.peer?.peer ?? one]);
+    for (const held of [...this.#held, one]) {
+      if (ends.has(held) || ends.has(held.peer)) delete held.peer;
+    }
   }
   drop(table: number, fd: number): void {
     // Calls on it go on: a closed descriptor is tried a few times more before it is forgotten.
     const at = this.#held.findIndex((one) => one.fd === fd && one.table === table);
     const [gone] = at < 0 ? [] : this.#held.splice(at, 1);
-    if (gone !== undefined) this.part(gone);
+    const isLast = !this.#held.some(({ peer }) => peer !== undefined && peer === gone?.peer);
+    if (gone !== undefined && isLast) this.part(gone);
     if (gone !== undefined && this.#held.length < 2) this.#held.push(gone);
   }
   heldBy(table: number): readonly Held[] {
