@@ -44,6 +44,8 @@ export interface IpSettings {
   v6Only: boolean;
   reuseAddress: boolean;
   reusePort: boolean;
+  /** User id of who made the socket (sk_uid): SO_REUSEPORT shares among those of one user alone. */
+  owner: number;
   /** Interface the endpoint is bound to (SO_BINDTODEVICE); 0 any. */
   boundInterface: number;
   /** IP_FREEBIND: bind() takes an address that is nobody's. */

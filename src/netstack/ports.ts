@@ -27,6 +27,7 @@ export interface PortUser {
   readonly settings: {
     readonly reuseAddress: boolean;
     readonly reusePort: boolean;
+    readonly owner: number;
     readonly v6Only: boolean;
     readonly boundInterface: number;
     /** IP_LOCAL_PORT_RANGE: the lowest port to choose, and the highest in the upper half; 0 of either is the table's. */
@@ -61,6 +62,8 @@ interface Bucket<U extends PortUser> {
   /** All that hold the port had SO_REUSEADDR (and did not listen), or SO_REUSEPORT, when they bound (tb->fastreuse, tb->fastreuseport). */
   allReuseAddress: boolean;
   allReusePort: boolean;
+  /** Whose all of allReusePort are (tb->fastuid). */
+  readonly owner: number;
 }
 
 /** Whether `mine` may not hold `address` beside `theirs`, which has the same port. */
@@ -80,7 +83,8 @@ function transportConflict<U extends PortUser>(
   const apart = mine.boundInterface !== 0 && theirs.boundInterface !== 0;
   if (apart && mine.boundInterface !== theirs.boundInterface) return false;
   if (mine.reuseAddress && theirs.reuseAddress && !other.user.isListening) return false;
-  if (mine.reusePort && theirs.reusePort && reuseGroup === undefined) return false;
+  const isOneUser = mine.owner === theirs.owner;
+  if (mine.reusePort && theirs.reusePort && isOneUser && reuseGroup === undefined) return false;
   return overlap(address, mine.v6Only, other.address, theirs.v6Only);
 }
 
@@ -121,11 +125,11 @@ export class PortTable<U extends PortUser> {
     }
     return false;
   }
-  #allShare({ allReuseAddress, allReusePort }: Bucket<U>, { settings, isListening, reuseGroup }: U): boolean {
+  #allShare({ allReuseAddress, allReusePort, owner }: Bucket<U>, { settings, isListening, reuseGroup }: U): boolean {
     if (!this.#isTcp) return false;
     return (
       (allReuseAddress && settings.reuseAddress && !isListening) ||
-      (allReusePort && settings.reusePort && reuseGroup === undefined)
+      (allReusePort && settings.reusePort && settings.owner === owner && reuseGroup === undefined)
     );
   }
   /** False if the holder of a port may not listen on it beside those that have it too. A listener shares no longer by SO_REUSEADDR. */
@@ -192,13 +196,14 @@ export class PortTable<U extends PortUser> {
 
   #link(binding: PortBinding<U>, address: IpAddress, port: number, explicit: boolean): void {
     if (binding.port !== 0) this.release(binding);
+    const { reuseAddress, reusePort, owner } = binding.user.settings;
     let bucket = this.#buckets.get(port);
     if (bucket === undefined) {
-      bucket = { first: undefined, explicitCount: 0, allReuseAddress: explicit, allReusePort: explicit };
+      bucket = { first: undefined, explicitCount: 0, allReuseAddress: explicit, allReusePort: explicit, owner };
       this.#buckets.set(port, bucket);
     }
-    if (!binding.user.settings.reuseAddress) bucket.allReuseAddress = false;
-    if (!binding.user.settings.reusePort) bucket.allReusePort = false;
+    if (!reuseAddress) bucket.allReuseAddress = false;
+    if (!reusePort || owner !== bucket.owner) bucket.allReusePort = false;
     binding.address = address;
     binding.port = port;
     binding.explicit = explicit;

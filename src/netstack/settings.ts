@@ -7,6 +7,7 @@ export const defaultIpSettings = (): IpSettings => ({
   v6Only: false,
   reuseAddress: false,
   reusePort: false,
+  owner: 0,
   boundInterface: 0,
   freeBind: false,
   transparent: false,

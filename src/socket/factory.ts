@@ -123,13 +123,23 @@ export class SocketFactory {
     switch (type) {
       case SOCK_STREAM:
         if (protocol !== IPPROTO_IP && protocol !== IPPROTO_TCP) return -Errno.EPROTONOSUPPORT;
-        return new InetStreamSocket(this.#world, domain, this.#world.stack.createTcp(family), statusFlags);
+        return new InetStreamSocket(
+          this.#world,
+          domain,
+          owned(this.#world.stack.createTcp(family), credentials),
+          statusFlags,
+        );
       case SOCK_DGRAM:
         if (protocol === (family === 4 ? IPPROTO_ICMP : IPPROTO_ICMPV6)) {
           return new PingSocket(this.#world, domain, this.#world.stack.createPing(family), statusFlags, protocol);
         }
         if (protocol !== IPPROTO_IP && protocol !== IPPROTO_UDP) return -Errno.EPROTONOSUPPORT;
-        return new InetDatagramSocket(this.#world, domain, this.#world.stack.createUdp(family), statusFlags);
+        return new InetDatagramSocket(
+          this.#world,
+          domain,
+          owned(this.#world.stack.createUdp(family), credentials),
+          statusFlags,
+        );
       case SOCK_RAW:
         if (protocol === IPPROTO_IP) return -Errno.EPROTONOSUPPORT;
         return credentials.netRaw ? -Errno.EPROTONOSUPPORT : -Errno.EPERM;
@@ -169,6 +179,12 @@ export class SocketFactory {
     if (protocol !== NETLINK_ROUTE) return -Errno.EPROTONOSUPPORT;
     return new NetlinkSocket(this.#netlink, type, statusFlags, credentials);
   }
+}
+
+/** sk_uid, which stays as it was when the socket was made. */
+function owned<E extends { readonly settings: { owner: number } }>(endpoint: E, { uid }: Credentials): E {
+  endpoint.settings.owner = uid;
+  return endpoint;
 }
 
 /** packet_create (net/packet/af_packet.c): who may, then the type. What it would make, none of which is served, is refused as by a kernel without the family. */

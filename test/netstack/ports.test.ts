@@ -7,6 +7,7 @@ interface User {
   settings: {
     reuseAddress: boolean;
     reusePort: boolean;
+    owner: number;
     v6Only: boolean;
     boundInterface: number;
     localPortRange: number;
@@ -20,6 +21,7 @@ const user = ({ isListening = false, ...rest }: Options = {}): PortBinding<User>
     settings: {
       reuseAddress: false,
       reusePort: false,
+      owner: 0,
       v6Only: false,
       boundInterface: 0,
       localPortRange: 0,
@@ -71,6 +73,18 @@ test('SO_REUSEADDR shares a port when both have it and the holder does not liste
 test('SO_REUSEPORT shares a port when both have it', (t) => {
   t.false(clash(A, { reusePort: true, isListening: true }, A, { reusePort: true }));
   t.true(clash(A, { reusePort: true, isListening: true }, A, {}));
+});
+
+test('SO_REUSEPORT shares a port among the sockets of one user', (t) => {
+  const shared = { reusePort: true, owner: 1000 };
+  t.false(clash(A, shared, A, shared));
+  t.true(clash(A, shared, A, { reusePort: true, owner: 0 }));
+  const table = new PortTable<User>(new SeededRandom(3), undefined, true);
+  t.is(table.bind(user(shared), A, 80), undefined);
+  t.is(table.bind(user(shared), A, 80), undefined);
+  t.is(table.bind(user({ reusePort: true, owner: 0 }), A, 80), 'address-in-use');
+  t.is(table.bind(user({ reusePort: true, owner: 0 }), B, 80), undefined, 'another address is nobody’s yet');
+  t.is(table.bind(user(shared), B, 80), 'address-in-use');
 });
 
 test('bindings to different interfaces do not meet', (t) => {
