@@ -25,6 +25,7 @@ import './bodies/filter-extensions.ts';
 import './bodies/interrupts.ts';
 import './bodies/fast-open.ts';
 import './bodies/inheritance.ts';
+import './bodies/flow-info.ts';
 import './bodies/ioctl.ts';
 import './bodies/ip-options.ts';
 import './bodies/ip-sweep.ts';

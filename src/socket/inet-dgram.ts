@@ -132,7 +132,10 @@ export class InetDatagramSocket extends InetSocket {
     const refused = this.endpoint.connect(this.peerName.address, this.peerName.port);
     // No port left to bind it to by itself (inet_autobind).
     if (refused === 'address-in-use' && !wasBound) return -Errno.EAGAIN;
-    if (refused === undefined) this.optionsChanged();
+    if (refused === undefined) {
+      if (!this.peerName.address.isV4) this.connectedFlow = this.options.sendFlowInfo ? this.peerName.flowInfo : 0;
+      this.optionsChanged();
+    }
     return resultOf(refused);
   }
   override connectResult(): number {
@@ -156,7 +159,9 @@ export class InetDatagramSocket extends InetSocket {
   /** What is sent next with neither name nor flags is a datagram as it is. */
   get isPlain(): boolean {
     const { cork, segment, timestampingFlags } = this.options;
-    return !cork && segment === 0 && (timestampingFlags & STAMPS) === 0 && !this.#cork.isOpen;
+    return (
+      !cork && segment === 0 && (timestampingFlags & STAMPS) === 0 && this.connectedFlow === 0 && !this.#cork.isOpen
+    );
   }
   /** What comes before the name is looked at: 0 or a negative errno. IPv6 looks only once the message turns out to leave by IPv4. */
   protected refusesEarly(message: Message): number {
@@ -298,7 +303,9 @@ export class InetDatagramSocket extends InetSocket {
   #readChoices(message: Message, toV4: boolean): number {
     const choices = this.#choices;
     choices.clear();
-    if (this.options.sendFlowInfo && this.#hasName && !toV4) choices.chooseFlow(this.peerName.flowInfo);
+    const flow = this.#hasName ? this.peerName.flowInfo : this.connectedFlow;
+    const isChosen = this.#hasName ? this.options.sendFlowInfo : flow !== 0;
+    if (isChosen && !toV4) choices.chooseFlow(flow);
     return message.controlLength === 0 ? 0 : choices.read(message, this, toV4);
   }
   /** SOL_UDP means something to it. */

@@ -152,6 +152,7 @@ export function writeName(
   address: IpAddress,
   port: number,
   interfaceIndex: number,
+  flowInfo = 0,
 ): number {
   u16.put(out, 0, domain);
   putU16(out, sockaddrIn.offset.port, port);
@@ -160,7 +161,7 @@ export function writeName(
     out.fill(0, sockaddrIn.offset.zero, sockaddrIn.size);
     return sockaddrIn.size;
   }
-  putU32(out, sockaddrIn6.offset.flowinfo, 0);
+  putU32(out, sockaddrIn6.offset.flowinfo, flowInfo);
   address.write6(out, sockaddrIn6.offset.addr);
   sockaddrIn6.fields.scopeId.put(out, sockaddrIn6.offset.scopeId, needsScope(address) ? interfaceIndex : 0);
   return sockaddrIn6.size;

@@ -135,9 +135,12 @@ export abstract class InetSocket extends Socket implements OptionTarget, NameCon
     const { boundInterface } = endpoint.settings;
     if (!peer) return writeName(out, this.domain, endpoint.localAddress, endpoint.localPort, boundInterface);
     if (!this.hasPeer) return -Errno.ENOTCONN;
-    return writeName(out, this.domain, endpoint.remoteAddress, endpoint.remotePort, boundInterface);
+    const flow = this.options.sendFlowInfo ? this.connectedFlow : 0;
+    return writeName(out, this.domain, endpoint.remoteAddress, endpoint.remotePort, boundInterface, flow);
   }
   protected abstract readonly hasPeer: boolean;
+  /** sin6_flowinfo of connect(2) under IPV6_FLOWINFO_SEND (np->flow_label). */
+  protected connectedFlow = 0;
 
   override setError(errno: number): void {
     this.#storedErrno = errno;

@@ -54,6 +54,8 @@ type Staged = 'nothing' | 'send' | 'receive' | 'urgent';
  * nothing (32 KiB: net/core/sock.c SKB_FRAG_PAGE_ORDER).
  */
 const COPY_PIECE = 32_768;
+/** The ECN bits of sin6_flowinfo. */
+const FLOW_ECN = 0x30_0000;
 /** Octets of one send that the buffer may have too many. */
 const BEYOND_LIMIT = 262_144;
 /** Octets that the receive buffer holds unread with room to spare (it starts with 1 MiB), until SO_RCVBUF says otherwise. */
@@ -154,6 +156,8 @@ export class InetStreamSocket extends InetSocket {
     this.useFamily(this.peerName.address.isV4);
     const refused = this.endpoint.connect(this.peerName.address, this.peerName.port, fastOpen);
     if (refused !== undefined) return resultOf(refused);
+    // IP6_ECN_flow_init: the ECN bits of the traffic class are TCP's.
+    this.connectedFlow = this.options.sendFlowInfo ? this.peerName.flowInfo & ~FLOW_ECN : 0;
     this.#association = 'connecting';
     return 0;
   }
