@@ -325,6 +325,8 @@ export interface TcpEndpoint extends PortSharing {
   /** Its sequence number, and the octet once it was received. */
   readonly urgentSeq: number;
   readonly urgentOctet: number;
+  /** Memory for what is received is short, so that a reader may wait in vain for more (tcp_rmem_pressure). */
+  readonly isReceiveShort: boolean;
   /** Octets that can be read before the urgent one, or -1 without one. At 0 the reader is at the mark (SIOCATMARK). */
   readonly octetsToMark: number;
   /** The octet was received, is next in the stream, and is read out of band: a read that takes nothing before it passes it. */

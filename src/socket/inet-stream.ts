@@ -427,6 +427,7 @@ export class InetStreamSocket extends InetSocket {
     const { receiveLowWater } = this.options;
     if (receiveLowWater === 1 || (flags & MSG_DONTWAIT) !== 0) return false;
     if (available >= Math.min(receiveLowWater, wanted) || this.endpoint.octetsToMark === available) return false;
+    if (available > 0 && this.endpoint.isReceiveShort) return false;
     return !this.endpoint.receiveEnded && !this.hasError && this.endpoint.state !== 'CLOSED';
   }
   override holdsUnread(octets: number): boolean {
@@ -516,7 +517,8 @@ export class InetStreamSocket extends InetSocket {
   #isBelowLowWater(): boolean {
     const { receiveLowWater } = this.options;
     if (receiveLowWater === 1 || this.endpoint.state === 'LISTEN') return false;
-    return this.endpoint.receiveRing.length < receiveLowWater && !this.#isAtEnd;
+    const { length } = this.endpoint.receiveRing;
+    return length < receiveLowWater && !this.#isAtEnd && !(length > 0 && this.endpoint.isReceiveShort);
   }
 
   override ioctl(request: number): number {

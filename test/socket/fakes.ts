@@ -130,6 +130,7 @@ export class FakeTcp implements TcpEndpoint {
   urgentSeq = 0;
   urgentOctet = 0;
   octetsToMark = -1;
+  isReceiveShort = false;
   isMarkUnread = false;
   deferred = false;
   queue: FakeTcp[] = [];

@@ -238,14 +238,24 @@ test('SO_BINDTODEVICE and SO_BINDTOIFINDEX: unknown ENODEV, empty unbinds, rebin
   t.is(set(socket, SOL_SOCKET, S.SO_BINDTOIFINDEX, 1), -EPERM);
 });
 
-test('SO_RCVLOWAT: 0 is 1, negative is the most, half the buffer of a stream at most', (t) => {
+test('SO_RCVLOWAT: 0 is 1, negative is the most; the buffer of a stream grows for it, unless it was chosen', (t) => {
   const { socket } = stream();
-  t.deepEqual(ranges(socket, SOL_SOCKET, S.SO_RCVLOWAT, [0, 100, -1, 1e6]), [
+  t.deepEqual(ranges(socket, SOL_SOCKET, S.SO_RCVLOWAT, [0, 100, 65_536]), [
     [0, 1],
     [0, 100],
     [0, 65_536],
-    [0, 65_536],
   ]);
+  t.is(get(socket, SOL_SOCKET, S.SO_RCVBUF), 131_072);
+  t.deepEqual(ranges(socket, SOL_SOCKET, S.SO_RCVLOWAT, [65_537]), [[0, 65_537]]);
+  t.is(get(socket, SOL_SOCKET, S.SO_RCVBUF), 131_074);
+  t.deepEqual(ranges(socket, SOL_SOCKET, S.SO_RCVLOWAT, [-1, 1e6]), [
+    [0, 16_777_216],
+    [0, 1e6],
+  ]);
+  t.is(get(socket, SOL_SOCKET, S.SO_RCVBUF), 33_554_432);
+  set(socket, SOL_SOCKET, S.SO_RCVBUF, 40_000);
+  t.deepEqual(ranges(socket, SOL_SOCKET, S.SO_RCVLOWAT, [-1]), [[0, 40_000]]);
+  t.is(get(socket, SOL_SOCKET, S.SO_RCVBUF), 80_000);
   t.deepEqual(ranges(datagram().socket, SOL_SOCKET, S.SO_RCVLOWAT, [-1]), [[0, 0x7fff_ffff]]);
   t.is(get(socket, SOL_SOCKET, S.SO_SNDLOWAT), 1);
   t.is(set(socket, SOL_SOCKET, S.SO_SNDLOWAT, 1), -ENOPROTOOPT);

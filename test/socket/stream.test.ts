@@ -529,6 +529,18 @@ test('SO_RCVLOWAT: readable, and worth a wake-up, only from there on', (t) => {
   t.is(h.receive(b, 100, 0), 'cd');
 });
 
+test('SO_RCVLOWAT: where memory is short nobody waits for more', (t) => {
+  const h = new Host();
+  const { a, b } = h.pair();
+  set(b, S.SO_RCVLOWAT, 4);
+  Object.defineProperty(b.tcp, 'isReceiveShort', { value: true });
+  t.is(b.poll() & 1, 0);
+  t.is(h.receive(b, 100, 0), -E.EAGAIN);
+  h.send(a, 'abc');
+  t.is(b.poll() & 1, 1);
+  t.is(h.receive(b, 100, 0), 'abc');
+});
+
 test('ioctl by state', (t) => {
   const h = new Host();
   const all = [SIOCINQ, SIOCOUTQ, SIOCOUTQNSD, SIOCATMARK, 0x9999];

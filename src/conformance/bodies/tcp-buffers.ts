@@ -95,3 +95,25 @@ for (const [kind, buffer] of [
     },
   );
 }
+
+conformance('tcp: SO_RCVLOWAT beyond half of the buffer makes it grow, unless it was chosen', { group }, (sys) => {
+  const a = kit(sys);
+  const { client, server } = a.pair();
+  const show = (fd: number): void => {
+    a.getInt(fd, c.SOL_SOCKET, c.SO_RCVLOWAT);
+    a.getInt(fd, c.SOL_SOCKET, c.SO_RCVBUF);
+  };
+  for (const octets of [65_536, 65_537, 300_000, 1000]) {
+    a.setInt(server, c.SOL_SOCKET, c.SO_RCVLOWAT, octets);
+    show(server);
+  }
+  a.setInt(server, c.SOL_SOCKET, c.SO_RCVLOWAT, 300_000);
+  a.setInt(client, c.SOL_SOCKET, c.SO_RCVBUF, 40_000);
+  a.setInt(client, c.SOL_SOCKET, c.SO_RCVLOWAT, -1);
+  show(client);
+  a.send(client, new Uint8Array(200_000));
+  sys.sleep(20);
+  a.poll(server, c.POLLIN);
+  a.send(client, new Uint8Array(100_000));
+  a.task.call('poll', a.pollfds([[server, c.POLLIN]]), 1, 1000);
+});

@@ -308,6 +308,9 @@ export class TcpConnection extends Tcb implements TcpEndpoint {
   get unread(): number {
     return unreadOctets(this);
   }
+  get isReceiveShort(): boolean {
+    return this.context.rings.underPressure;
+  }
   get octetsToMark(): number {
     return octetsToMark(this);
   }

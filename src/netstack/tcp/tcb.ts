@@ -350,7 +350,8 @@ export const owedUnsent = (c: Tcb): number =>
   c.state === 'CLOSED' ? c.leftUnsent : Math.max(0, diff(writeSeq(c), c.sndMax));
 /** The receive buffer's limit as it is now. */
 export function receiveLimit(c: Tcb): number {
-  const limit = c.settings.receiveBufferLocked ? Math.max(1024, c.settings.receiveBuffer >> 1) : c.receiveLimit;
+  const { receiveBufferLocked, receiveBuffer } = c.settings;
+  const limit = receiveBufferLocked ? Math.max(1024, receiveBuffer >> 1) : Math.max(c.receiveLimit, receiveBuffer);
   return c.settings.windowClamp > 0 ? Math.min(limit, c.settings.windowClamp) : limit;
 }
 /** RFC 7323 2.3: the shift to offer on a SYN, which cannot change later. */

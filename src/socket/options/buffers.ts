@@ -15,6 +15,7 @@ import {
   SOL_SOCKET,
 } from '../../abi/socket.ts';
 import { u32 } from '../../abi/struct.ts';
+import type { TcpEndpoint } from '../../netstack/endpoint.ts';
 import { int, type OptionRow, writeOctets } from './row.ts';
 import type { OptionTarget } from './target.ts';
 
@@ -25,6 +26,8 @@ const SEND_FLOOR = 4608;
 const RECEIVE_FLOOR = 2304;
 /** Octets a socket may have buffered on either side even by force: the memory is ours, not the guest's. */
 const FORCED_MAX = 16 * 1024 * 1024;
+/** Half of tcp_rmem[2] on a host with memory for it. What a ring then takes is bounded for all together (tcp_mem). */
+const LOW_WATER_MAX = 16 * 1024 * 1024;
 
 /** The value is unsigned, so a negative one is the maximum. */
 const capped = (value: number): number => Math.min(value >>> 0, BUFFER_MAX);
@@ -45,6 +48,17 @@ function setReceiveBuffer(socket: OptionTarget, size: number): void {
   if (socket.tcp !== undefined) socket.tcp.settings.receiveBuffer = size;
   else if (socket.udp !== undefined) socket.udp.settings.receiveBuffer = size;
   setBufferLocks(socket, socket.options.bufferLocks | SOCK_RCVBUF_LOCK);
+}
+/** tcp_set_rcvlowat: half the buffer holds what is waited for. One of its own choice stays as it is, any other grows. Returns the mark. */
+function setStreamLowWater(tcp: TcpEndpoint, asked: number): number {
+  const { settings } = tcp;
+  if (settings.receiveBufferLocked) return Math.min(asked, settings.receiveBuffer >> 1);
+  const octets = Math.min(asked, LOW_WATER_MAX);
+  if (octets * 2 > settings.receiveBuffer) {
+    settings.receiveBuffer = octets * 2;
+    if (settings.windowClamp > 0) settings.windowClamp = Math.max(settings.windowClamp, octets);
+  }
+  return octets;
 }
 export function setBufferLocks({ options, tcp }: OptionTarget, locks: number): void {
   options.bufferLocks = locks;
@@ -107,9 +121,8 @@ export const BUFFER_ROWS: readonly OptionRow[] = [
   int(SOL_SOCKET, SO_RCVLOWAT, 'SO_RCVLOWAT', {
     get: ({ options }) => options.receiveLowWater,
     set: ({ options, tcp }, value) => {
-      // A stream cannot be asked to wait for more than half its buffer (tcp_set_rcvlowat).
-      const most = tcp === undefined ? 0x7fff_ffff : tcp.settings.receiveBuffer >> 1;
-      options.receiveLowWater = Math.min(value < 0 ? 0x7fff_ffff : value, most) || 1;
+      const asked = value < 0 ? 0x7fff_ffff : value;
+      options.receiveLowWater = (tcp === undefined ? asked : setStreamLowWater(tcp, asked)) || 1;
     },
   }),
   int(SOL_SOCKET, SO_SNDLOWAT, 'SO_SNDLOWAT', { get: () => 1 }),
