@@ -49,6 +49,8 @@ export const REASONS = {
     'Octets that were sent natively and wait in the placeholder are in no queue that SIOCOUTQ and SIOCINQ tell of until the supervisor has taken them.',
   unsent:
     'What was written natively and not taken yet lies in the placeholder, by whose room the kernel shows POLLOUT: TCP_NOTSENT_LOWAT holds for what was taken.',
+  withheld:
+    'Octets below the mark of SO_RCVLOWAT are kept from the placeholder, since poll(2) would call it readable, and only a receive that waits can be seen to ask for them: a native one that does not block finds nothing.',
   overrun:
     'Natively a send is told of the overrun of a netlink socket, and that is the end of it: the placeholder has one error for both directions.',
   empty:

@@ -117,3 +117,14 @@ conformance('tcp: SO_RCVLOWAT beyond half of the buffer makes it grow, unless it
   a.send(client, new Uint8Array(100_000));
   a.task.call('poll', a.pollfds([[server, c.POLLIN]]), 1, 1000);
 });
+
+conformance('tcp: SO_RCVLOWAT does not keep octets from a socket that does not block', { group }, (sys) => {
+  const a = kit(sys);
+  const { client, server } = a.pair();
+  a.setInt(server, c.SOL_SOCKET, c.SO_RCVLOWAT, 10);
+  a.task.call('fcntl', server, c.F_SETFL, c.O_NONBLOCK);
+  a.send(client, 'abcd');
+  sys.sleep(20);
+  a.poll(server, c.POLLIN);
+  a.recv(server);
+});
