@@ -67,7 +67,9 @@ export class ReceiveQueue {
   /** Index of the head in `#datagrams`: taking one out shifts nothing. */
   #head = 0;
   #charged = 0;
-  readonly #errors: DatagramError[] = [];
+  #errors: DatagramError[] = [];
+  /** Index of the head in `#errors`. */
+  #errorHead = 0;
   /** Datagrams that were lost for want of room, modulo 2^32 (sk_drops). */
   drops = 0;
 
@@ -121,25 +123,30 @@ export class ReceiveQueue {
     return true;
   }
   get firstError(): DatagramError | undefined {
-    return this.#errors[0];
+    return this.#errors[this.#errorHead];
   }
   errorAt(index: number): DatagramError | undefined {
-    return this.#errors[index];
+    return this.#errors[this.#errorHead + index];
   }
   /** skb_errqueue_purge. */
   purgeErrors(): void {
-    for (let i = this.#errors.length; i > 0; i--) {
-      const first = this.#errors[0];
+    for (let i = this.#errors.length - this.#errorHead; i > 0; i--) {
+      const first = this.firstError;
       this.dropError();
       if (first?.origin === 'timestamp') this.pushError(first, Number.POSITIVE_INFINITY);
     }
   }
   dropError(): void {
-    const error = this.#errors.shift();
-    if (error !== undefined) this.#charged -= truesize(error.payload.length, error.isV4);
+    const error = this.firstError;
+    if (error === undefined) return;
+    this.#charged -= truesize(error.payload.length, error.isV4);
+    this.#errorHead++;
+    if (this.#errorHead * 2 < this.#errors.length) return;
+    this.#errors = this.#errors.slice(this.#errorHead);
+    this.#errorHead = 0;
   }
   clear(): void {
     this.consume(this.count);
-    this.#errors.length = 0;
+    this.#errors.length = this.#errorHead = 0;
   }
 }
