@@ -13,4 +13,6 @@ export const Readiness = {
 /** Who is told when an endpoint's readiness may have changed. `events` are the bits that rose or fired again; the observer reads `readiness()` for the rest. */
 export interface Observer {
   endpointChanged(events: number): void;
+  /** Something that came finds no room: whoever passes messages on to readers of its own says now which of them they have taken. */
+  settle?(): void;
 }

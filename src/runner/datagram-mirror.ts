@@ -175,6 +175,9 @@ export class DatagramMirror implements View, MessageLender {
     this.#watchesOut = on;
     this.#world.watches.modify(this.#peer, (EPOLLIN | EPOLLET | (on ? EPOLLOUT : 0)) >>> 0);
   }
+  settle(): void {
+    if (this.#peer !== NONE) this.#reconcile();
+  }
   /** What the guest took natively leaves the endpoint's queue. */
   #reconcile(): void {
     if (this.#pushed.length === 0) return;

@@ -62,6 +62,8 @@ const NO_ACCEPT: Committable = { commit: () => undefined, rollback: () => undefi
 export interface MessageLender {
   /** Takes messages back, as far as they are not read there, until the first `count` are with nobody else; what is read leaves the queue. */
   recall(count: number): void;
+  /** What is read leaves the queue. */
+  settle(): void;
 }
 
 export class InetDatagramSocket extends InetSocket {
@@ -359,6 +361,10 @@ export class InetDatagramSocket extends InetSocket {
   }
 
   // Datagrams in
+
+  settle(): void {
+    this.lender?.settle();
+  }
 
   override receive(message: Message, taken: number): number {
     this.units = 0;

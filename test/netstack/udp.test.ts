@@ -307,6 +307,27 @@ test('the receive buffer holds what Linux would charge', (t) => {
   t.is(w.leaks(), 0);
 });
 
+test('who passes datagrams on is asked what was read before one is dropped', (t) => {
+  const w = world();
+  const server = bound(w.b, 4, '0.0.0.0', 53);
+  server.settings.receiveBuffer = 832;
+  let read = 0;
+  server.observer = { endpointChanged: () => undefined, settle: () => server.consume(read) };
+  const client = w.a.createUdp(4);
+  const arrive = (data: string): void => {
+    send(client, data, '10.0.0.2', 53);
+    w.settle();
+  };
+  arrive('first');
+  arrive('dropped');
+  t.deepEqual([server.drops, server.queued], [1, 1]);
+  read = 1;
+  arrive('third');
+  t.deepEqual([server.drops, server.queued, w.b.stats.Udp.RcvbufErrors], [1, 1, 1]);
+  server.consume(1);
+  t.is(w.leaks(), 0);
+});
+
 test('unread datagrams of many sockets leave buffers for the rest of the stack', (t) => {
   const w = world();
   const hoarders = Array.from({ length: 40 }, (_, i) => bound(w.b, 4, '0.0.0.0', 1000 + i));

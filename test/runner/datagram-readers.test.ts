@@ -68,3 +68,28 @@ n = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0); n.bind((0, 0))
 def ask(i): n.send(struct.pack('=IHHiIBxHiII', 32, 18, 1, i, 0, 0, 0, 1, 0, 0)) # RTM_GETLINK of the loopback interface
 told(ask, lambda d: struct.unpack('=i', d[8:12])[0], [lambda: n.recv(9999), lambda: n.recvmsg(9999)[0], lambda: os.read(n.fileno(), 9999)], True)`,
 );
+
+for (const plane of PLANES)
+  needingInTurn(sandbox, python3)(
+    `room that a reader has made is room for what it sends itself next (${plane})`,
+    async (t) => {
+      const { status, stdout, stderr } = await python(
+        `
+import socket, time
+for i in range(5):
+    u = socket.socket(type=socket.SOCK_DGRAM); u.bind(('127.0.0.1', 0)); u.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2304); u.setsockopt(socket.SOL_SOCKET, 40, 1)
+    v = socket.socket(type=socket.SOCK_DGRAM); v.connect(u.getsockname())
+    for _ in range(100): v.send(b'x' * 100)
+    time.sleep(0.1); u.setblocking(False); kept = 0
+    try:
+        while u.recv(200): kept += 1
+    except BlockingIOError: pass
+    v.send(b'y'); u.settimeout(2); data, control, _, _ = u.recvmsg(200, 100)
+    assert data == b'y' and kept + int.from_bytes(control[0][2], 'little') == 100, (data, kept, control)
+print('ok')`,
+        [],
+        on(plane),
+      );
+      t.deepEqual({ status, stdout, stderr }, { status: 0, stdout: 'ok\n', stderr: '' });
+    },
+  );

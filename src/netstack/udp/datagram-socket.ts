@@ -463,12 +463,11 @@ export abstract class DatagramSocket implements UdpEndpoint {
       packet.release();
       return;
     }
-    const { pool } = this.context;
-    // What lies unread here must not starve the rest of the stack of buffers.
-    const starving = pool.isLow && this.#queue.count > 0;
-    const { receiveBuffer } = this.settings;
-    const fits = this.fillsBeyond ? this.#queue.isBelow(receiveBuffer) : this.#queue.hasRoomFor(packet, receiveBuffer);
-    const hasRoom = !starving && fits;
+    let hasRoom = this.#hasRoomFor(packet);
+    if (!hasRoom && this.observer?.settle !== undefined) {
+      this.observer.settle();
+      hasRoom = this.#hasRoomFor(packet);
+    }
     const kept = hasRoom ? this.#small(packet) : undefined;
     if (kept === undefined) {
       this.#queue.drops = (this.#queue.drops + 1) >>> 0;
@@ -480,6 +479,12 @@ export abstract class DatagramSocket implements UdpEndpoint {
     counters.InDatagrams++;
     this.#queue.push(kept, sourcePort, this.localPort, this.settings.placesDatagrams);
     this.observer?.endpointChanged(In | RdNorm);
+  }
+  #hasRoomFor(packet: Packet): boolean {
+    // What lies unread here must not starve the rest of the stack of buffers.
+    if (this.context.pool.isLow && this.#queue.count > 0) return false;
+    const { receiveBuffer } = this.settings;
+    return this.fillsBeyond ? this.#queue.isBelow(receiveBuffer) : this.#queue.hasRoomFor(packet, receiveBuffer);
   }
   /** A short datagram does not keep a buffer of 64 KiB. */
   #small(packet: Packet): Packet {

@@ -264,6 +264,7 @@ export class NetlinkSocket extends Socket implements OptionTarget, NetlinkPort, 
     this.waiters.wake(POLLIN | POLLRDNORM);
   }
   deliver(octets: Uint8Array, from: number, group: number, sender: Uint8Array): boolean {
+    if (this.#charged(0) > this.#netlink.receiveBuffer) this.lender?.settle();
     if (this.#isCongested || this.#charged(0) > this.#netlink.receiveBuffer) {
       this.#overrun();
       return false;
