@@ -11,7 +11,7 @@ import type { Credentials } from './credentials.ts';
 import type { Devices } from './devices.ts';
 import { errnoOf, resultOf } from './errors.ts';
 import { decodeBind, familyOf, InetName, type NameContext, needsScope, writeName } from './inet-name.ts';
-import { getOption, setOption } from './options/table.ts';
+import { getOption, hasLevel, setOption } from './options/table.ts';
 import type { OptionState, OptionTarget } from './options/target.ts';
 import { Socket } from './socket.ts';
 
@@ -173,6 +173,9 @@ export abstract class InetSocket extends Socket implements OptionTarget, NameCon
     if (!this.waiters.isEmpty) this.waiters.wake(events);
   }
 
+  override hasLevel(level: number): boolean {
+    return hasLevel(this, level);
+  }
   override setOption(level: number, option: number, value: Uint8Array, credentials: Credentials): number {
     return setOption(this, level, option, value, credentials);
   }

@@ -6,6 +6,7 @@
  * calls of one system call returned in `units`: octets for a stream, messages for datagrams. Handler, delivery and commit (or rollback) run without a turn
  * of the loop between them, so at most one call has something staged on a socket.
  */
+import { SOL_SOCKET } from '../abi/socket.ts';
 import type { Committable } from './committable.ts';
 import type { Credentials } from './credentials.ts';
 import type { Devices } from './devices.ts';
@@ -99,6 +100,10 @@ export abstract class Socket extends OpenFile implements Committable {
   abstract setError(errno: number): void;
   /** `how` 0..2 as shutdown(2). */
   abstract shutdown(how: number): number;
+  /** False for a level of a protocol that is not the socket's, of which Linux reads nothing before it refuses it. */
+  hasLevel(level: number): boolean {
+    return level === SOL_SOCKET;
+  }
   /** `value` is the option value as the guest gave it, at most 64 KiB of it. Returns 0 or a negative errno. */
   abstract setOption(level: number, option: number, value: Uint8Array, credentials: Credentials): number;
   /** Writes the value to `out` (its length is what the guest has room for); returns the octets written, or a negative errno. */

@@ -1,5 +1,5 @@
 /** A socket whose answers a test has written down, and which records what it was asked. */
-import { AF_INET, SOCK_STREAM } from '../../src/abi/socket.ts';
+import { AF_INET, SOCK_STREAM, SOL_IPV6 } from '../../src/abi/socket.ts';
 import type { Committable } from '../../src/socket/committable.ts';
 import type { Credentials } from '../../src/socket/credentials.ts';
 import type { Message } from '../../src/socket/message.ts';
@@ -22,6 +22,11 @@ export class Script<A extends unknown[]> {
 
 export class FakeSocket extends Socket {
   readonly log: string[] = [];
+
+  /** Those that Linux numbers. */
+  override hasLevel(level: number): boolean {
+    return level >= 0 && level <= SOL_IPV6;
+  }
   readonly onBind = new Script<[Uint8Array]>();
   readonly onListen = new Script<[number]>();
   readonly onConnect = new Script<[Uint8Array]>();

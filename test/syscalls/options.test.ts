@@ -23,7 +23,9 @@ test('setsockopt hands over what could be read', (t) => {
   t.deepEqual(value, int(7));
   t.is(set(SOL_SOCKET, A, -1), -Errno.EINVAL);
   t.is(set(SOL_SOCKET, 0, 4), -Errno.EFAULT);
-  t.is(set(SOL_SOCKET, 0, 0), 0);
+  t.is(set(SOL_SOCKET, 0, 0), -Errno.EINVAL);
+  t.is(set(SOL_SOCKET, 0, 3), -Errno.EINVAL, 'the length before the pointer');
+  t.is(set(SOL_IP, 0, 0), 0);
   t.is(value?.length, 0);
   t.is(set(SOL_SOCKET, END - 6, 0x7fffffff), 0, 'a length beyond the mapping: the int is there');
   t.is(value?.length, 6);
@@ -64,6 +66,8 @@ test('setsockopt: an option that is not known comes before a bad pointer, except
   t.is(w.call('setsockopt', fd, 77, 1, 0, 4), -Errno.ENOPROTOOPT);
   t.is(w.call('setsockopt', fd, SOL_IP, 9999, 0, 4), -Errno.ENOPROTOOPT);
   t.is(w.call('setsockopt', fd, SOL_TCP, 9999, 0, 4), -Errno.EFAULT);
+  t.is(w.call('setsockopt', fd, abi.SOL_IPV6, 9999, 0, 4), -Errno.EFAULT);
+  t.is(w.call('setsockopt', fd, abi.SOL_IPV6, 9999, 0, 3), -Errno.ENOPROTOOPT);
   t.is(w.call('setsockopt', fd, SOL_SOCKET, 9999, 0, 4), -Errno.EFAULT);
 });
 

@@ -385,6 +385,9 @@ export class NetlinkSocket extends Socket implements OptionTarget, NetlinkPort, 
   optionsChanged(): void {
     // All of them are read where they count.
   }
+  override hasLevel(level: number): boolean {
+    return level === SOL_SOCKET || level === SOL_NETLINK;
+  }
   override setOption(level: number, option: number, value: Uint8Array, credentials: Credentials): number {
     return setNetlinkOption(this.#netlink, this, level, option, value, credentials);
   }

@@ -24,6 +24,8 @@ const bindToDevice: OptionRow = {
     const device = socket.stack.interfaces.find((i) => i.index === index);
     return device === undefined ? -Errno.ENODEV : writeOctets(out, latin1(`${device.name}\0`));
   },
+  // A name of any length.
+  lengths: () => 0,
   set: (socket, value, credentials) => {
     const octets = value.subarray(0, IFNAMSIZ - 1);
     const end = octets.indexOf(0);

@@ -7,6 +7,7 @@ import { int, type OptionRow, writeOctets } from './row.ts';
 
 /** TCP_FASTOPEN_KEY_LENGTH. */
 const KEY_OCTETS = 16;
+const isKeyLength = (octets: number): boolean => octets === KEY_OCTETS || octets === 2 * KEY_OCTETS;
 
 /** An int that is EINVAL out of its bounds, and once the socket is connected. */
 const choice = (
@@ -64,9 +65,10 @@ export const FAST_OPEN_ROWS: readonly OptionRow[] = [
     option: TCP_FASTOPEN_KEY,
     name: 'TCP_FASTOPEN_KEY',
     only: 'stream',
+    lengths: (octets) => (isKeyLength(octets) ? 0 : -Errno.EINVAL),
     get: ({ tcp }, out) => writeOctets(out, tcp?.settings.fastOpenKey ?? new Uint8Array(0)),
     set: ({ tcp }, value) => {
-      if (tcp === undefined || (value.length !== KEY_OCTETS && value.length !== 2 * KEY_OCTETS)) return -Errno.EINVAL;
+      if (tcp === undefined || !isKeyLength(value.length)) return -Errno.EINVAL;
       tcp.settings.fastOpenKey = value.slice();
       return 0;
     },

@@ -117,14 +117,23 @@ const localPortRange: OptionRow = {
 const securityPolicy = (option: number, name: string): OptionRow => ({
   option,
   name,
+  lengths: policyLength,
   set: (_socket, value, { netAdmin }) => policyRefusal(value, netAdmin) || -Errno.EOPNOTSUPP,
 });
+/** PAGE_SIZE at most, and the right to set it comes first. */
+export const policyLength = (octets: number, { netAdmin }: Credentials): number =>
+  netAdmin && octets > POLICY_MAX ? -Errno.EMSGSIZE : 0;
+const POLICY_MAX = 4096;
 /** What comes before the policy is looked at. */
 export function policyRefusal(value: Uint8Array, netAdmin: boolean): number {
   if (!netAdmin) return -Errno.EPERM;
   return value.length === 0 ? -Errno.EMSGSIZE : 0;
 }
 export const SECURITY_POLICIES = { ip: securityPolicy(IP_IPSEC_POLICY, 'IP_IPSEC_POLICY'), of: securityPolicy };
+
+/** Of a connection that was reset only the name is left (inet_put_port). */
+const boundPort = (endpoint: OptionTarget['tcp'] | OptionTarget['udp']): number =>
+  endpoint?.isBound === true ? endpoint.localPort : 0;
 
 /** Of raw sockets alone; elsewhere off, and refused. */
 const rawOnly = (option: number, name: string, errno: number): OptionRow => ({
@@ -159,12 +168,10 @@ export const IP_LEVEL: readonly OptionRow[] = [
   {
     option: IP_OPTIONS,
     name: 'IP_OPTIONS',
+    lengths: (octets) => (octets > OPTIONS_MAX ? -Errno.EINVAL : 0),
     // There are none in what is sent here, and no way to have any but to be told so.
     get: () => 0,
-    set: (_socket, value) => {
-      if (value.length === 0) return 0;
-      return value.length > OPTIONS_MAX ? -Errno.EINVAL : -Errno.ENOPROTOOPT;
-    },
+    set: (_socket, value) => (value.length === 0 ? 0 : -Errno.ENOPROTOOPT),
   },
   toggle(SOL_IP, IP_RECVOPTS, 'IP_RECVOPTS', 'receiveOptions'),
   toggle(SOL_IP, IP_RETOPTS, 'IP_RETOPTS', 'returnOptions'),
@@ -235,12 +242,13 @@ export const IP_LEVEL: readonly OptionRow[] = [
     // inet_num: the port, of a raw socket alone the protocol.
     option: IP_PROTOCOL,
     name: 'IP_PROTOCOL',
-    get: ({ tcp, udp }, out) => writeInt(SOL_IP, out, (tcp ?? udp)?.localPort ?? 0),
+    get: ({ tcp, udp }, out) => writeInt(SOL_IP, out, boundPort(tcp ?? udp)),
   },
   SECURITY_POLICIES.ip,
   {
     option: IP_XFRM_POLICY,
     name: 'IP_XFRM_POLICY',
+    lengths: policyLength,
     // A policy for the other family is looked for by its number, which is of none here.
     set: ({ domain }, value, { netAdmin }) =>
       policyRefusal(value, netAdmin) || (domain === AF_INET ? -Errno.EINVAL : -Errno.EOPNOTSUPP),

@@ -55,6 +55,7 @@ import {
   mayBeTransparent,
   pathMtu,
   peerMtu,
+  policyLength,
   policyRefusal,
   SECURITY_POLICIES,
   unicastInterface,
@@ -252,6 +253,7 @@ export const IPV6_LEVEL: readonly OptionRow[] = [
   {
     option: IPV6_XFRM_POLICY,
     name: 'IPV6_XFRM_POLICY',
+    lengths: policyLength,
     set: (_socket, value, { netAdmin }) => policyRefusal(value, netAdmin) || -Errno.EINVAL,
   },
   ...MULTICAST6,

@@ -1,4 +1,6 @@
 /** SO_PEEK_OFF (socket(7), sk_set_peek_off): where MSG_PEEK begins, negative for the head of the queue. A peek moves it on by what it showed, a read back by what it took. */
+import { Errno } from '../../abi/errno.ts';
+import { IPPROTO_ICMP, IPPROTO_ICMPV6 } from '../../abi/in.ts';
 import { SO_PEEK_OFF, SOL_SOCKET } from '../../abi/socket.ts';
 import { int, type OptionRow } from './row.ts';
 import type { OptionState, OptionTarget } from './target.ts';
@@ -22,9 +24,15 @@ export function peekOffset({
 
 export const PEEK_ROW: OptionRow = int(SOL_SOCKET, SO_PEEK_OFF, 'SO_PEEK_OFF', {
   internet: true,
-  get: (socket) => peekOffset(socket),
-  set: ({ options, tcp }, value) => {
+  mayLack: true,
+  // Ping sockets have no set_peek_off.
+  get: (socket) => (isLacking(socket) ? -Errno.EOPNOTSUPP : peekOffset(socket)),
+  set: (socket, value) => {
+    if (isLacking(socket)) return -Errno.EOPNOTSUPP;
+    const { options, tcp } = socket;
     options.peekOffset = value;
     options.peekOffsetAt = tcp?.octetsRead ?? 0;
+    return 0;
   },
 });
+const isLacking = ({ protocol }: OptionTarget): boolean => protocol === IPPROTO_ICMP || protocol === IPPROTO_ICMPV6;

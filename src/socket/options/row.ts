@@ -18,6 +18,8 @@ export interface OptionRow {
   readonly question?: { readonly least: number; readonly most: number };
   /** Octets of the longest value, if that is more than other options have (VALUE_OCTETS). */
   readonly longest?: number;
+  /** What a length alone is refused for, before the value is read: 0 or a negative errno. Where absent, an int has to fit if its level reads one first. */
+  readonly lengths?: (octets: number, credentials: Credentials) => number;
   /** Writes to `out`, at most its length; returns the octets written or a negative errno. */
   readonly get?: (socket: OptionTarget, out: Uint8Array, credentials?: Credentials) => number;
   /** Returns 0 or a negative errno. */

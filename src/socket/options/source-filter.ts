@@ -122,6 +122,8 @@ const groupRow = (option: number, name: string, isV4: boolean, joins: boolean): 
 const changeRow = (what: Change, isV4: boolean): OptionRow => ({
   option: what.option,
   name: what.name,
+  // The two levels disagree about longer ones (copy_group_source_from_sockptr).
+  lengths: (octets) => (isV4 && octets !== groupSourceReq.size ? -Errno.EINVAL : 0),
   set: ({ udp }, value) => {
     if (value.length < groupSourceReq.size) return -Errno.EINVAL;
     const group = nameAt(value, groupSourceReq.offset.group, isV4);
@@ -209,6 +211,12 @@ function getFilter({ udp }: OptionTarget, out: Uint8Array, isV4: boolean): numbe
   return GROUP_FILTER_SIZE(told);
 }
 
+/** net.core.optmem_max. */
+const OPTMEM_MAX = 0x2_0000;
+function filterLength(least: number): (octets: number) => number {
+  return (octets) => (octets < least ? -Errno.EINVAL : octets > OPTMEM_MAX ? -Errno.ENOBUFS : 0);
+}
+
 const ofBoth = (isV4: boolean): OptionRow[] => [
   groupRow(MCAST_JOIN_GROUP, 'MCAST_JOIN_GROUP', isV4, true),
   groupRow(MCAST_LEAVE_GROUP, 'MCAST_LEAVE_GROUP', isV4, false),
@@ -216,6 +224,7 @@ const ofBoth = (isV4: boolean): OptionRow[] => [
   {
     option: MCAST_MSFILTER,
     name: 'MCAST_MSFILTER',
+    lengths: filterLength(groupFilter.offset.slist),
     question: { least: groupFilter.offset.slist, most: GROUP_FILTER_SIZE(MOST_V6) },
     get: (socket, out) => getFilter(socket, out, isV4),
     set: (socket, value) => setFilter(socket, value, isV4),
@@ -226,6 +235,7 @@ export const SOURCE_FILTERS4: readonly OptionRow[] = [
   {
     option: IP_MSFILTER,
     name: 'IP_MSFILTER',
+    lengths: filterLength(ipMsfilter.offset.slist),
     question: { least: ipMsfilter.offset.slist, most: IP_MSFILTER_SIZE(MOST_V4) },
     get: getFilter4,
     set: setFilter4,

@@ -27,7 +27,7 @@ export const OPTIONS: ReadonlyMap<number, ReadonlyMap<number, OptionRow>> = new 
 ]);
 
 /** Levels that a socket's own protocol answers. */
-function hasLevel(socket: OptionTarget, level: number): boolean {
+export function hasLevel(socket: OptionTarget, level: number): boolean {
   switch (level) {
     case SOL_SOCKET:
     case SOL_IP:
@@ -53,6 +53,22 @@ export const VALUE_OCTETS = 512;
 export function longestValue(level: number, option: number): number {
   const row = OPTIONS.get(level)?.get(option);
   return row?.longest ?? row?.question?.most ?? VALUE_OCTETS;
+}
+
+/**
+ * What setsockopt(2) refuses a length for, whatever the value: 0 or a negative errno. The level is one of the socket's own.
+ * @param isKnown whether it is enough to have the option: an int that SOL_IPV6 has no room for
+ */
+export function refusedLength(
+  level: number,
+  option: number,
+  octets: number,
+  credentials: Credentials,
+  isKnown = false,
+): number {
+  const lengths = OPTIONS.get(level)?.get(option)?.lengths;
+  if (lengths !== undefined) return lengths(octets, credentials);
+  return (readsIntFirst(level) || isKnown) && octets < 4 ? -Errno.EINVAL : 0;
 }
 
 function find(socket: OptionTarget, level: number, option: number): OptionRow | undefined {

@@ -155,10 +155,12 @@ const savedSyn: OptionRow = {
 
 const unconnected = (endpoint: TcpEndpoint): boolean => endpoint.state === 'CLOSED' || endpoint.state === 'LISTEN';
 
+const anyName = (octets: number): number => (octets === 0 ? -Errno.EINVAL : 0);
 const congestion: OptionRow = {
   option: TCP_CONGESTION,
   name: 'TCP_CONGESTION',
   only: 'stream',
+  lengths: anyName,
   get: ({ tcp }, out) => {
     const name = new Uint8Array(CONGESTION_NAME);
     const text = tcp?.settings.congestion ?? '';

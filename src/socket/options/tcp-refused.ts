@@ -99,6 +99,7 @@ export const REFUSED_ROWS: readonly OptionRow[] = [
     name: 'TCP_ULP',
     only: 'stream',
     note: 'any name is ENOENT: there are no upper layer protocols (a kernel without CONFIG_TLS)',
+    lengths: (octets) => (octets === 0 ? -Errno.EINVAL : 0),
     get: () => 0,
     set: (_socket, value) => (value.length === 0 ? -Errno.EINVAL : -Errno.ENOENT),
   },

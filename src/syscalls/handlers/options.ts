@@ -2,18 +2,11 @@
 import { Errno, errnoName } from '../../abi/errno.ts';
 import { sockFilter, sockFprog } from '../../abi/filter.ts';
 import { levelName, optionName } from '../../abi/names.ts';
-import {
-  SO_ATTACH_FILTER,
-  SO_ATTACH_REUSEPORT_CBPF,
-  SO_BINDTODEVICE,
-  SOL_IPV6,
-  SOL_SOCKET,
-  SOL_TCP,
-} from '../../abi/socket.ts';
+import { SO_ATTACH_FILTER, SO_ATTACH_REUSEPORT_CBPF, SOL_IPV6, SOL_SOCKET, SOL_TCP } from '../../abi/socket.ts';
 import { i32 } from '../../abi/struct.ts';
 import { TCP_CONGESTION, TCP_ULP } from '../../abi/transport.ts';
 import { FILTER_INSTRUCTIONS_MAX } from '../../socket/options/filter.ts';
-import { longestValue, questionOf, VALUE_OCTETS } from '../../socket/options/table.ts';
+import { longestValue, questionOf, refusedLength, VALUE_OCTETS } from '../../socket/options/table.ts';
 import type { Socket } from '../../socket/socket.ts';
 import { offersName, offersOption } from '../offered.ts';
 import { printable } from '../printable.ts';
@@ -69,13 +62,15 @@ export function setsockopt(
   const socket = socketOf(ctx, fd);
   if (typeof socket === 'number') return socket;
   if (length < 0) return -Errno.EINVAL;
+  // SOL_IPV6 reads an int before it looks at anything.
+  const limits = socket.hasLevel(level) ? refusedLength(level, option, length, ctx.credentials) : 0;
+  if (limits !== 0 && level !== SOL_IPV6) return limits;
   const wanted = Math.min(length, longestValue(level, option));
   const value = bufferOf(wanted);
   const got = wanted === 0 ? 0 : ctx.memory.read(valueAt, value, 0, wanted);
   // The kernel reads what the option needs, mostly an int: a longer length may lead beyond the mapping.
-  if (got < Math.min(wanted, INT)) {
-    return level === SOL_SOCKET && isShort(option, length) ? -Errno.EINVAL : setFault(socket, ctx, level, option);
-  }
+  if (got < Math.min(wanted, INT)) return setFault(socket, ctx, level, option, length);
+  if (limits !== 0) return limits;
   const whole = isFilter(level, option) && got === sockFprog.size ? withProgram(ctx, value) : cut(value, got);
   const result = socket.setOption(level, option, whole, ctx.credentials);
   if (result < 0) report(ctx, 'setsockopt', socket, level, option, result);
@@ -83,8 +78,6 @@ export function setsockopt(
   return result;
 }
 
-/** sk_setsockopt looks at the length before it reads; a device's name may have any. */
-const isShort = (option: number, length: number): boolean => length < INT && option !== SO_BINDTODEVICE;
 const isFilter = (level: number, option: number): boolean =>
   level === SOL_SOCKET && (option === SO_ATTACH_FILTER || option === SO_ATTACH_REUSEPORT_CBPF);
 /** A filter with the instructions that it points to behind it, as far as they can be read. */
@@ -98,15 +91,19 @@ function withProgram(ctx: CallContext, fprog: Uint8Array): Uint8Array {
 }
 
 const NONE = new Uint8Array(0);
-/** A level that the socket does not have is refused before anything. These levels read the value before they look at the option's name; the others refuse a name they do not know first. */
-const VALUE_FIRST: readonly number[] = [SOL_TCP, SOL_IPV6];
-const isUnknown = (result: number): boolean => result === -Errno.ENOPROTOOPT || result === -Errno.EOPNOTSUPP;
-function setFault(socket: Socket, ctx: CallContext, level: number, option: number): number {
+/**
+ * The value cannot be read. A level that the socket does not have is refused before that; SOL_IP refuses a name that it does not know first, SOL_IPV6 where the value is too short for
+ * an int, which that level reads at once.
+ */
+function setFault(socket: Socket, ctx: CallContext, level: number, option: number, length: number): number {
   if (level === SOL_SOCKET) return -Errno.EFAULT;
   const result = socket.setOption(level, option, NONE, ctx.credentials);
-  const isNamed = VALUE_FIRST.includes(level) ? result === -Errno.EOPNOTSUPP : isUnknown(result);
-  if (isNamed) report(ctx, 'setsockopt', socket, level, option, result);
-  return isNamed ? result : -Errno.EFAULT;
+  const isUnknown = result === -Errno.ENOPROTOOPT || result === -Errno.EOPNOTSUPP;
+  const asksFirst = !socket.hasLevel(level) || (level === SOL_IPV6 ? length < INT : level !== SOL_TCP);
+  if (!asksFirst) return -Errno.EFAULT;
+  if (!isUnknown) return refusedLength(level, option, length, ctx.credentials, level === SOL_IPV6) || -Errno.EFAULT;
+  report(ctx, 'setsockopt', socket, level, option, result);
+  return result;
 }
 
 export function getsockopt(
@@ -162,8 +159,11 @@ function answer(
 }
 /** A level that the socket does not have is refused before the length is read. */
 function getFault(ctx: CallContext, socket: Socket, level: number, option: number, fault: number): number {
-  const unknown = level !== SOL_SOCKET && socket.getOption(level, option, NONE, ctx.credentials) === -Errno.EOPNOTSUPP;
-  return unknown ? -Errno.EOPNOTSUPP : fault;
+  if (level === SOL_SOCKET) return fault;
+  const refused = socket.getOption(level, option, NONE, ctx.credentials);
+  const isRefused = refused === -Errno.EOPNOTSUPP || (refused < 0 && !socket.hasLevel(level));
+  if (isRefused) report(ctx, 'getsockopt', socket, level, option, refused);
+  return isRefused ? refused : fault;
 }
 const valueOut = (ctx: CallContext, at: number, value: Uint8Array, len: number): number =>
   len === 0 ? 0 : copyOut(ctx, at, value, len);
