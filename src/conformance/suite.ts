@@ -10,6 +10,7 @@ import './bodies/connection.ts';
 import './bodies/control.ts';
 import './bodies/control-receive.ts';
 import './bodies/control-send.ts';
+import './bodies/corners.ts';
 import './bodies/datagram-parts.ts';
 import './bodies/deadlines.ts';
 import './bodies/descriptors.ts';

@@ -530,8 +530,15 @@ export interface UdpEndpoint extends PortSharing {
   /**
    * Checks, routes and allocates for one datagram. The caller fills `packet.at` .. `packet.at + len`, then `transmit`s it or `release()`s it.
    * `to` undefined sends to the connected peer ('destination-required' if there is none). `len` over 65,507 (65,527 on IPv6) is 'message-size'.
+   * @param isBegun its first part was taken before: neither a pending error nor shutdown stops it (only a new skb asks, sock_alloc_send_skb)
    */
-  prepare(to: IpAddress | undefined, port: number, len: number, choices: SendChoices | undefined): Packet | NetError;
+  prepare(
+    to: IpAddress | undefined,
+    port: number,
+    len: number,
+    choices: SendChoices | undefined,
+    isBegun?: boolean,
+  ): Packet | NetError;
   /** Sends what `prepare` made. Owns the packet. */
   transmit(packet: Packet, callId: number): void;
 

@@ -129,7 +129,7 @@ export class InetDatagramSocket extends InetSocket {
     const wasBound = this.endpoint.isBound;
     // A name that is refused has bound the socket by then (inet_dgram_connect).
     if (!wasBound && !this.#autobind()) return -Errno.EAGAIN;
-    const error = decodeDatagramPeer(name, len, this, this.peerName) || this.bindScope();
+    const error = this.decodePeer(name, len) || this.bindScope();
     if (error !== 0) return error;
     const refused = this.endpoint.connect(this.peerName.address, this.peerName.port);
     // No port left to bind it to by itself (inet_autobind).
@@ -172,6 +172,10 @@ export class InetDatagramSocket extends InetSocket {
   /** Reads the name that a message is sent to, into `peerName`. */
   protected decodeDestination(message: Message): number {
     return decodeDestination(message.name, message.nameLength, this, this.peerName);
+  }
+  /** Reads the name of a peer, into `peerName`. */
+  protected decodePeer(name: Uint8Array, len: number): number {
+    return decodeDatagramPeer(name, len, this, this.peerName);
   }
   /** A port belongs to the name. */
   protected get needsPort(): boolean {
@@ -238,7 +242,7 @@ export class InetDatagramSocket extends InetSocket {
       this.#staged = 'cork';
       return 0;
     }
-    const packet = this.endpoint.prepare(cork.to, cork.port, cork.length, cork.choices);
+    const packet = this.endpoint.prepare(cork.to, cork.port, cork.length, cork.choices, true);
     if (!(packet instanceof Packet)) return this.#giveUpCork(errnoOf(packet));
     cork.copyTo(packet.bytes, packet.at);
     this.#packets.push(packet);
@@ -273,7 +277,7 @@ export class InetDatagramSocket extends InetSocket {
   /** UDP_CORK was cleared: what there is goes out, and nobody is told if it cannot (udp_push_pending_frames). */
   #uncork(): void {
     const cork = this.#cork;
-    const packet = this.endpoint.prepare(cork.to, cork.port, cork.length, cork.choices);
+    const packet = this.endpoint.prepare(cork.to, cork.port, cork.length, cork.choices, true);
     if (packet instanceof Packet) {
       cork.copyTo(packet.bytes, packet.at);
       this.endpoint.transmit(packet, this.#sendCall);

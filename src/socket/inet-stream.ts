@@ -76,6 +76,8 @@ export class InetStreamSocket extends InetSocket {
   #staged: Staged = 'nothing';
   /** Octets behind the tail of the send ring. */
   #stagedOctets = 0;
+  /** Of the octets that the call has taken, those that have left the ring before it ended. */
+  #readEarly = 0;
   #sendFlags = 0;
   #sendCall = 0;
 
@@ -362,9 +364,10 @@ export class InetStreamSocket extends InetSocket {
 
   // Octets in
 
-  override receive(message: Message, taken: number): number {
+  override receive(message: Message, count: number): number {
     this.units = 0;
     message.nameLength = 0;
+    const taken = this.#readUpToMark(message, count);
     const { endpoint } = this;
     const { flags, iov } = message;
     if ((flags & MSG_ERRQUEUE) !== 0) return -Errno.EAGAIN;
@@ -394,6 +397,19 @@ export class InetStreamSocket extends InetSocket {
     } else if (this.options.peekOffset >= 0) this.options.peekOffset += len;
     return len;
   }
+  /**
+   * recvmmsg: what earlier messages took is read for good once they have come to the mark, since the next one passes it.
+   * @returns how many octets are taken and still in the ring
+   */
+  #readUpToMark({ flags, iov, isSplice }: Message, count: number): number {
+    const taken = count - this.#readEarly;
+    const { endpoint } = this;
+    if (taken === 0 || iov.position > 0 || isSplice || (flags & (MSG_PEEK | MSG_OOB)) !== 0) return taken;
+    if (endpoint.octetsToMark !== taken) return taken;
+    endpoint.consume(taken);
+    this.#readEarly = count;
+    return 0;
+  }
   /** An urgent octet stands behind the `taken` ones: it is something to read for who asks for nothing. */
   #isBeforeUrgent(taken: number): boolean {
     return this.endpoint.isMarkUnread || this.endpoint.receiveRing.length > taken;
@@ -417,7 +433,7 @@ export class InetStreamSocket extends InetSocket {
     const { endpoint } = this;
     if (endpoint.finReceived) return 0;
     // An error belongs to the next call if this one has octets already.
-    if (this.hasError) return taken > 0 ? 0 : -this.takeErrno();
+    if (this.hasError) return taken + this.#readEarly > 0 ? 0 : -this.takeErrno();
     if (endpoint.receiveEnded) return 0;
     if (isClosed(endpoint.state)) return -Errno.ENOTCONN;
     return -Errno.EAGAIN;
@@ -458,7 +474,8 @@ export class InetStreamSocket extends InetSocket {
     const staged = this.#staged;
     this.#staged = 'nothing';
     const stagedOctets = this.#stagedOctets;
-    this.#stagedOctets = 0;
+    const readEarly = this.#readEarly;
+    this.#stagedOctets = this.#readEarly = 0;
     if (amount <= 0) return;
     switch (staged) {
       case 'send':
@@ -470,7 +487,7 @@ export class InetStreamSocket extends InetSocket {
         );
         return;
       case 'receive':
-        this.endpoint.consume(amount);
+        this.endpoint.consume(amount - readEarly);
         return;
       case 'urgent':
         this.endpoint.takeUrgent();
@@ -481,12 +498,13 @@ export class InetStreamSocket extends InetSocket {
   }
   override rollback(): void {
     this.#staged = 'nothing';
-    this.#stagedOctets = 0;
+    this.#stagedOctets = this.#readEarly = 0;
   }
   override leaving(amount: number): number {
     return this.#staged === 'receive' ? amount : 0;
   }
-  override eventsAfter(amount: number): number {
+  override eventsAfter(count: number): number {
+    const amount = count - this.#readEarly;
     const events = this.poll();
     const { endpoint } = this;
     if (this.#staged === 'send') {

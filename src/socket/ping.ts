@@ -72,6 +72,11 @@ export class PingSocket extends InetDatagramSocket {
     return !isV4 && this.peerName.address.isV4 ? -Errno.EINVAL : refused;
   }
 
+  /** ip6_datagram_connect_v6_only looks at the family before the length. */
+  protected override decodePeer(name: Uint8Array, len: number): number {
+    const isOther = this.domain === AF_INET6 && familyOf(name, len) !== AF_INET6;
+    return isOther ? -Errno.EAFNOSUPPORT : super.decodePeer(name, len);
+  }
   override receive(message: Message, taken: number): number {
     if ((message.flags & MSG_OOB) === 0) return super.receive(message, taken);
     this.units = 0;

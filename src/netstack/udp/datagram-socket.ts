@@ -256,16 +256,23 @@ export abstract class DatagramSocket implements UdpEndpoint {
     return remote.isMulticast ? settings.multicastInterface6 : settings.unicastInterface6;
   }
 
-  prepare(to: IpAddress | undefined, port: number, len: number, choices: SendChoices | undefined): Packet | NetError {
+  prepare(
+    to: IpAddress | undefined,
+    port: number,
+    len: number,
+    choices: SendChoices | undefined,
+    isBegun = false,
+  ): Packet | NetError {
     const remote = to ?? (this.isConnected ? this.remoteAddress : undefined);
     if (remote === undefined) return 'destination-required';
     const remotePort = to === undefined ? this.remotePort : port;
-    if (remotePort === 0 && this.needsPort) return 'invalid';
+    if (to !== undefined && remotePort === 0 && this.needsPort) return 'invalid';
     const refusal = this.#refusesFamily(remote, 'network-unreachable') ?? this.autobind();
     if (refusal !== undefined) return refusal;
     const route = this.#routeTo(remote, remotePort, choices);
     if (typeof route === 'string') return route;
-    return this.#refusesRoute(route, len, remotePort, choices) ?? this.#allocate(route, remotePort, len, choices);
+    const refused = this.#refusesRoute(route, len, remotePort, choices) ?? (isBegun ? undefined : this.#refusesSend());
+    return refused ?? this.#allocate(route, remotePort, len, choices);
   }
 
   #routeTo(remote: IpAddress, port: number, choices: SendChoices | undefined): Route | NetError {
@@ -287,6 +294,9 @@ export abstract class DatagramSocket implements UdpEndpoint {
     } else if (this.#size(route, len) > mtuOf(route, settings) && !mayFragment(route, settings, choices)) {
       return this.#tooLong(route, port, choices);
     }
+    return undefined;
+  }
+  #refusesSend(): NetError | undefined {
     const pending = this.takeError();
     if (pending !== undefined) return pending;
     return this.sendEnded ? 'broken-pipe' : undefined;

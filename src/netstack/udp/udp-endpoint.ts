@@ -45,24 +45,22 @@ export class UdpSocket extends DatagramSocket {
     const { settings } = this;
     if (!this.isForUs(packet)) return 0;
     if (settings.boundInterface !== 0 && settings.boundInterface !== packet.interfaceIndex) return 0;
-    if (this.isConnected && !this.#isPeer(packet, remotePort)) return 0;
+    const hasPeerPort = this.isConnected && this.remotePort !== 0;
+    if (this.isConnected && !this.#isPeerAddress(packet)) return 0;
+    if (hasPeerPort && this.remotePort !== remotePort) return 0;
     // An IPv4 socket before a dual-stack one, as Linux prefers the family that asked.
     return (
       1 +
       (this.family === 4 ? 1 : 0) +
       (this.localAddress.isUnspecified ? 0 : 4) +
-      (this.isConnected ? 8 : 0) +
+      // A peer's port that is 0 is none (inet_dport), as on Linux.
+      (this.isConnected ? 4 : 0) +
+      (hasPeerPort ? 4 : 0) +
       (settings.boundInterface === 0 ? 0 : 4)
     );
   }
-  #isPeer(packet: Packet, remotePort: number): boolean {
+  #isPeerAddress(packet: Packet): boolean {
     const { remoteAddress: r } = this;
-    return (
-      this.remotePort === remotePort &&
-      r.w3 === packet.src3 &&
-      r.w2 === packet.src2 &&
-      r.w1 === packet.src1 &&
-      r.w0 === packet.src0
-    );
+    return r.w3 === packet.src3 && r.w2 === packet.src2 && r.w1 === packet.src1 && r.w0 === packet.src0;
   }
 }
