@@ -232,9 +232,8 @@ export const LIFECYCLE: Operations = {
     weight: 5,
     run: (w, a, r) => {
       const one = w.pick(a, r, isConnected);
-      // A datagram in the making goes out after the shutdown on Linux, where room was made for it before.
-      if (one.isCorked === true && one.kind === 'udp') return;
       w.part(one);
+      w.hasShut = true;
       w.rough(a, r, 'shutdown', [one.fd, r.rarely(12, r.below(3), [3, -1])], undefined, [1]);
     },
   },

@@ -20,6 +20,7 @@ const UNCOMPARED: Readonly<Record<string, string>> = {
   SO_MEMINFO: 'how much memory a queue takes is each system’s own',
   MCAST_MSFILTER: 'a question in the buffer, which is empty here',
   IP_MSFILTER: 'a question in the buffer, which is empty here',
+  UDP_ENCAP: 'no tunnel ends here, as in a kernel without them',
   SO_INCOMING_CPU: 'a processor of the host',
 };
 /** What is refused here, as by a kernel without it or for want of a capability, is refused everywhere else. */

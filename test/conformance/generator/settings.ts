@@ -126,8 +126,8 @@ function ioctl(world: World, actor: Actor, r: Choice): void {
   // Files are the host's own affair.
   if (one.kind === 'file' && world.heldBy(actor.table).includes(one)) return;
   const request = r.of([c.FIONREAD, c.SIOCOUTQ, c.SIOCATMARK, ...REQUESTS]);
-  // What it counts is sequence numbers, which a listener has no use for.
-  if (request === c.SIOCOUTQNSD && one.role === 'listening') return;
+  // It counts a FIN, and Linux takes its time to acknowledge one (tcp_fin: pingpong mode).
+  if (request === c.SIOCOUTQ && one.kind === 'tcp' && world.hasShut) return;
   // No urgent data of AF_UNIX here (`missing` in transfer.ts).
   if (request === c.SIOCATMARK && one.kind === 'unix') return;
   const at = world.room(r, 40, 'argument', show(argumentShow(request)));

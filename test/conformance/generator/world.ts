@@ -116,6 +116,10 @@ export class World {
   }
 
   hold(one: Held): void {
+    // dup2(2) closes what it replaces.
+    const old = this.#held.find(({ fd, table }) => fd === one.fd && table === one.table);
+    if (old !== undefined) this.part(old);
+    if (one.peer === old) delete one.peer;
     if (one.fd >= 0) this.#held = [...this.#held.filter(({ fd, table }) => fd !== one.fd || table !== one.table), one];
     if (this.#held.length > MOST_HELD) this.#held.shift();
   }
@@ -124,6 +128,8 @@ export class World {
     one.peer = other;
     other.peer = one;
   }
+  /** shutdown(2) was called. */
+  hasShut = false;
   /** What one of them sends may be refused from now on, by whatever descriptors they are known. */
   part(one: Held): void {
     const ends = new Set<Held | undefined>([one, one.peer ?? one, one.peer?.peer ?? one]);
