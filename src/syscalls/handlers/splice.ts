@@ -8,7 +8,7 @@
 import { Errno } from '../../abi/errno.ts';
 import { O_ACCMODE, O_APPEND, O_RDONLY, O_WRONLY } from '../../abi/fcntl.ts';
 import { POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDHUP, POLLRDNORM, POLLWRNORM } from '../../abi/poll.ts';
-import { MAX_RW_COUNT, MSG_DONTWAIT, MSG_MORE, SOCK_STREAM, UIO_MAXIOV } from '../../abi/socket.ts';
+import { AF_UNIX, MAX_RW_COUNT, MSG_DONTWAIT, MSG_MORE, SOCK_STREAM, UIO_MAXIOV } from '../../abi/socket.ts';
 import { SPLICE_F_ALL, SPLICE_F_MORE, SPLICE_F_NONBLOCK } from '../../abi/splice.ts';
 import { u64 } from '../../abi/struct.ts';
 import { PipeEnd, SeekableFile } from '../../socket/byte-file.ts';
@@ -197,6 +197,10 @@ function socketWaits(ctx: CallContext, socket: Socket, toSend: boolean): number 
 
 // Socket to pipe
 
+/** Only AF_UNIX looks at the pipe's flag too (unix_stream_splice_read). */
+const isAtOnce = ({ domain }: Socket, flags: number, nonblock: boolean): boolean =>
+  (flags & MSG_DONTWAIT) !== 0 || (domain === AF_UNIX && nonblock);
+
 function socketToPipe(ctx: CallContext, { socket, pipe, nonblock, left }: PipeMove): number {
   const room = pipe.room();
   if (room === -Errno.EPIPE) ctx.raiseSigpipe();
@@ -206,7 +210,7 @@ function socketToPipe(ctx: CallContext, { socket, pipe, nonblock, left }: PipeMo
   const wanted = stagedMessage(ctx, Math.min(left, PIECE), flags);
   wanted.isSplice = true;
   const received = socket.receive(wanted, 0);
-  if (received === -Errno.EAGAIN && (flags & MSG_DONTWAIT) === 0) return socketWaits(ctx, socket, false);
+  if (received === -Errno.EAGAIN && !isAtOnce(socket, flags, nonblock)) return socketWaits(ctx, socket, false);
   if (received < 0) return received;
   const { units } = socket;
   const put = received === 0 ? 0 : pipe.put(staging, 0, received);

@@ -13,8 +13,7 @@ const UNCOMPARED: Readonly<Record<string, string>> = {
   SO_PEERGROUPS: 'groups of the host',
   SO_PEERPIDFD: 'descriptors of processes are not served',
   SO_PASSPIDFD: 'descriptors of processes are not served',
-  TCP_FASTOPEN: 'refused here, as by a kernel with tcp_fastopen 0',
-  TCP_FASTOPEN_CONNECT: 'refused here, as by a kernel with tcp_fastopen 0',
+  TCP_FASTOPEN_CONNECT: 'a cookie that the host has from an earlier sequence sends data with the SYN',
   IP_OPTIONS: 'none go into a header here: a value that is not empty is refused',
   IP_NODEFRAG: 'of raw sockets; elsewhere its value is read before it is refused',
   SO_MEMINFO: 'how much memory a queue takes is each system’s own',
@@ -31,7 +30,9 @@ const NOTED = new Set(
     [...rows.values()].filter(({ note }) => note !== undefined).map(({ name }) => name),
   ),
 );
-export const isSet = (name: string): boolean => isCompared(name) && !NOTED.has(name);
+/** UDP_ENCAP: no tunnel ends here, so that none but the value 0 is taken. */
+const UNSET = new Set(['UDP_ENCAP']);
+export const isSet = (name: string): boolean => isCompared(name) && !NOTED.has(name) && !UNSET.has(name);
 export const isCompared = (name: string): boolean => !(name in UNCOMPARED) && !REFUSED.has(name);
 
 /** By the names of shows.ts. */
