@@ -36,6 +36,8 @@ export const REASONS = {
   repeated:
     'A further error of a UDP socket whose queue shows POLLERR already is no new edge of it: the placeholder has the error until a call takes it.',
   urgentless: 'SO_SELECT_ERR_QUEUE: an AF_UNIX datagram socket has nothing urgent to show.',
+  shutWhileCorked:
+    'shutdown(SHUT_WR) shuts the mirror as well, at once: parts that a datagram in the making gets after it, by send(2) without flags, are refused there',
   halfRead:
     'SO_PEEK_OFF falls by the whole datagram that was received natively: how much of it the reader had room for, the kernel does not tell.',
   alone:

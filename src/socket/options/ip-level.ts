@@ -120,9 +120,11 @@ const securityPolicy = (option: number, name: string): OptionRow => ({
   lengths: policyLength,
   set: (_socket, value, { netAdmin }) => policyRefusal(value, netAdmin) || -Errno.EOPNOTSUPP,
 });
-/** PAGE_SIZE at most, and the right to set it comes first. */
-export const policyLength = (octets: number, { netAdmin }: Credentials): number =>
-  netAdmin && octets > POLICY_MAX ? -Errno.EMSGSIZE : 0;
+/** The right to set it comes first, then PAGE_SIZE at most. */
+export const policyLength = (octets: number, { netAdmin }: Credentials): number => {
+  if (!netAdmin) return -Errno.EPERM;
+  return octets > POLICY_MAX ? -Errno.EMSGSIZE : 0;
+};
 const POLICY_MAX = 4096;
 /** What comes before the policy is looked at. */
 export function policyRefusal(value: Uint8Array, netAdmin: boolean): number {
