@@ -297,9 +297,7 @@ export abstract class DatagramSocket implements UdpEndpoint {
     return undefined;
   }
   #refusesSend(): NetError | undefined {
-    const pending = this.takeError();
-    if (pending !== undefined) return pending;
-    return this.sendEnded ? 'broken-pipe' : undefined;
+    return this.takeError() ?? (this.sendEnded ? 'broken-pipe' : undefined);
   }
   /** udp_send_skb: none of the pieces may have to be cut again, they are not too many, and each needs a checksum of its own. */
   #refusesSegments(route: Route, len: number, segment: number): NetError | undefined {
