@@ -4,6 +4,8 @@
  */
 import { Errno } from '../../abi/errno.ts';
 import {
+  SO_ATTACH_REUSEPORT_CBPF,
+  SO_DETACH_REUSEPORT_BPF,
   SO_MEMINFO,
   SO_PASSCRED,
   SO_PASSSEC,
@@ -63,6 +65,10 @@ export function setLocalOption(
     case SO_PASSSEC:
       options.passSecurity = number !== 0;
       return 0;
+    // The socket is in no group that shares a port.
+    case SO_ATTACH_REUSEPORT_CBPF:
+    case SO_DETACH_REUSEPORT_BPF:
+      return -Errno.EINVAL;
     default:
       return shared.get(option)?.set?.(target, value, credentials) ?? -Errno.ENOPROTOOPT;
   }
