@@ -65,13 +65,15 @@ export function setLocalOption(
     case SO_PASSSEC:
       options.passSecurity = number !== 0;
       return 0;
-    // The socket is in no group that shares a port.
-    case SO_ATTACH_REUSEPORT_CBPF:
-    case SO_DETACH_REUSEPORT_BPF:
-      return -Errno.EINVAL;
     default:
-      return shared.get(option)?.set?.(target, value, credentials) ?? -Errno.ENOPROTOOPT;
+      return setShared(target, option, value, credentials);
   }
+}
+/** Of a group that shares a port, in which such a socket never is. */
+const GROUP_OPTIONS: readonly number[] = [SO_ATTACH_REUSEPORT_CBPF, SO_DETACH_REUSEPORT_BPF];
+function setShared(target: OptionTarget, option: number, value: Uint8Array, credentials: Credentials): number {
+  if (GROUP_OPTIONS.includes(option)) return -Errno.EINVAL;
+  return shared.get(option)?.set?.(target, value, credentials) ?? -Errno.ENOPROTOOPT;
 }
 function setBuffer(options: LocalOptions, target: OptionTarget, sends: boolean, size: number, force: boolean): void {
   if (sends) options.sendBuffer = capSendBuffer(size, force);
