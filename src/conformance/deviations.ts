@@ -81,6 +81,8 @@ export interface Deviation {
   readonly last?: true;
   /** Only where the sandbox is not root's. */
   readonly rootless?: true;
+  /** Who polls first decides, so it need not show. */
+  readonly chance?: true;
 }
 
 /** Lines that differ wherever they appear. */
@@ -484,6 +486,7 @@ export const DEVIATIONS: readonly Deviation[] = [
     linux: ['b: sendto(4, out~12, 6, 0, un~14, 9) = 6'],
     ours: ['d: sendto(5, out~13, 6, 0, 0, 0) = 6'],
     last: true,
+    chance: true,
   },
   ...['stream', 'dgram', 'seqpacket'].map(
     (type): Deviation => ({

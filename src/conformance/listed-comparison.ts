@@ -41,9 +41,9 @@ export class ListedComparison {
     }
     return undefined;
   }
-  /** Entries of bodies that ran whose difference did not show. */
+  /** Entries of bodies that ran whose difference did not show, though it always does. */
   unused(ran: ReadonlySet<string>): readonly Deviation[] {
-    return this.#listed.filter((one) => ran.has(one.body) && !this.#used.has(one));
+    return this.#listed.filter((one) => ran.has(one.body) && one.chance !== true && !this.#used.has(one));
   }
   /** Why the transcripts compared last may differ where they do. */
   get reasons(): readonly Reason[] {
