@@ -1,7 +1,7 @@
 #!/bin/bash
 # needs: node
 . "$(dirname "$0")/lib.sh"
-cat > $W/t.js <<'X'
+cat > $W/t.cjs <<'X'
 const net=require('net'),http=require('http'),http2=require('http2'),https=require('https'),dgram=require('dgram'),fs=require('fs'),crypto=require('crypto');
 const [,,K,U]=process.argv,key=fs.readFileSync(K+'/k.pem'),cert=fs.readFileSync(K+'/c.pem'),big=crypto.randomBytes(3e6);
 const L=(s,...a)=>new Promise(r=>s.listen(...a,()=>r(s.address())));
@@ -22,8 +22,8 @@ const eq=(a,b)=>{if(Buffer.compare(a,b))throw Error('mismatch '+a.length+' '+b.l
  console.log('ok',require('os').networkInterfaces().lo?.length); process.exit(0);
 })().catch(e=>{console.error(e);process.exit(1)});
 X
-timeout 18 node $W/t.js $K $W/u.sock | grepq ok
-cat > $W/c.js <<'X'
+timeout 18 node $W/t.cjs $K $W/u.sock | grepq ok
+cat > $W/c.cjs <<'X'
 const cl=require('cluster'),http=require('http'); if(cl.isPrimary){let n=0;for(let i=0;i<2;i++)cl.fork(); cl.on('listening',()=>{if(++n==2){let k=0;for(let i=0;i<40;i++)http.get({port:8301,host:'127.0.0.1',agent:false},r=>{r.resume();r.on('end',()=>{if(++k==40){console.log('ok');for(const w of Object.values(cl.workers))w.kill();process.exit(0)}})})}})}else http.createServer((q,r)=>r.end('w'+process.pid)).listen(8301,'127.0.0.1');
 X
-timeout 10 node $W/c.js | grepq ok
+timeout 10 node $W/c.cjs | grepq ok
