@@ -1,6 +1,8 @@
 /** `sandsock conformance` as a person meets it: what it prints, its JSON, its exit status, and what it says where it cannot run. */
 import { spawnSync } from 'node:child_process';
-import { release } from 'node:os';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { release, tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import type { ConformanceRecord } from '../../src/conformance/report.ts';
@@ -89,9 +91,12 @@ needingInTurn(
   const confined =
     'echo 0 >/proc/sys/user/max_user_namespaces && exec setpriv --bounding-set=-all --inh-caps=-all "$@"';
   const argv = ['--user', '--map-root-user', 'sh', '-c', confined, 'sh', process.execPath, cli, 'conformance'];
-  const { status, stderr } = said('unshare', ...argv, '--group', 'dup');
+  const scratch = mkdtempSync(join(tmpdir(), 'sandsock-test-'));
+  t.teardown(() => rmSync(scratch, { recursive: true }));
+  const { status, stderr } = said('env', `TMPDIR=${scratch}`, 'unshare', ...argv, '--group', 'dup');
   t.is(status, 125);
   t.regex(stderr, /^sandsock: this host refuses network and user namespaces \(.*\): run as root, or set sysctl .*\n$/);
+  t.deepEqual(readdirSync(scratch), [], 'nothing stays behind');
 });
 
 test('a quick run has bodies of nearly every group, and none in which time passes', (t) => {

@@ -39,7 +39,8 @@ type Step =
     }
   | { readonly do: 'option'; readonly socket: number; readonly option: number; readonly on: number };
 
-const CONTROLS = [
+/** Control messages that a send may bear: of every level, and one that its level does not know. */
+export const COMMON_CONTROLS = [
   { level: c.SOL_IP, type: c.IP_TTL, len: 4 },
   { level: c.SOL_IP, type: c.IP_TOS, len: 4 },
   { level: c.SOL_IP, type: c.IP_TOS, len: 1 },
@@ -50,8 +51,8 @@ const CONTROLS = [
   { level: c.SOL_SOCKET, type: c.SCM_TIMESTAMP, len: 16 },
   { level: c.SOL_SOCKET, type: 1000, len: 4 },
   { level: c.SOL_TCP, type: 1, len: 4 },
-  { level: 77, type: 1, len: 4 },
 ] as const;
+const CONTROLS = [...COMMON_CONTROLS, { level: 77, type: 1, len: 4 }] as const;
 const OPTIONS = [
   [c.SOL_IP, c.IP_PKTINFO],
   [c.SOL_IP, c.IP_RECVTTL],

@@ -201,7 +201,7 @@ export class HostDriver implements Driver {
   readonly memory: Uint8Array;
   readonly #shared = new SharedMemory(CONTROL_OCTETS + DATA_OCTETS);
   /** The agent's working directory: names of AF_UNIX sockets are made in it. */
-  readonly #directory = mkdtempSync(join(tmpdir(), 'conformance-'));
+  readonly #directory: string;
   readonly #process: ChildProcess;
   /** Lives through the whole run and makes the processes. */
   readonly #zygote: AgentTask;
@@ -226,17 +226,27 @@ export class HostDriver implements Driver {
       );
     }
     this.memory = this.#shared.bytes.subarray(CONTROL_OCTETS);
+    this.#directory = mkdtempSync(join(tmpdir(), 'conformance-'));
     this.#process = launch(this.#shared, this.#directory);
     this.#zygote = new AgentTask(this.#shared, 0);
-    this.#zygote.must(Setup.prctl, 'prctl(PR_SET_PDEATHSIG)', PR_SET_PDEATHSIG, SIGKILL);
+    try {
+      this.#prepare(this.#zygote);
+    } catch (error) {
+      this.#leave();
+      throw error;
+    }
+  }
+
+  #prepare(z: AgentTask): void {
+    z.must(Setup.prctl, 'prctl(PR_SET_PDEATHSIG)', PR_SET_PDEATHSIG, SIGKILL);
     this.#mapData();
     if (!this.#inPlace) this.#enterNamespace();
-    this.#zygote.must(Setup.prctl, 'prctl(PR_SET_DUMPABLE)', PR_SET_DUMPABLE, 1);
-    this.#zygote.must(Setup.close, 'close', ARENA_FD);
+    z.must(Setup.prctl, 'prctl(PR_SET_DUMPABLE)', PR_SET_DUMPABLE, 1);
+    z.must(Setup.close, 'close', ARENA_FD);
     // Processes inherit them.
-    this.#action(this.#zygote, SIGPIPE, SA_RESTART);
-    this.#action(this.#zygote, SIGUSR2, SA_RESTART);
-    for (const signal of FILE_SIGNALS) this.#action(this.#zygote, signal, SA_RESTART);
+    this.#action(z, SIGPIPE, SA_RESTART);
+    this.#action(z, SIGUSR2, SA_RESTART);
+    for (const signal of FILE_SIGNALS) this.#action(z, signal, SA_RESTART);
   }
 
   #mapData(): void {
@@ -498,6 +508,9 @@ export class HostDriver implements Driver {
   }
   close(): void {
     this.end();
+    this.#leave();
+  }
+  #leave(): void {
     this.#process.kill('SIGKILL');
     rmSync(this.#directory, { recursive: true, force: true });
     closeSync(this.#shared.fd);
@@ -532,10 +545,12 @@ function launch(shared: SharedMemory, cwd: string): ChildProcess {
   });
   closeSync(image);
   child.unref();
-  if (child.pid === undefined)
+  if (child.pid === undefined) {
+    rmSync(cwd, { recursive: true });
     throw new HostUnavailable(
       'the conformance agent could not be started from an anonymous file',
       'mount /proc, and allow anonymous files to be executed (sysctl vm.memfd_noexec=0)',
     );
+  }
   return child;
 }

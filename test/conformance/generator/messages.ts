@@ -2,6 +2,7 @@
 import type { Kit } from '../../../src/conformance/kit.ts';
 import { NOWHERE } from '../../../src/conformance/layout.ts';
 import * as c from '../../../src/conformance/linux.ts';
+import { COMMON_CONTROLS } from '../random-messages.ts';
 import { show } from '../shows.ts';
 import type { Choice } from './choice.ts';
 import { isConnected } from './lifecycle.ts';
@@ -13,16 +14,7 @@ import type { Actor, Held, World } from './world.ts';
 type ControlMessage = Parameters<Kit['control']>[0][number];
 
 const CONTROLS = [
-  { level: c.SOL_IP, type: c.IP_TTL, len: 4 },
-  { level: c.SOL_IP, type: c.IP_TOS, len: 4 },
-  { level: c.SOL_IP, type: c.IP_TOS, len: 1 },
-  { level: c.SOL_IP, type: c.IP_PKTINFO, len: 12 },
-  { level: c.SOL_IPV6, type: c.IPV6_HOPLIMIT, len: 4 },
-  { level: c.SOL_IPV6, type: c.IPV6_TCLASS, len: 4 },
-  { level: c.SOL_IPV6, type: c.IPV6_PKTINFO, len: 20 },
-  { level: c.SOL_SOCKET, type: c.SCM_TIMESTAMP, len: 16 },
-  { level: c.SOL_SOCKET, type: 1000, len: 4 },
-  { level: c.SOL_TCP, type: 1, len: 4 },
+  ...COMMON_CONTROLS,
   { level: c.SOL_UDP, type: c.UDP_SEGMENT, len: 2 },
   { level: c.SOL_SOCKET, type: c.SCM_RIGHTS, len: 4 },
   { level: 77, type: 1, len: 4 },
