@@ -174,12 +174,15 @@ function statusOf(error: unknown): number {
   return FAILED;
 }
 
-// The reader may have seen enough (`sandsock run --help | head -1`).
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error;
-});
-try {
-  await commandLine().parseAsync(withExplicitValues(process.argv));
-} catch (error) {
-  process.exitCode = statusOf(error);
+/** Does what `process.argv` says. */
+export async function main(): Promise<void> {
+  // The reader may have seen enough (`sandsock run --help | head -1`).
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+  });
+  try {
+    await commandLine().parseAsync(withExplicitValues(process.argv));
+  } catch (error) {
+    process.exitCode = statusOf(error);
+  }
 }

@@ -3,12 +3,14 @@
  * channel, whose first message is the configuration; behind it stand the sockets of published ports. The process ends when either closes: with its sentry, however that dies. Of a
  * sentry that was killed nobody else of the run is left to tell, so the gateway does.
  */
-import { endAfterParent, serve } from './process.ts';
+import { bundled } from '../host/bundle.ts';
+import type * as Process from './process.ts';
 
 const LINK_FD = 3;
 const CONTROL_FD = 4;
 const EXIT_FAILED = 125;
 
+const { endAfterParent, serve } = bundled<typeof Process>('gateway') ?? (await import('./process.ts'));
 endAfterParent();
 try {
   serve(LINK_FD, CONTROL_FD);
