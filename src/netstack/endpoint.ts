@@ -104,7 +104,6 @@ export interface TcpSettings extends IpSettings {
   lingerSeconds: number;
   /** TCP_LINGER2 seconds in FIN-WAIT-2 for an orphan; -1 forever. */
   linger2Seconds: number;
-  quickAck: boolean;
   /** TCP_DEFER_ACCEPT, seconds as effective; 0 off. */
   deferAcceptSeconds: number;
   windowClamp: number;
@@ -274,9 +273,10 @@ export interface TcpEndpoint extends PortSharing {
   acceptPeek(): TcpEndpoint | undefined;
   /** Connections ready for accept; 0 unless listening. */
   readonly acceptable: number;
-  /** Hops left to the segment that completed it, and the interface it came by; 0 for a connection that was not accepted. */
+  /** Hops left to the segment that completed it, the interface it came by, and its TOS; 0 for a connection that was not accepted. */
   readonly arrivalHops: number;
   readonly arrivalInterface: number;
+  readonly arrivalTos: number;
   /** Takes the connection `acceptPeek` showed. */
   acceptCommit(): void;
 
@@ -344,6 +344,10 @@ export interface TcpEndpoint extends PortSharing {
   close(): void;
   /** RST now (RFC 9293 ABORT). */
   abort(): void;
+  /** ACKs wait for replies that they can go with, since replies come soon (Linux's pingpong mode). */
+  readonly pingPong: boolean;
+  /** TCP_QUICKACK: leaves that mode, or enters it; not lasting, the traffic decides from here on. An even number leaves it for the one ACK that is due. */
+  quickAcknowledge(value: number): void;
   info(): TcpInfo;
   /** What the listener's `saveSyn` kept, until `forgetSavedSyn`. */
   readonly savedSyn: Uint8Array | undefined;

@@ -41,7 +41,6 @@ export const defaultTcpSettings = (): TcpSettings => ({
   synRetries: 6,
   lingerSeconds: -1,
   linger2Seconds: 60,
-  quickAck: true,
   deferAcceptSeconds: 0,
   windowClamp: 0,
   fastOpenQueue: 0,

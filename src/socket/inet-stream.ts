@@ -12,7 +12,6 @@ import { O_NONBLOCK } from '../abi/fcntl.ts';
 import { IPPROTO_TCP } from '../abi/in.ts';
 import { POLLIN, POLLOUT, POLLPRI, POLLRDNORM, POLLWRNORM } from '../abi/poll.ts';
 import {
-  AF_INET6,
   AF_UNSPEC,
   MSG_DONTWAIT,
   MSG_ERRQUEUE,
@@ -32,7 +31,7 @@ import type { Credentials } from './credentials.ts';
 import { resultOf } from './errors.ts';
 import { decodeStreamPeer, familyOf } from './inet-name.ts';
 import { InetSocket, type SocketWorld } from './inet-socket.ts';
-import { Inherited } from './inherited.ts';
+import { Inherited, inheritArrival } from './inherited.ts';
 import type { Lender } from './lender.ts';
 import type { Message } from './message.ts';
 import { OPEN, Opening } from './opening.ts';
@@ -76,6 +75,8 @@ export class InetStreamSocket extends InetSocket {
   #staged: Staged = 'nothing';
   /** Octets behind the tail of the send ring. */
   #stagedOctets = 0;
+  /** Of them, where messages of sendmmsg(2) but the first begin: each is sent for itself, so that Nagle's algorithm holds back the second of two small ones. */
+  readonly #starts: number[] = [];
   /** Of the octets that the call has taken, those that have left the ring before it ended. */
   #readEarly = 0;
   #sendFlags = 0;
@@ -110,7 +111,7 @@ export class InetStreamSocket extends InetSocket {
     return isSending && this.references === 0 ? Math.max(0, settings.lingerSeconds * 1e6) : 0;
   }
   protected override get isInUse(): boolean {
-    return this.endpoint.state !== 'CLOSED';
+    return !isClosed(this.endpoint.state);
   }
   protected override get hasPeer(): boolean {
     const { remotePort, state } = this.endpoint;
@@ -199,20 +200,11 @@ export class InetStreamSocket extends InetSocket {
     const socket = new InetStreamSocket(this.world, this.domain, connection, 0, OptionState.from(from.options));
     socket.#queued = true;
     socket.#association = 'connected';
-    socket.#inheritArrival();
+    inheritArrival(socket);
     socket.receiveTimeoutUs = from.receiveTimeoutUs;
     socket.sendTimeoutUs = from.sendTimeoutUs;
     this.#candidate = socket.retain();
     return socket;
-  }
-  /** What multicast would have is that of the segment that made the connection (tcp_v4_syn_recv_sock, tcp_v6_syn_recv_sock). */
-  #inheritArrival(): void {
-    const { endpoint, options } = this;
-    const { arrivalHops, arrivalInterface } = endpoint;
-    if (endpoint.remoteAddress.isV4) options.multicastTtl = arrivalHops;
-    if (this.domain !== AF_INET6) return;
-    options.multicastHops = arrivalHops;
-    options.multicastInterface6 = arrivalInterface;
   }
   #acceptCommit(amount: number): void {
     const socket = this.#candidate;
@@ -268,8 +260,10 @@ export class InetStreamSocket extends InetSocket {
     const space = isFirst && this.lender?.hasEarlier === true ? 0 : this.#sendSpace(message);
     if (space <= 0) return -Errno.EAGAIN;
     const wanted = Math.min(space, iov.remaining, message.limit);
+    const from = iov.position;
     const taken = this.#stage(message, wanted);
     if (taken === 0) return -Errno.EFAULT;
+    if (!isFirst && from === 0) this.#starts.push(this.#stagedOctets);
     this.#staged = 'send';
     this.#stagedOctets += taken;
     this.#sendFlags = message.flags;
@@ -476,15 +470,13 @@ export class InetStreamSocket extends InetSocket {
     const stagedOctets = this.#stagedOctets;
     const readEarly = this.#readEarly;
     this.#stagedOctets = this.#readEarly = 0;
-    if (amount <= 0) return;
+    if (amount <= 0) {
+      this.#starts.length = 0;
+      return;
+    }
     switch (staged) {
       case 'send':
-        this.endpoint.commitSend(
-          Math.min(amount, stagedOctets),
-          this.#sendCall,
-          (this.#sendFlags & MSG_MORE) !== 0,
-          (this.#sendFlags & MSG_OOB) !== 0,
-        );
+        this.#commitSend(Math.min(amount, stagedOctets));
         return;
       case 'receive':
         this.endpoint.consume(amount - readEarly);
@@ -496,8 +488,21 @@ export class InetStreamSocket extends InetSocket {
         return;
     }
   }
+  #commitSend(octets: number): void {
+    const more = (this.#sendFlags & MSG_MORE) !== 0;
+    const urgent = (this.#sendFlags & MSG_OOB) !== 0;
+    let done = 0;
+    for (const start of this.#starts) {
+      if (start >= octets) break;
+      this.endpoint.commitSend(start - done, this.#sendCall, more, urgent);
+      done = start;
+    }
+    this.#starts.length = 0;
+    this.endpoint.commitSend(octets - done, this.#sendCall, more, urgent);
+  }
   override rollback(): void {
     this.#staged = 'nothing';
+    this.#starts.length = 0;
     this.#stagedOctets = this.#readEarly = 0;
   }
   override leaving(amount: number): number {

@@ -65,8 +65,7 @@ test('what many hosts say at once reaches the guest without waiting for a timer'
   await world.until(() => server.sockets.length === FLOWS && world.streams.every((stream) => stream.connected));
   for (const { endpoint } of world.streams) {
     // Its acknowledgments wait for what it says next.
-    endpoint.settings.quickAck = false;
-    endpoint.optionsChanged();
+    endpoint.quickAcknowledge(0);
   }
   const spoken = server.sockets.map((socket) => new Promise((resolve) => socket.write('a', resolve)));
   await Promise.all(spoken);

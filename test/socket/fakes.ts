@@ -104,6 +104,11 @@ export class FakeTcp implements TcpEndpoint {
   }
   readonly arrivalHops = 64;
   readonly arrivalInterface = 1;
+  readonly arrivalTos = 0;
+  pingPong = false;
+  quickAcknowledge(value: number): void {
+    this.pingPong = value === 0;
+  }
   readonly id = 7;
   readonly family: Family;
   observer: Observer | undefined = undefined;

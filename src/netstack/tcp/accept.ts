@@ -47,6 +47,9 @@ function open(c: Tcb, s: Segment, local: IpAddress, remote: IpAddress): void {
   child.localPort = s.destinationPort;
   child.remoteAddress = remote;
   child.remotePort = s.sourcePort;
+  // sk_clone leaves SOCK_BINDADDR_LOCK, not SOCK_BINDPORT_LOCK.
+  child.addressBound = c.addressBound;
+  child.pingPong = c.pingPong;
   if (!refreshRoute(child) || !context.flows.insert(local, child.localPort, remote, child.remotePort, child)) {
     context.ext.ListenDrops++;
     return;
@@ -98,6 +101,7 @@ function takeSynData(c: Tcb, child: Tcb, s: Segment): void {
 export function queueForAccept(c: Tcb, parent: Tcb, { packet }: Segment): void {
   c.arrivalHops = packet?.ttl ?? 0;
   c.arrivalInterface = packet?.interfaceIndex ?? 0;
+  c.arrivalTos = packet?.tos ?? 0;
   c.context.tcp.PassiveOpens++;
   parent.listener?.halfOpen.delete(c);
   parent.listener?.push(c);

@@ -15,7 +15,7 @@ import { emitSyn, routeOf, timestampNow, updateMss, windowToOffer } from './emit
 import { openDeferred, prepareFastOpen, synRoom } from './fast-open.ts';
 import { infoOf } from './info.ts';
 import { stopKeepAlive } from './keep-alive.ts';
-import { abort, armFinWait2, finish, leaveFlows, setState } from './lifecycle.ts';
+import { abort, armFinWait2, finish, leaveFlows, leaveTimeWait, setState } from './lifecycle.ts';
 import { Listener } from './listener.ts';
 import { armRetransmit, output, sendAck } from './output.ts';
 import { rexmitFired } from './retransmit.ts';
@@ -69,11 +69,13 @@ export class TcpConnection extends Tcb implements TcpEndpoint {
     return error;
   }
 
+  /** What is in TIME-WAIT is the socket's no more: it has the port that bind() named, or none (tcp_time_wait, inet_put_port). */
   get isBound(): boolean {
-    return this.binding.port !== 0;
+    return this.binding.port !== 0 && (this.state !== 'TIME-WAIT' || this.portLocked);
   }
 
   bind(address: IpAddress, port: number): NetError | undefined {
+    if (this.state === 'TIME-WAIT' && !this.isBound) leaveTimeWait(this);
     if (this.state !== 'CLOSED' || this.isBound) return 'invalid';
     if (!this.#accepts(address)) return 'invalid';
     const { freeBind, transparent, bindAddressNoPort } = this.settings;
@@ -124,7 +126,12 @@ export class TcpConnection extends Tcb implements TcpEndpoint {
     if (typeof route === 'string') return route;
     const refused = this.#takeTuple(route, port);
     if (refused !== undefined) return refused;
+    const { pingPong } = this;
     this.#renew();
+    this.pingPong = pingPong;
+    // tcp_connect_init, and nothing else, forgets what is pending.
+    this.error = undefined;
+    this.leftOwed = this.leftUnsent = 0;
     // The end of an earlier connection is over; a shutdown() before any connection still counts (Linux).
     if (this.ended) this.shut = 0;
     this.ended = false;
@@ -151,7 +158,10 @@ export class TcpConnection extends Tcb implements TcpEndpoint {
   #routeTo(address: IpAddress, port: number): Route | NetError {
     if (this.family === 4 && !address.isV4) return 'address-family';
     if (!this.#accepts(address)) return 'network-unreachable';
-    if (!this.addressBound) this.localAddress = address.isV4 ? IpAddress.ANY4 : IpAddress.ANY6;
+    const { localAddress } = this;
+    // inet_saddr is 0 beside a group or a broadcast address (__inet_bind; __inet6_bind leaves it).
+    const isGroup = this.family === 4 && (localAddress.isMulticast || this.context.ip.isBroadcast(localAddress));
+    if (!this.addressBound || isGroup) this.localAddress = address.isV4 ? IpAddress.ANY4 : IpAddress.ANY6;
     else if (this.localAddress.isV4 !== address.isV4) return 'network-unreachable';
     this.remoteAddress = address;
     this.remotePort = port;
@@ -172,7 +182,9 @@ export class TcpConnection extends Tcb implements TcpEndpoint {
       if (chosen === 0) return 'address-not-available';
       this.localPort = chosen;
       this.portLocked = false;
-    } else if (!isFree(this.localPort)) return 'address-not-available';
+    } else if (isFree(this.localPort))
+      binding.address = route.local; // inet_bhash2_update_saddr
+    else return 'address-not-available';
     this.inFlowTable = context.flows.insert(route.local, this.localPort, route.remote, port, this);
     if (this.inFlowTable) return undefined;
     if (!this.portLocked) context.ports.release(binding);
@@ -324,6 +336,15 @@ export class TcpConnection extends Tcb implements TcpEndpoint {
     if (this.urgent === Urgent.Valid) this.urgent = Urgent.Read;
   }
 
+  quickAcknowledge(value: number): void {
+    this.pingPong = value === 0;
+    const isOpen = this.state === 'ESTABLISHED' || this.state === 'CLOSE-WAIT';
+    if (this.pingPong || !isOpen || !this.ackAlarm.armed) return;
+    this.context.begin();
+    if (this.receiveRing.length === 0 || this.ackOctets > this.receiveMss) sendAck(this);
+    this.context.end();
+    this.pingPong = (value & 1) === 0;
+  }
   info(): TcpInfo {
     return infoOf(this);
   }
@@ -353,12 +374,13 @@ export class TcpConnection extends Tcb implements TcpEndpoint {
 
   disconnect(): void {
     this.context.begin();
-    const { state } = this;
-    const isReset = state !== 'CLOSED' && state !== 'LISTEN' && state !== 'TIME-WAIT';
+    const isReset = this.#wantsReset();
     if (this.state === 'LISTEN') {
       stopListening(this);
       setState(this, 'CLOSED');
-    } else if (this.state !== 'CLOSED') abort(this);
+    } else if (this.state === 'TIME-WAIT') leaveTimeWait(this);
+    else if (isReset) abort(this);
+    else if (this.state !== 'CLOSED') finish(this);
     leaveFlows(this);
     // tcp_disconnect: where the next connection's numbers would begin, out of reach of this one's.
     const beyond = this.maxSndWnd + 2;
@@ -379,8 +401,16 @@ export class TcpConnection extends Tcb implements TcpEndpoint {
     this.context.notify(this, Err);
     this.context.end();
   }
+  /** tcp_need_reset; after both ends have said FIN, only for want of what was never sent. */
+  #wantsReset(): boolean {
+    const { state } = this;
+    if (state === 'CLOSING' || state === 'LAST-ACK') return owedUnsent(this) > 0;
+    return state !== 'CLOSED' && state !== 'LISTEN' && state !== 'TIME-WAIT';
+  }
   #forgetImplicitBinding(): void {
     if (!this.addressBound) this.localAddress = this.family === 4 ? IpAddress.ANY4 : IpAddress.ANY6;
+    // inet_bhash2_reset_saddr.
+    this.binding.address = this.localAddress;
     if (this.portLocked) return;
     // The name keeps the port for getsockname(2), although it is free (inet_put_port leaves inet_sport).
     this.context.ports.release(this.binding);
@@ -451,12 +481,11 @@ export class TcpConnection extends Tcb implements TcpEndpoint {
 
   /** Variables of a connection that starts (again). */
   #renew(): void {
-    this.error = this.softError = undefined;
+    this.softError = undefined;
     this.finQueued = this.finReceived = this.more = this.pushOut = this.sendBlocked = false;
     this.sackOn = this.tsOn = this.scaleOn = this.retriedSyn = this.handshakeDone = false;
     this.sndShift = this.rcvShift = this.retries = this.dupAcks = this.keepProbes = 0;
     forgetWindow(this);
-    this.leftOwed = this.leftUnsent = 0;
     this.rcvNxt = this.rcvAdv = this.lastSendAt = this.lastReceiveAt = 0;
     this.sndUrgent = this.pingPong = false;
     passMark(this);
@@ -481,6 +510,8 @@ export class TcpConnection extends Tcb implements TcpEndpoint {
   protected override ackFired(): void {
     this.context.begin();
     this.context.ext.DelayedACKs++;
+    // No reply came in time (tcp_delack_timer_handler).
+    this.pingPong = false;
     if (this.state !== 'CLOSED') sendAck(this);
     this.context.end();
   }

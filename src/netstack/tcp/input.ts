@@ -8,7 +8,7 @@ import type { NetError } from '../net-error.ts';
 import { Readiness } from '../readiness.ts';
 import { Flag } from '../wire/tcp.ts';
 import { onListen, queueForAccept } from './accept.ts';
-import { acknowledge, challengeAck, finAcknowledged, outOfWindowAck } from './acknowledge.ts';
+import { acknowledge, challengeAck, delayAck, finAcknowledged, outOfWindowAck } from './acknowledge.ts';
 import { emitReset, emitSyn } from './emit.ts';
 import { fastOpenAnswered, untaken } from './fast-open.ts';
 import { establish, rememberTimestamp, takeHandshakeOptions } from './handshake.ts';
@@ -23,7 +23,7 @@ import {
   sendReset,
   setState,
 } from './lifecycle.ts';
-import { PAWS_EXPIRES } from './limits.ts';
+import { DELAYED_ACK, DELAYED_ACK_MAX, PAWS_EXPIRES, QUICK_ACKS, TICK } from './limits.ts';
 import { armRetransmit, flush, sendAck } from './output.ts';
 import { inWindow, receive } from './receive.ts';
 import type { Segment } from './segment.ts';
@@ -86,7 +86,12 @@ function synSent(c: Tcb, s: Segment): void {
   c.sndNxt = c.sndMax;
   fastOpenAnswered(c, s);
   establish(c, s.window, s);
-  c.ackNow = true;
+  if (c.pingPong || c.settings.deferAcceptSeconds > 0) {
+    // The first data takes it along (tcp_rcv_synsent_state_process).
+    c.pingPong = false;
+    c.quickAcks = QUICK_ACKS;
+    delayAck(c, DELAYED_ACK_MAX);
+  } else c.ackNow = true;
   flush(c);
 }
 
@@ -287,9 +292,18 @@ function takeFin(c: Tcb): void {
   c.finReceived = true;
   c.shut |= RECEIVE_SHUT;
   c.outOfOrder.clear();
-  c.ackNow = true;
+  acknowledgeFin(c);
   onFin[c.state](c);
   c.context.notify(c, In | RdNorm | RdHup | (c.finQueued ? Hup : 0));
+}
+/** The answer to a FIN that is the first is likely to follow soon, and its ACK goes with that (tcp_fin); where no data ever came it waits for no more than a tick. */
+function acknowledgeFin(c: Tcb): void {
+  if (c.state !== 'ESTABLISHED') {
+    c.ackNow = true;
+    return;
+  }
+  c.pingPong = true;
+  if (!c.ackNow) delayAck(c, Math.min(c.lastReceiveAt === 0 ? TICK : DELAYED_ACK, c.settings.delayedAckMaxUs));
 }
 const onFin: { readonly [S in TcpState]: (c: Tcb) => void } = {
   CLOSED: () => {},

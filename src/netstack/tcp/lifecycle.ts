@@ -121,6 +121,36 @@ export function enterTimeWait(c: Tcb): void {
   c.scoreboard.clear();
   restartTimeWait(c);
 }
+/** To its user a connection in TIME-WAIT is closed, and may be used again: what has to wait does so without it (inet_timewait_sock). */
+export function leaveTimeWait(c: Tcb): void {
+  const { context, localAddress, localPort, remoteAddress, remotePort } = c;
+  const left = context.child(c);
+  left.orphan = true;
+  left.localAddress = localAddress;
+  left.localPort = localPort;
+  left.remoteAddress = remoteAddress;
+  left.remotePort = remotePort;
+  left.route = c.route;
+  left.shut = c.shut;
+  left.finReceived = true;
+  left.sndUna = left.sndNxt = left.sndMax = left.sendHead = c.sndMax;
+  left.rcvNxt = left.rcvAcked = c.rcvNxt;
+  left.rcvAdv = c.rcvAdv;
+  left.rcvShift = c.rcvShift;
+  left.tsOn = c.tsOn;
+  left.tsOffset = c.tsOffset;
+  left.tsRecent = c.tsRecent;
+  left.tsRecentAt = c.tsRecentAt;
+  context.ports.share(left.binding, c.binding.address, localPort);
+  finish(c);
+  left.inFlowTable = context.flows.insert(localAddress, localPort, remoteAddress, remotePort, left);
+  if (!left.inFlowTable || !context.enterTimeWait(left)) {
+    finish(left);
+    return;
+  }
+  setState(left, 'TIME-WAIT');
+  restartTimeWait(left);
+}
 export function restartTimeWait(c: Tcb): void {
   armState(c, Pending.TimeWait, TIME_WAIT);
 }

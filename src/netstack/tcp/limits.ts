@@ -12,6 +12,10 @@ export const SYN_LINEAR = 4;
 /** TCP_TIMEWAIT_LEN; also the longest stay of an orphan in FIN-WAIT-2 (tcp_fin_timeout). */
 export const TIME_WAIT = 60_000_000;
 export const DELAYED_ACK = 40_000;
+/** TCP_DELACK_MAX. */
+export const DELAYED_ACK_MAX = 200_000;
+/** Of CONFIG_HZ 250. */
+export const TICK = 4000;
 export const CORK = 200_000;
 /** tcp_invalid_ratelimit: answers of one connection to segments outside its window. */
 export const INVALID_INTERVAL = 500_000;

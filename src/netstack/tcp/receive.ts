@@ -46,7 +46,7 @@ function noteFin(c: Tcb, finSeq: number): void {
   if (before(finSeq, c.rcvNxt)) return;
   c.outOfOrder.hasFin = true;
   c.outOfOrder.finSeq = finSeq;
-  c.ackNow = true;
+  if (finSeq !== c.rcvNxt) c.ackNow = true;
 }
 
 /** Writes octets to their place. False if they were refused. */
@@ -95,6 +95,9 @@ function inOrder(c: Tcb, s: Segment, end: number, len: number): void {
   c.context.notify(c, Readiness.In | Readiness.RdNorm);
 }
 
+/** A FIN begins what waits for a reply (tcp_fin). */
+const isQuick = (c: Tcb, s: Segment): boolean => c.quickAcks > 0 && !c.pingPong && !s.has(Flag.Fin);
+
 function scheduleAck(c: Tcb, s: Segment, len: number): void {
   const now = c.context.clock.now();
   // A stream that begins, or begins again after a pause, needs its ACKs soon (Linux tcp_event_data_recv).
@@ -105,8 +108,7 @@ function scheduleAck(c: Tcb, s: Segment, len: number): void {
   if (size > c.largestSegment) measureBuffer(c, size);
   if (c.ackNow) return;
   const merged = s.count > 1 || len > 16_384;
-  const quick = c.quickAcks > 0 && !c.pingPong;
-  if (merged ? c.ackOctets >= ACK_EVERY : quick || c.ackOctets > c.receiveMss) c.ackNow = true;
+  if (merged ? c.ackOctets >= ACK_EVERY : isQuick(c, s) || c.ackOctets > c.receiveMss) c.ackNow = true;
   else if (merged && !c.ackWithheld) {
     c.ackWithheld = true;
     c.context.acknowledgeLater(c);

@@ -4,7 +4,6 @@ import type { AppliedSettings } from './applied-settings.ts';
 import { updateMss } from './emit.ts';
 import { forbidsFragments } from './ip-settings.ts';
 import { armKeepAlive, retimeKeepAlive, stopKeepAlive } from './keep-alive.ts';
-import { sendAck } from './output.ts';
 import type { Tcb } from './tcb.ts';
 import { liftUrgent, lowerUrgent } from './urgent.ts';
 
@@ -17,13 +16,14 @@ export function applySettings(c: Tcb): void {
   c.roundTrip.bound(settings.rtoMinUs, settings.rtoMaxMs * 1000);
   if (c.route !== undefined) {
     // Whatever says where packets may go may have changed.
-    if (settings.dontRoute) c.route = undefined;
+    const { boundInterface } = settings;
+    const isElsewhere = boundInterface !== 0 && boundInterface !== c.route.interfaceIndex;
+    if (settings.dontRoute || isElsewhere) c.route = undefined;
     else updateMss(c);
   }
   if (settings.oobInline) lowerUrgent(c);
   else liftUrgent(c);
   applyKeepAlive(c, settings, applied);
-  if (settings.quickAck !== applied.quickAck) quickAckChanged(c, settings.quickAck);
   // tcp(7): setting TCP_NODELAY pushes what waits, even on a corked socket.
   c.pushOut = settings.noDelay && !applied.noDelay;
   applied.noDelay = settings.noDelay;
@@ -35,10 +35,4 @@ function applyKeepAlive(c: Tcb, settings: TcpSettings, applied: AppliedSettings)
   if (!settings.keepAlive) stopKeepAlive(c);
   else if (c.keepAlarm?.armed !== true) armKeepAlive(c);
   else if (settings.keepIdleSeconds !== wasIdleTime) retimeKeepAlive(c);
-}
-/** tcp(7): leaves or enters quick ACK mode; not lasting, the traffic decides from here on. */
-function quickAckChanged(c: Tcb, on: boolean): void {
-  c.applied.quickAck = on;
-  c.pingPong = !on;
-  if (on && c.ackAlarm.armed) sendAck(c);
 }

@@ -189,6 +189,7 @@ export abstract class Tcb {
   sendBlocked = false;
   arrivalHops = 0;
   arrivalInterface = 0;
+  arrivalTos = 0;
   /** Something has come from the peer since the last commit. */
   heard = false;
   /** The last commit was MSG_MORE. */

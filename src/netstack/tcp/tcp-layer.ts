@@ -130,7 +130,7 @@ export class TcpLayer implements TcpTransport, TcpContext {
     }
     const { src0, src1, src2, src3, dst0, dst1, dst2, dst3 } = packet;
     const c = this.flows.find(dst0, dst1, dst2, dst3, s.destinationPort, src0, src1, src2, src3, s.sourcePort);
-    if (c !== undefined) {
+    if (c !== undefined && comesBy(c, packet.interfaceIndex)) {
       if (!isTooFar(packet, c) && mayPass(c, packet, s)) segmentArrives(c, s);
       return;
     }
@@ -352,6 +352,10 @@ export class TcpLayer implements TcpTransport, TcpContext {
     }
   }
 }
+
+/** A connection bound to one interface knows nothing of what comes by another (inet_match). */
+const comesBy = ({ settings: { boundInterface } }: Tcb, interfaceIndex: number): boolean =>
+  boundInterface === 0 || boundInterface === interfaceIndex;
 
 /** -1 if `c` does not take connections to `local`. */
 function listenerScore(c: Tcb, local: IpAddress, interfaceIndex: number): number {

@@ -14,7 +14,6 @@ import {
   IP_OPTIONS,
   IP_PASSSEC,
   IP_PKTINFO,
-  IP_PKTOPTIONS,
   IP_PMTUDISC_DONT,
   IP_PMTUDISC_OMIT,
   IP_PROTOCOL,
@@ -37,6 +36,7 @@ import { AF_INET, SOL_IP } from '../../abi/socket.ts';
 import { be32, i32 } from '../../abi/struct.ts';
 import type { Credentials } from '../credentials.ts';
 import { MULTICAST4 } from './multicast4.ts';
+import { PACKET_OPTIONS } from './packet-options.ts';
 import { int, type OptionRow, writeInt } from './row.ts';
 import type { OptionTarget } from './target.ts';
 import { bounded, toggle } from './toggle.ts';
@@ -178,13 +178,7 @@ export const IP_LEVEL: readonly OptionRow[] = [
   toggle(SOL_IP, IP_RECVOPTS, 'IP_RECVOPTS', 'receiveOptions'),
   toggle(SOL_IP, IP_RETOPTS, 'IP_RETOPTS', 'returnOptions'),
   toggle(SOL_IP, IP_PKTINFO, 'IP_PKTINFO', 'packetInfo'),
-  {
-    // What a stream's first segment brought that IP_RECVOPTS and their like ask for: none of it is kept.
-    option: IP_PKTOPTIONS,
-    name: 'IP_PKTOPTIONS',
-    only: 'stream',
-    get: () => 0,
-  },
+  PACKET_OPTIONS,
   toggle(SOL_IP, IP_RECVTTL, 'IP_RECVTTL', 'receiveTtl'),
   toggle(SOL_IP, IP_RECVTOS, 'IP_RECVTOS', 'receiveTos'),
   toggle(SOL_IP, IP_RECVORIGDSTADDR, 'IP_RECVORIGDSTADDR', 'receiveOriginalDestination'),

@@ -16,6 +16,8 @@ export interface OptionRow {
   readonly only?: 'stream' | 'datagram';
   /** The guest's buffer holds the question, in `least` octets or more, and gets the answer, of `most` octets and be there room for them or not (IP_MSFILTER). */
   readonly question?: { readonly least: number; readonly most: number };
+  /** What it writes has gaps: there the guest's buffer stays as it is. */
+  readonly isSparse?: true;
   /** Octets of the longest value, if that is more than other options have (VALUE_OCTETS). */
   readonly longest?: number;
   /** What a length alone is refused for, before the value is read: 0 or a negative errno. Where absent, an int has to fit if its level reads one first. */

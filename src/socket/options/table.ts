@@ -47,6 +47,8 @@ export function hasLevel(socket: OptionTarget, level: number): boolean {
 export const questionOf = (level: number, option: number): OptionRow['question'] =>
   OPTIONS.get(level)?.get(option)?.question;
 
+export const isSparse = (level: number, option: number): boolean => OPTIONS.get(level)?.get(option)?.isSparse === true;
+
 /** Octets that a value has at most, but for those of rows that say otherwise. */
 export const VALUE_OCTETS = 512;
 /** What is longer than this is cut: no option takes or gives more. */

@@ -278,10 +278,8 @@ export const TCP_LEVEL: readonly OptionRow[] = [
   setting(
     TCP_QUICKACK,
     'TCP_QUICKACK',
-    (s) => (s.quickAck ? 1 : 0),
-    (s, value) => {
-      s.quickAck = value !== 0;
-    },
+    (_, tcp) => (tcp.pingPong ? 0 : 1),
+    (_, value, tcp) => tcp.quickAcknowledge(value),
   ),
   setting(
     TCP_USER_TIMEOUT,

@@ -6,7 +6,7 @@ import { SO_ATTACH_FILTER, SO_ATTACH_REUSEPORT_CBPF, SOL_IPV6, SOL_SOCKET, SOL_T
 import { i32 } from '../../abi/struct.ts';
 import { TCP_CONGESTION, TCP_ULP } from '../../abi/transport.ts';
 import { FILTER_INSTRUCTIONS_MAX } from '../../socket/options/filter.ts';
-import { longestValue, questionOf, refusedLength, VALUE_OCTETS } from '../../socket/options/table.ts';
+import { isSparse, longestValue, questionOf, refusedLength, VALUE_OCTETS } from '../../socket/options/table.ts';
 import type { Socket } from '../../socket/socket.ts';
 import { offersName, offersOption } from '../offered.ts';
 import { printable } from '../printable.ts';
@@ -124,7 +124,10 @@ export function getsockopt(
   const unit = isFilter(level, option) ? sockFilter.size : 1;
   const question = questionOf(level, option);
   if (question !== undefined) return answer(ctx, socket, level, option, valueAt, lengthAt, room, question);
-  const value = bufferOf(Math.min((room >>> 0) * unit, longestValue(level, option))).fill(0);
+  const whole = bufferOf(Math.min((room >>> 0) * unit, longestValue(level, option))).fill(0);
+  const value = isSparse(level, option)
+    ? cut(whole, Math.max(0, ctx.memory.read(valueAt, whole, 0, whole.length)))
+    : whole;
   const written = socket.getOption(level, option, value, ctx.credentials);
   if (written < 0) {
     report(ctx, 'getsockopt', socket, level, option, written);

@@ -9,7 +9,7 @@ import { CmsgWalker, cmsghdr } from '../../abi/cmsg.ts';
 import { Errno } from '../../abi/errno.ts';
 import { IPPROTO_TCP } from '../../abi/in.ts';
 import { mmsghdr, msghdr } from '../../abi/msghdr.ts';
-import { POLLERR, POLLHUP, POLLIN, POLLRDHUP, POLLRDNORM } from '../../abi/poll.ts';
+import { POLLERR, POLLHUP, POLLIN, POLLOUT, POLLPRI, POLLRDHUP, POLLRDNORM, POLLWRNORM } from '../../abi/poll.ts';
 import {
   AF_INET,
   AF_INET6,
@@ -39,6 +39,7 @@ import { addressOut, addressOutSized, copyIn, copyOut, importBuffer, importHeade
 import { socketOf, transferFlags, waitFor } from './sockets.ts';
 
 const READABLE = POLLIN | POLLRDNORM | POLLRDHUP | POLLERR | POLLHUP;
+const ANYTHING = READABLE | POLLOUT | POLLWRNORM | POLLPRI;
 /** With one of these nothing is waited for. Only internet sockets have an error queue, and only TCP has urgent data; others pass over the flags. */
 function flagsAtOnce({ domain, protocol }: Socket): number {
   if (domain !== AF_INET && domain !== AF_INET6) return MSG_DONTWAIT;
@@ -113,7 +114,7 @@ function waitForMore(ctx: CallContext, socket: Socket): number {
 function waitForNothing(ctx: CallContext, socket: Socket): number {
   // A second message of recvmmsg finds the signal before it waits.
   if (ctx.interrupted) return -Errno.EINTR;
-  const waiting = waitFor(ctx, socket, READABLE, socket.receiveTimeoutUs, TRY_AGAIN);
+  const waiting = waitFor(ctx, socket, ANYTHING, socket.receiveTimeoutUs, TRY_AGAIN);
   ctx.onSignal('again');
   return waiting;
 }

@@ -41,6 +41,9 @@ test('[RFC9293 3.6 case 2] the peer closes first: CLOSE-WAIT, LAST-ACK', (t) => 
   const w = world(t);
   const endpoint = w.connected();
   w.peer.send('F. 1:1(0) ack 1');
+  // The ACK waits for what the user is likely to do now.
+  w.peer.expectNothing();
+  w.advance(millis(4));
   w.peer.expect('. 1:1(0) ack 2');
   t.is(endpoint.state, 'CLOSE-WAIT');
   t.true(endpoint.receiveEnded);
@@ -85,6 +88,8 @@ test('data, then FIN in one segment: the octets are read first', (t) => {
   const w = world(t);
   const endpoint = w.connected();
   w.peer.send('FP. 1:101(100) ack 1');
+  w.peer.expectNothing();
+  w.advance(millis(40));
   w.peer.expect('. 1:1(0) ack 102');
   t.is(endpoint.receivable, 100);
   t.true(endpoint.receiveEnded);

@@ -57,8 +57,7 @@ test('a reply carries the ACK', (t) => {
 
 test('the first segments of a stream are acknowledged one by one', (t) => {
   const w = world(t);
-  const endpoint = w.connected('mss 1000');
-  endpoint.settings.quickAck = false;
+  w.connected('mss 1000');
   for (let i = 0; i < 16; i++) {
     w.peer.send(`P. ${1 + i * 10}:${11 + i * 10}(10) ack 1`);
     w.peer.expect(`. 1:1(0) ack ${11 + i * 10}`);
@@ -89,12 +88,14 @@ test('a reader that has taken everything releases the ACK, unless the connection
 test('TCP_QUICKACK sends a delayed ACK at once and leaves interactive mode', (t) => {
   const w = world(t);
   const endpoint = interactive(w);
-  endpoint.settings.quickAck = false;
-  endpoint.optionsChanged();
+  endpoint.quickAcknowledge(0);
   w.peer.send('P. 1001:1101(100) ack 2');
+  endpoint.quickAcknowledge(1);
   w.peer.expectNothing();
-  endpoint.settings.quickAck = true;
-  endpoint.optionsChanged();
+  endpoint.quickAcknowledge(0);
+  w.read(endpoint);
+  w.peer.expectNothing();
+  endpoint.quickAcknowledge(1);
   w.peer.expect('. 2:2(0) ack 1101');
   w.peer.send('P. 1101:1201(100) ack 2');
   w.peer.expect('. 2:2(0) ack 1201');
