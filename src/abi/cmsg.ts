@@ -35,6 +35,14 @@ export const CMSG_LEN = (len: number): number => CMSG_HEADER + len;
 /** Octets that a payload of `len` octets occupies in the buffer. */
 export const CMSG_SPACE = (len: number): number => CMSG_HEADER + CMSG_ALIGN(len);
 
+const LEAST_OMITTED = 256;
+
+function putHeader(bytes: Uint8Array, at: number, len: number, level: number, type: number): void {
+  write64(bytes, at, len);
+  write32(bytes, at + 8, level);
+  write32(bytes, at + 12, type);
+}
+
 export class CmsgWalker {
   level = 0;
   type = 0;
@@ -78,6 +86,11 @@ export class CmsgWriter {
   length = 0;
   /** MSG_CTRUNC once something did not fit, else 0. */
   flags = 0;
+  /** The messages that did not fit, each in full, the one that was cut among them: where the guest turns out to have no memory for those before them they may fit after all. */
+  omitted: Uint8Array = new Uint8Array(0);
+  omittedLength = 0;
+  /** Octets in front of the message that was cut; `length` where none was. */
+  whole = 0;
   #bytes: Uint8Array = new Uint8Array(0);
   #capacity = 0;
 
@@ -85,25 +98,36 @@ export class CmsgWriter {
   begin(bytes: Uint8Array, capacity: number): this {
     this.#bytes = bytes;
     this.#capacity = Math.min(capacity, bytes.length);
-    this.length = this.flags = 0;
+    this.length = this.flags = this.whole = this.omittedLength = 0;
     return this;
   }
   /** put_cmsg: appends one message with the `len` octets at `payload[at..]`. */
   put(level: number, type: number, payload: Uint8Array, at: number, len: number): void {
     const room = this.#capacity - this.length;
-    if (room < CMSG_HEADER) {
-      this.flags = MSG_CTRUNC;
-      return;
-    }
     let written = CMSG_LEN(len);
     if (room < written) {
-      this.flags = MSG_CTRUNC;
+      this.omit(level, type, payload, at, len);
+      if (room < CMSG_HEADER) return;
       written = room;
     }
-    this.#header(written, level, type);
+    putHeader(this.#bytes, this.length, written, level, type);
     const to = this.length + CMSG_HEADER;
     for (let i = 0; i < written - CMSG_HEADER; i++) this.#bytes[to + i] = payload[at + i] as number;
     this.length += Math.min(CMSG_SPACE(len), room);
+    if (this.flags === 0) this.whole = this.length;
+  }
+  /** There is no room for a message, or not for all of it. */
+  omit(level: number, type: number, payload: Uint8Array, at: number, len: number): void {
+    this.flags = MSG_CTRUNC;
+    const from = this.omittedLength;
+    this.omittedLength += CMSG_SPACE(len);
+    if (this.omitted.length < this.omittedLength) {
+      const longer = new Uint8Array(Math.max(2 * this.omittedLength, LEAST_OMITTED));
+      longer.set(this.omitted);
+      this.omitted = longer;
+    }
+    putHeader(this.omitted, from, CMSG_LEN(len), level, type);
+    for (let i = 0; i < len; i++) this.omitted[from + CMSG_HEADER + i] = payload[at + i] as number;
   }
   /** As `put`, for a payload that is one int. */
   putInt(level: number, type: number, value: number): void {
@@ -111,10 +135,4 @@ export class CmsgWriter {
     this.put(level, type, this.#scratch, 0, 4);
   }
   readonly #scratch = new Uint8Array(4);
-
-  #header(len: number, level: number, type: number): void {
-    write64(this.#bytes, this.length, len);
-    write32(this.#bytes, this.length + 8, level);
-    write32(this.#bytes, this.length + 12, type);
-  }
 }

@@ -2,6 +2,7 @@
  * One message on its way between a guest's call and a socket: what struct msghdr describes, already read from the guest.
  * A task owns a few and reuses them. Names and control data are raw octets of the Linux ABI; only the socket knows what they mean.
  */
+import type { CmsgWriter } from '../abi/cmsg.ts';
 import type { Credentials } from './credentials.ts';
 import type { FdTable } from './fd-table.ts';
 import type { OpenFile } from './file.ts';
@@ -41,6 +42,8 @@ export class Message {
   isSplice = false;
   /** Receive: octets of control the guest has room for. */
   controlCapacity = 0;
+  /** Receive: what filled `control`, if anything did. */
+  writer: CmsgWriter | undefined = undefined;
   /** Receive: msg_flags for the guest (MSG_TRUNC, MSG_CTRUNC, ...). */
   outFlags = 0;
   /** Undefined where no task makes the call. */
@@ -51,6 +54,16 @@ export class Message {
   constructor(memory: GuestMemory) {
     this.iov = new IoVector(memory);
   }
+  /** Receive: begins to fill `control`. */
+  beginControl(writer: CmsgWriter): CmsgWriter {
+    this.writer = writer;
+    return writer.begin(this.control, this.controlCapacity);
+  }
+  /** Receive: `control` is filled. */
+  endControl({ length, flags }: CmsgWriter): void {
+    this.controlLength = length;
+    this.outFlags |= flags;
+  }
   clear(): void {
     this.iov.clear();
     this.flags = this.controlLength = this.controlCapacity = this.outFlags = 0;
@@ -58,6 +71,6 @@ export class Message {
     this.limit = Number.POSITIVE_INFINITY;
     this.nameLength = -1;
     this.control = NO_OCTETS;
-    this.passing = undefined;
+    this.passing = this.writer = undefined;
   }
 }

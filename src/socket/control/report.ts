@@ -59,12 +59,9 @@ export function beginControl(message: Message): void {
   if (message.control.length < Math.min(message.controlCapacity, CONTROL_ROOM)) {
     message.control = new Uint8Array(CONTROL_ROOM);
   }
-  writer.begin(message.control, message.controlCapacity);
+  message.beginControl(writer);
 }
-export function endControl(message: Message): void {
-  message.controlLength = writer.length;
-  message.outFlags |= writer.flags;
-}
+export const endControl = (message: Message): void => message.endControl(writer);
 
 /** How a packet came, as IP_PKTINFO and its like tell it. */
 export type Arrival = Pick<

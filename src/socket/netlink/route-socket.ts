@@ -313,11 +313,10 @@ export class NetlinkSocket extends Socket implements OptionTarget, NetlinkPort, 
   #writeControl(message: Message, { group, sender }: Waiting): void {
     const { packetInfo, passCredentials } = this.#netlink;
     if (!packetInfo && !passCredentials) return;
-    writer.begin(message.control, message.controlCapacity);
+    message.beginControl(writer);
     if (packetInfo) writer.put(SOL_NETLINK, NETLINK_PKTINFO, nlPktinfo.encode({ group }), 0, nlPktinfo.size);
     if (passCredentials) writer.put(SOL_SOCKET, SCM_CREDENTIALS, sender, 0, ucred.size);
-    message.controlLength = writer.length;
-    message.outFlags |= writer.flags;
+    message.endControl(writer);
   }
   /** Datagrams that wait, for who passes them on. */
   get queued(): number {

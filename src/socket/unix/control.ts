@@ -6,7 +6,7 @@
  */
 import { CmsgWalker, CmsgWriter } from '../../abi/cmsg.ts';
 import { Errno } from '../../abi/errno.ts';
-import { MSG_CMSG_CLOEXEC, MSG_CTRUNC, SCM_CREDENTIALS, SCM_MAX_FD, SCM_RIGHTS, SOL_SOCKET } from '../../abi/socket.ts';
+import { MSG_CMSG_CLOEXEC, SCM_CREDENTIALS, SCM_MAX_FD, SCM_RIGHTS, SOL_SOCKET } from '../../abi/socket.ts';
 import { ucred } from '../../abi/sockopt.ts';
 import { i32 } from '../../abi/struct.ts';
 import { putTimestamp } from '../control/report.ts';
@@ -108,15 +108,14 @@ export class Incoming {
 
   /** scm_recv_unix: fills the guest's room for control messages. `timeUs` is the arrival in CLOCK_REALTIME, if it is to be told. */
   write(message: Message, asksForCredentials: boolean, options: OptionState | undefined, timeUs: number): void {
-    writer.begin(message.control, message.controlCapacity);
+    message.beginControl(writer);
     if (options !== undefined) putTimestamp(writer, options, timeUs);
     if (asksForCredentials) {
       ucred.put(scratch, 0, this.#isMarked ? (this.#credential ?? NOBODY) : NOTHING_RECEIVED);
       writer.put(SOL_SOCKET, SCM_CREDENTIALS, scratch, 0, ucred.size);
     }
     if (this.files.length > 0) this.#writeRights(message);
-    message.controlLength = writer.length;
-    message.outFlags |= writer.flags;
+    message.endControl(writer);
   }
   /** scm_detach_fds: as many descriptors as there is room for, and as the task may have. */
   #writeRights(message: Message): void {
@@ -131,6 +130,6 @@ export class Incoming {
       count++;
     }
     if (count > 0) writer.put(SOL_SOCKET, SCM_RIGHTS, scratch, 0, count * FD);
-    if (count < this.files.length) message.outFlags |= MSG_CTRUNC;
+    if (count < this.files.length) writer.omit(SOL_SOCKET, SCM_RIGHTS, scratch, 0, 0);
   }
 }

@@ -5,7 +5,6 @@
  * commits what it has before it waits, because the sender may need the room, and that is the result if a signal, a timeout, an error or the end comes first. Where a signal
  * may end it without that result (docs/decisions/0011) it takes nothing before everything is there, or is short if that is more than the buffer holds.
  */
-import { CmsgWalker, cmsghdr } from '../../abi/cmsg.ts';
 import { Errno } from '../../abi/errno.ts';
 import { IPPROTO_TCP } from '../../abi/in.ts';
 import { mmsghdr, msghdr } from '../../abi/msghdr.ts';
@@ -16,7 +15,6 @@ import {
   AF_UNIX,
   MSG_CMSG_CLOEXEC,
   MSG_CMSG_COMPAT,
-  MSG_CTRUNC,
   MSG_DONTWAIT,
   MSG_ERRQUEUE,
   MSG_OOB,
@@ -24,7 +22,6 @@ import {
   MSG_TRUNC,
   MSG_WAITALL,
   MSG_WAITFORONE,
-  SCM_RIGHTS,
   SO_ERROR,
   SOCK_STREAM,
   SOL_SOCKET,
@@ -35,6 +32,7 @@ import { after, type Instant, micros, since } from '../../lib/clock.ts';
 import type { Message } from '../../socket/message.ts';
 import type { Socket } from '../../socket/socket.ts';
 import { BLOCKED, type CallContext, TRY_AGAIN } from '../task.ts';
+import { controlOut } from './control-out.ts';
 import { addressOut, addressOutSized, copyIn, copyOut, importBuffer, importHeader, putInt, putLong } from './guest.ts';
 import { socketOf, transferFlags, waitFor } from './sockets.ts';
 
@@ -182,7 +180,6 @@ function importMessage(ctx: CallContext, socket: Socket, at: number, flags: numb
 }
 /** Filled and copied out within one try. */
 const CONTROL = new Uint8Array(CONTROL_CAPACITY);
-const walker = new CmsgWalker();
 
 /** Name, flags, control length: what the kernel writes back after the data (____sys_recvmsg). Returns 0 or -EFAULT, -EINVAL. */
 function exportHeader(ctx: CallContext, flags: number): number {
@@ -191,50 +188,27 @@ function exportHeader(ctx: CallContext, flags: number): number {
   if (header.name !== 0) {
     const lengthAt = header.address + msghdr.offset.namelen;
     const length = Math.max(message.nameLength, 0);
-    const fault = addressOutSized(ctx, message.name, length, header.name, lengthAt, header.nameLength);
+    // The kernel reads it now. What it was before serves where nothing can have changed it.
+    const fault =
+      ctx.attempt > 0 || isOverwritten(ctx, lengthAt)
+        ? addressOut(ctx, message.name, length, header.name, lengthAt)
+        : addressOutSized(ctx, message.name, length, header.name, lengthAt, header.nameLength);
     if (fault !== 0) return fault;
   }
   const outFlags = message.outFlags | (flags & MSG_CMSG_CLOEXEC);
   if (putInt(ctx, header.address + msghdr.offset.flags, outFlags) !== 0) return -Errno.EFAULT;
   return putLong(ctx, header.address + msghdr.offset.controllen, control);
 }
-const PAGE = 4096;
-/** put_cmsg: where a control message may lie on two pages its octets go in words, none of which is written in part. */
-function putControl(ctx: CallContext, addr: number, bytes: Uint8Array, at: number, len: number): boolean {
-  if ((addr % PAGE) + len <= PAGE) return ctx.memory.write(addr, bytes, at, len) === len;
-  let done = 0;
-  for (const size of [8, 4, 2, 1]) {
-    for (; len - done >= size; done += size) {
-      const word = addr + done;
-      const crosses = (word % PAGE) + size > PAGE;
-      if (crosses && ctx.memory.write(word + size - 1, bytes, at + done + size - 1, 1) < 1) return false;
-      if (ctx.memory.write(word, bytes, at + done, size) < size) return false;
-    }
+/** True if the int at `at` lies in memory that the message was received into. */
+function isOverwritten({ header, message }: CallContext, at: number): boolean {
+  if (overlaps(header.control, message.controlLength, at)) return true;
+  const { iov } = message;
+  for (let i = 0; i < iov.count; i++) {
+    if (overlaps(iov.addresses[i] as number, iov.lengths[i] as number, at)) return true;
   }
-  return true;
+  return false;
 }
-/** Copies each control message without the padding behind it, which the kernel leaves alone too. Octets used; those that fault do not count. */
-function controlOut(ctx: CallContext): number {
-  const { header, message } = ctx;
-  walker.begin(message.control, message.controlLength);
-  while (walker.next()) {
-    const at = walker.data - cmsghdr.size;
-    const len = cmsghdr.size + walker.dataLength;
-    if (!putControl(ctx, header.control + at, message.control, at, len)) return untold(ctx, at);
-  }
-  return message.controlLength;
-}
-
-/** The guest cannot be told of this message: descriptors in it are not made, and none that follows counts. */
-function untold(ctx: CallContext, at: number): number {
-  const { message } = ctx;
-  do {
-    if (walker.level !== SOL_SOCKET || walker.type !== SCM_RIGHTS) continue;
-    message.outFlags |= MSG_CTRUNC;
-    for (let i = 0; i + 4 <= walker.dataLength; i += 4) ctx.dropReceived(i32.get(message.control, walker.data + i));
-  } while (walker.next());
-  return at;
-}
+const overlaps = (addr: number, len: number, at: number): boolean => addr < at + i32.size && at < addr + len;
 
 export function recvmsg(ctx: CallContext, fd: number, at: number, flags: number): number {
   if ((flags & MSG_CMSG_COMPAT) !== 0) return -Errno.EINVAL;
