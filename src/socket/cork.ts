@@ -2,21 +2,19 @@
  * A datagram put together from several sends (MSG_MORE and UDP_CORK, udp(7)). The first send says where it goes and how; the following only add octets,
  * and a name they give is ignored (udp_sendmsg's do_append_data). What a call adds is staged: commit keeps it, rollback forgets it.
  */
-import type { IpAddress } from '../netstack/address.ts';
+import { IpAddress } from '../netstack/address.ts';
 import type { SendChoices } from '../netstack/endpoint.ts';
 import type { IoVector } from './io-vector.ts';
 
-/** No datagram is longer (udp_sendmsg: 16 bits of length, a header less). */
-const CAPACITY_MAX = 65_527;
+/** Most octets that a datagram takes beside its headers. */
+const PAYLOAD_MAX_V4 = 65_507;
+const PAYLOAD_MAX_V6 = 65_527;
 const SMALLEST = 2048;
 
 export class DatagramCork {
-  /** Where to; undefined for the connected peer. */
-  to: IpAddress | undefined = undefined;
+  to = IpAddress.ANY4;
   port = 0;
   choices: SendChoices | undefined = undefined;
-  /** Most octets of the datagram: 65,507 by IPv4, 65,527 by IPv6. */
-  limit = 0;
   #bytes = new Uint8Array(0);
   #isOpen = false;
   /** A send has been committed: it is kept over a rollback, be it empty. */
@@ -33,11 +31,14 @@ export class DatagramCork {
   get length(): number {
     return this.#staged.at(-1) ?? this.#committed;
   }
-  begin(to: IpAddress | undefined, port: number, choices: SendChoices | undefined, limit: number): void {
+  /** Most octets of the datagram. */
+  get limit(): number {
+    return this.to.isV4 ? PAYLOAD_MAX_V4 : PAYLOAD_MAX_V6;
+  }
+  begin(to: IpAddress, port: number, choices: SendChoices): void {
     this.to = to;
     this.port = port;
     this.choices = choices;
-    this.limit = limit;
     this.#isOpen = true;
   }
   /** Stages what is left of `iov`. False when it faults; nothing is kept then. */
@@ -69,13 +70,13 @@ export class DatagramCork {
     this.#isOpen = this.#isKept = false;
     this.#committed = 0;
     this.#staged.length = 0;
-    this.choices = this.to = undefined;
+    this.choices = undefined;
     if (this.#bytes.length > SMALLEST) this.#bytes = new Uint8Array(0);
   }
 
   #reserve(octets: number): void {
     if (octets <= this.#bytes.length) return;
-    const bytes = new Uint8Array(Math.min(CAPACITY_MAX, Math.max(SMALLEST, octets * 2)));
+    const bytes = new Uint8Array(Math.min(PAYLOAD_MAX_V6, Math.max(SMALLEST, octets * 2)));
     bytes.set(this.#bytes);
     this.#bytes = bytes;
   }

@@ -23,6 +23,7 @@ import {
 import { instant } from '../lib/clock.ts';
 import type { IpAddress } from '../netstack/address.ts';
 import type { Datagram, UdpEndpoint } from '../netstack/endpoint.ts';
+import type { Route } from '../netstack/ip/ip.ts';
 import { Packet } from '../netstack/packet.ts';
 import type { Committable } from './committable.ts';
 import { writeErrorControl } from './control/error.ts';
@@ -37,10 +38,6 @@ import { decodeDatagramPeer, decodeDestination, NO_NAME, writeName } from './ine
 import { InetSocket, type SocketWorld } from './inet-socket.ts';
 import type { Message } from './message.ts';
 import { OptionState } from './options/target.ts';
-
-/** Most octets that a datagram takes beside its headers. */
-const PAYLOAD_MAX_V4 = 65_507;
-const PAYLOAD_MAX_V6 = 65_527;
 
 /** What `#sendWhole` answers when there is nothing to stage. */
 const PROBED = 1;
@@ -250,10 +247,19 @@ export class InetDatagramSocket extends InetSocket {
     this.#closesCork = true;
     return 0;
   }
-  /** udp_sendmsg refuses urgent octets; udpv6_sendmsg has no such check. */
+  /** A further part has no name to go to, but IPv6 looks at the one it has, and by IPv4 no part of an IPv6 datagram leaves (udpv6_sendmsg, udp_sendmsg). */
   #corkRefusal(message: Message): number {
-    const refusal = earlyRefusal(message, message.iov.remaining);
-    return refusal === -Errno.EOPNOTSUPP && this.domain === AF_INET6 ? 0 : refusal;
+    const { isV4 } = this.#cork.to;
+    const len = message.iov.remaining;
+    if (this.domain === AF_INET) return earlyRefusal(message, len);
+    if (message.nameLength >= 0) {
+      const error = this.decodeDestination(message);
+      if (error < 0) return error;
+      if (error !== NO_NAME && this.peerName.address.isV4) {
+        return earlyRefusal(message, len) || (isV4 ? 0 : -Errno.EINVAL);
+      }
+    }
+    return isV4 ? earlyRefusal(message, len) : 0;
   }
   #beginCork(message: Message): number {
     const chosen = this.#choose(message);
@@ -261,12 +267,13 @@ export class InetDatagramSocket extends InetSocket {
     // Route, permission and pending error are the first part's to find.
     const probe = this.#route(message.iov.remaining);
     if (typeof probe === 'number') return probe;
+    // Where it goes and where from stays, whatever connect(2) says meanwhile (struct inet_cork).
+    const source = (probe.route as Route | undefined)?.local;
     probe.release();
-    const { address, port } = this.peerName;
-    const named = this.#hasName;
-    const toV4 = named ? address.isV4 : this.endpoint.remoteAddress.isV4;
-    const choices = this.#choices.isEmpty ? undefined : this.#choices.copy();
-    this.#cork.begin(named ? address : undefined, named ? port : 0, choices, toV4 ? PAYLOAD_MAX_V4 : PAYLOAD_MAX_V6);
+    const { endpoint, peerName } = this;
+    const to = this.#hasName ? peerName.address : endpoint.remoteAddress;
+    const port = this.#hasName ? peerName.port : endpoint.remotePort;
+    this.#cork.begin(to, port, { ...this.#choices.copy(), source });
     return 0;
   }
   #giveUpCork(errno: number): number {

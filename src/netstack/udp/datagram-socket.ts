@@ -266,12 +266,12 @@ export abstract class DatagramSocket implements UdpEndpoint {
     const remote = to ?? (this.isConnected ? this.remoteAddress : undefined);
     if (remote === undefined) return 'destination-required';
     const remotePort = to === undefined ? this.remotePort : port;
-    if (to !== undefined && remotePort === 0 && this.needsPort) return 'invalid';
+    if (to !== undefined && !isBegun && remotePort === 0 && this.needsPort) return 'invalid';
     const refusal = this.#refusesFamily(remote, 'network-unreachable') ?? this.autobind();
     if (refusal !== undefined) return refusal;
     const route = this.#routeTo(remote, remotePort, choices);
     if (typeof route === 'string') return route;
-    const refused = this.#refusesRoute(route, len, remotePort, choices) ?? (isBegun ? undefined : this.#refusesSend());
+    const refused = this.#refusesRoute(route, len, remotePort, choices) ?? this.#refusesSend(isBegun);
     return refused ?? this.#allocate(route, remotePort, len, choices);
   }
 
@@ -296,7 +296,8 @@ export abstract class DatagramSocket implements UdpEndpoint {
     }
     return undefined;
   }
-  #refusesSend(): NetError | undefined {
+  #refusesSend(isBegun: boolean): NetError | undefined {
+    if (isBegun) return undefined;
     return this.takeError() ?? (this.sendEnded ? 'broken-pipe' : undefined);
   }
   /** udp_send_skb: none of the pieces may have to be cut again, they are not too many, and each needs a checksum of its own. */
