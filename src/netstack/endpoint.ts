@@ -632,6 +632,8 @@ export interface Netstack {
   /** For echo requests and the replies to them: ports are ids, and what is sent and received begins with the ICMP header. */
   createPing(family: Family): UdpEndpoint;
   isLocal(address: IpAddress): boolean;
+  /** What was sent to this host arrives now, with all that it causes. Not to be called by what that may cause. */
+  deliver(): void;
   /** Path MTU of a connected endpoint's route (IP_MTU); undefined without route. */
   pathMtu(remote: IpAddress): number | undefined;
 }

@@ -149,6 +149,10 @@ export class Stack implements Netstack {
    */
   step(now: Instant = this.clock.now()): Instant | undefined {
     this.clock.step(now);
+    this.deliver();
+    return this.loopback.queued > 0 ? this.clock.now() : this.clock.next();
+  }
+  deliver(): void {
     let budget = LOOPBACK_BUDGET - this.loopback.drain(LOOPBACK_BUDGET);
     this.#tcp.flush?.();
     // What the flush sent to ourselves, and its answers.
@@ -156,7 +160,6 @@ export class Stack implements Netstack {
       budget -= this.loopback.drain(budget);
       this.#tcp.flush?.();
     }
-    return this.loopback.queued > 0 ? this.clock.now() : this.clock.next();
   }
 
   #nextId(): number {

@@ -381,6 +381,10 @@ export class InetDatagramSocket extends InetSocket {
     this.units = 0;
     if ((message.flags & MSG_ERRQUEUE) !== 0) return this.#receiveError(message, taken);
     if (this.options.receivePathMtu && this.#receivePathMtu(message)) return 0;
+  override get staysHere(): boolean {
+    return (this.#packets.at(-1)?.route as Route | undefined)?.isLoopback === true;
+  }
+
     return this.#receiveDatagram(message, taken);
   }
   #receiveDatagram(message: Message, taken: number): number {

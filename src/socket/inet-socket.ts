@@ -155,6 +155,9 @@ export abstract class InetSocket extends Socket implements OptionTarget, NameCon
     const error: NetError | undefined = this.endpoint.takeError();
     return error === undefined ? 0 : errnoOf(error);
   }
+  override arrive(): void {
+    this.stack.deliver();
+  }
   /** An error waits for the next call. */
   get hasError(): boolean {
     return this.#storedErrno !== 0 || this.endpoint.error !== undefined;

@@ -110,6 +110,9 @@ export class InetStreamSocket extends InetSocket {
     const isSending = state === 'FIN-WAIT-1' || state === 'CLOSING' || state === 'LAST-ACK';
     return isSending && this.references === 0 ? Math.max(0, settings.lingerSeconds * 1e6) : 0;
   }
+  override get staysHere(): boolean {
+    return this.stack.isLocal(this.endpoint.remoteAddress);
+  }
   protected override get isInUse(): boolean {
     return !isClosed(this.endpoint.state);
   }

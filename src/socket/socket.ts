@@ -74,6 +74,14 @@ export abstract class Socket extends OpenFile implements Committable {
   holdsUnread(_octets: number): boolean {
     return false;
   }
+  /** What was committed last was sent to this host: lets it arrive, so that the next send of the same call finds the answers. */
+  arrive(): void {
+    // Of other sockets, what is committed has arrived.
+  }
+  /** What was sent last goes to this host, and arrives only later. */
+  get staysHere(): boolean {
+    return false;
+  }
   /** How often a connection was dissolved: a receive that waited meanwhile is over. */
   get disconnects(): number {
     return 0;

@@ -501,6 +501,9 @@ export class FakeStack implements Netstack {
   createPing(family: Family): FakeUdp {
     return this.createUdp(family);
   }
+  deliver(): void {
+    // Nothing is under way.
+  }
   isLocal(candidate: IpAddress): boolean {
     if (candidate.isLoopback) return true;
     return this.interfaces.some((i) => i.addresses.some((a) => a.address.equals(candidate)));

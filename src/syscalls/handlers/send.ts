@@ -199,7 +199,8 @@ export function sendmsg(ctx: CallContext, fd: number, at: number, flags: number)
 
 /**
  * sendmmsg(2): an error counts only if nothing was sent; after a partly sent message the rest is left alone (__sys_sendmmsg). Messages are staged and committed
- * together at the end; before a wait those staged are committed.
+ * together at the end; before a wait those staged are committed. On Linux a message to this host has arrived before the next is sent, and the next finds what it drew, so such a
+ * message is committed at once, wherever a part survives a signal.
  */
 export function sendmmsg(ctx: CallContext, fd: number, at: number, vlen: number, flags: number): number {
   const count = Math.min(vlen, UIO_MAXIOV);
@@ -223,10 +224,19 @@ export function sendmmsg(ctx: CallContext, fd: number, at: number, vlen: number,
     if (fault !== 0) return ctx.count > 0 ? ctx.count : fault;
     ctx.count++;
     if (socket.type === SOCK_STREAM && ctx.message.iov.remaining > 0) break;
-    ctx.progress = 0;
-    ctx.clearDeadline();
+    beforeNext(ctx, socket, count);
   }
   return ctx.count > 0 ? ctx.count : result;
+}
+function beforeNext(ctx: CallContext, socket: Socket, count: number): void {
+  ctx.progress = 0;
+  ctx.clearDeadline();
+  if (ctx.count < count && ctx.partsSurvive && socket.staysHere) arriveFirst(ctx, socket);
+}
+function arriveFirst(ctx: CallContext, socket: Socket): void {
+  ctx.commitNow();
+  ctx.partial(ctx.count);
+  socket.arrive();
 }
 /** What is staged goes. Of a message partly sent the guest learns now how much, for a signal may end the call. */
 function batchWaits(ctx: CallContext, entry: number): number {

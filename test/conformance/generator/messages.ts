@@ -96,10 +96,8 @@ function single(world: World, actor: Actor, r: Choice, isSend: boolean): void {
 export const WAIT_US = 100_000;
 function many(world: World, actor: Actor, r: Choice, isSend: boolean): void {
   const held = target(world, actor, r, isSend);
-  // On Linux's loopback a message arrives within the send: the second finds the refusal or reset that the first drew. Here it arrives when the call is over.
   // Who waits for the first is woken by it there, and by all here.
-  const isRefusable = isSend && ((held.kind !== 'unix' && held.peer === undefined) || world.blocked.length > 0);
-  const count = isRefusable ? 1 : 1 + r.below(3);
+  const count = isSend && world.blocked.length > 0 ? 1 : 1 + r.below(3);
   const at = world.sys.alloc(64 * count, 'mmsg', show('mmsghdrs'));
   for (let i = 0; i < count; i++) header(world, actor, r, at + 64 * i, held, isSend);
   const chosen = r.rarely(2, 0, isSend ? SEND_FLAGS : [c.MSG_WAITFORONE, ...RECEIVE_FLAGS]) & ~missing(held);
