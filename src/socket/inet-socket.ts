@@ -71,7 +71,7 @@ export abstract class InetSocket extends Socket implements OptionTarget, NameCon
     const { endpoint, peerName: to } = this;
     const error = decodeBind(name, len, this, to);
     if (error !== 0) return error;
-    const early = this.#bindRefusal(credentials);
+    const early = this.bindRefusal(credentials);
     if (early !== 0) return early;
     if (to.scopeId !== 0) {
       if (!this.stack.interfaces.some((i) => i.index === to.scopeId)) return -Errno.ENODEV;
@@ -83,10 +83,9 @@ export abstract class InetSocket extends Socket implements OptionTarget, NameCon
     return resultOf(refused);
   }
   /** The checks that come before the port is looked at; IPv4 looks at the address first, IPv6 last (__inet_bind, __inet6_bind). */
-  #bindRefusal(credentials: Credentials): number {
+  protected bindRefusal(credentials: Credentials): number {
     const { port } = this.peerName;
-    const privileged =
-      this.hasPrivilegedPorts && port !== 0 && port < FIRST_UNPRIVILEGED_PORT && !credentials.netBindService;
+    const privileged = port !== 0 && port < FIRST_UNPRIVILEGED_PORT && !credentials.netBindService;
     const used = this.endpoint.isBound || this.isInUse;
     if (privileged || used) {
       if (this.domain === AF_INET && !this.#isBindable4()) return -Errno.EADDRNOTAVAIL;
@@ -106,10 +105,6 @@ export abstract class InetSocket extends Socket implements OptionTarget, NameCon
     if (address.isUnspecified || address.isMulticast || address.isLimitedBroadcast) return true;
     if (this.endpoint.settings.freeBind || this.options.transparent) return true;
     return this.stack.isLocal(address);
-  }
-  /** Ports below 1024 are not everybody's. */
-  protected get hasPrivilegedPorts(): boolean {
-    return true;
   }
   /** True in a state in which bind(2) is refused even without a bound port. */
   protected abstract readonly isInUse: boolean;
@@ -155,14 +150,14 @@ export abstract class InetSocket extends Socket implements OptionTarget, NameCon
     const error: NetError | undefined = this.endpoint.takeError();
     return error === undefined ? 0 : errnoOf(error);
   }
-  override arrive(): void {
-    this.stack.deliver();
-  }
   /** An error waits for the next call. */
   get hasError(): boolean {
     return this.#storedErrno !== 0 || this.endpoint.error !== undefined;
   }
 
+  override arrive(): void {
+    this.stack.deliver();
+  }
   becomeIpv4(): void {
     this.domain = AF_INET;
     this.optionsChanged();

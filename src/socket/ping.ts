@@ -8,8 +8,9 @@ import { Errno } from '../abi/errno.ts';
 import { ICMP_ECHO, ICMPV6_ECHO_REQUEST } from '../abi/icmp.ts';
 import { sockaddrIn, sockaddrIn6 } from '../abi/sockaddr.ts';
 import { AF_INET, AF_INET6, MSG_OOB, MSG_PROBE } from '../abi/socket.ts';
+import type { Credentials } from './credentials.ts';
 import { InetDatagramSocket } from './inet-dgram.ts';
-import { familyOf } from './inet-name.ts';
+import { familyOf, needsScope } from './inet-name.ts';
 import type { Message } from './message.ts';
 
 /** sizeof(struct icmphdr), and of what icmp6hdr has in its place. */
@@ -19,10 +20,10 @@ const LENGTH_MAX = 0xffff;
 const header = new Uint8Array(HEADER_OCTETS);
 
 export class PingSocket extends InetDatagramSocket {
+  /** sin6_scope_id of the name in bind(2), be it of an address that needs one or not. */
+  #bindScope = 0;
+
   override get isPlain(): boolean {
-    return false;
-  }
-  protected override get hasPrivilegedPorts(): boolean {
     return false;
   }
   override get isUdp(): boolean {
@@ -70,6 +71,21 @@ export class PingSocket extends InetDatagramSocket {
     if (familyOf(name, nameLength) !== (isV4 ? AF_INET : AF_INET6)) return -Errno.EAFNOSUPPORT;
     const refused = super.decodeDestination(message);
     return !isV4 && this.peerName.address.isV4 ? -Errno.EINVAL : refused;
+  }
+
+  /** ping_check_bind_addr: the name in full, whose interface is there. */
+  override bind(name: Uint8Array, len: number, credentials: Credentials): number {
+    const isNarrow = this.domain === AF_INET6 && len < sockaddrIn6.size;
+    this.#bindScope = this.domain === AF_INET6 ? sockaddrIn6.fields.scopeId.get(name, sockaddrIn6.offset.scopeId) : 0;
+    return isNarrow ? -Errno.EINVAL : super.bind(name, len, credentials);
+  }
+  /** There are no privileged ports, and that the socket is bound comes after all that there is to say of the address. */
+  protected override bindRefusal(): number {
+    if (this.domain === AF_INET) return 0;
+    const { address } = this.peerName;
+    const scope = this.#bindScope;
+    if (address.isV4 || address.isMulticast || (scope === 0 && needsScope(address))) return -Errno.EINVAL;
+    return scope === 0 || this.stack.interfaces.some(({ index }) => index === scope) ? 0 : -Errno.ENODEV;
   }
 
   /** ip6_datagram_connect_v6_only looks at the family before the length. */

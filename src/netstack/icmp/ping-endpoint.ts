@@ -7,6 +7,7 @@ import { putU16 } from '../../lib/bytes.ts';
 import { finishSum } from '../../lib/checksum.ts';
 import type { Family, IpAddress } from '../address.ts';
 import { IpProtocol, type Route } from '../ip/ip.ts';
+import type { NetError } from '../net-error.ts';
 import type { Packet } from '../packet.ts';
 import type { IcmpCounters } from '../stats.ts';
 import { ChecksumOffset, computeChecksum } from '../transport-checksum.ts';
@@ -39,6 +40,10 @@ export class PingSocket extends DatagramSocket {
   }
   protected override longest(isV4: boolean): number {
     return isV4 ? ipv4.MAX_LEN - ipv4.HEADER_LEN : ipv6.MAX_PAYLOAD;
+  }
+  /** The address is looked at whether or not it may still be bound (ping_bind). */
+  override bind(address: IpAddress, port: number): NetError | undefined {
+    return this.isBindable(address) ? super.bind(address, port) : 'address-not-available';
   }
   /** ping_check_bind_addr: one of ours, or any, or anybody's with IP_FREEBIND; never a group. */
   protected override isBindable(address: IpAddress): boolean {
