@@ -27,6 +27,7 @@ import './bodies/interrupts.ts';
 import './bodies/fast-open.ts';
 import './bodies/inheritance.ts';
 import './bodies/flow-info.ts';
+import './bodies/foreign-sources.ts';
 import './bodies/ioctl.ts';
 import './bodies/ip-options.ts';
 import './bodies/ip-sweep.ts';

@@ -321,6 +321,10 @@ export class InetDatagramSocket extends InetSocket {
     if (isChosen && !toV4) choices.chooseFlow(flow);
     return message.controlLength === 0 ? 0 : choices.read(message, this, toV4);
   }
+  get sendInterface(): number {
+    const scope = this.#hasName ? this.peerName.scopeId : 0;
+    return scope || this.endpoint.settings.boundInterface || this.options.stickyInterface;
+  }
   /** SOL_UDP means something to it. */
   get isUdp(): boolean {
     return true;
@@ -377,14 +381,14 @@ export class InetDatagramSocket extends InetSocket {
     this.lender?.settle();
   }
 
-  override receive(message: Message, taken: number): number {
-    this.units = 0;
-    if ((message.flags & MSG_ERRQUEUE) !== 0) return this.#receiveError(message, taken);
-    if (this.options.receivePathMtu && this.#receivePathMtu(message)) return 0;
   override get staysHere(): boolean {
     return (this.#packets.at(-1)?.route as Route | undefined)?.isLoopback === true;
   }
 
+  override receive(message: Message, taken: number): number {
+    this.units = 0;
+    if ((message.flags & MSG_ERRQUEUE) !== 0) return this.#receiveError(message, taken);
+    if (this.options.receivePathMtu && this.#receivePathMtu(message)) return 0;
     return this.#receiveDatagram(message, taken);
   }
   #receiveDatagram(message: Message, taken: number): number {

@@ -16,6 +16,8 @@ import { selectSource } from './source-selection.ts';
 const MAX_MTU_V4 = 65_535;
 const MAX_MTU_V6 = 65_575;
 
+const isNobodys = (source: IpAddress): boolean => source.isMulticast || source.isLimitedBroadcast;
+
 export class Router {
   generation = 1;
   readonly interfaces: NetInterface[] = [];
@@ -79,15 +81,15 @@ export class Router {
     interfaceIndex: number,
     anySource: boolean,
   ): NetError | undefined {
+    const isForeign = from !== undefined && from.isV4 && remote.isV4 && !anySource && !this.isLocal(from);
+    // ip_route_output_key_hash_rcu: what can be nobody's address is invalid, what is someone else's leads nowhere. Of IPv6 who binds or chooses a source has looked at it.
+    if (isForeign) return isNobodys(from) ? 'invalid' : 'network-unreachable';
     if (interfaceIndex !== 0 && this.interfaceAt(interfaceIndex)?.isUp !== true) {
       // Only IPv4 tells an interface that does not exist from one that leads nowhere.
       return remote.isV4 && this.interfaceAt(interfaceIndex) === undefined ? 'no-device' : 'network-unreachable';
     }
-    if (from === undefined) return undefined;
-    if (from.isV4 !== remote.isV4) return 'network-unreachable';
-    if (anySource || this.isLocal(from)) return undefined;
-    // ip_route_output_key_hash_rcu: what can be nobody's address is invalid, what is someone else's leads nowhere.
-    return from.isV4 && !from.isMulticast && !from.isLimitedBroadcast ? 'network-unreachable' : 'invalid';
+    if (from === undefined || from.isV4 === remote.isV4) return undefined;
+    return remote.isV4 ? 'network-unreachable' : 'address-family';
   }
 
   #serviceRoute(

@@ -48,7 +48,7 @@ import {
 } from '../../abi/timestamping.ts';
 import { UDP_SEGMENT } from '../../abi/transport.ts';
 import { IpAddress } from '../../netstack/address.ts';
-import type { Netstack, SendChoices } from '../../netstack/endpoint.ts';
+import type { IpSettings, Netstack, SendChoices } from '../../netstack/endpoint.ts';
 import { NO_HOPS } from '../../netstack/ip/ip.ts';
 import type { Message } from '../message.ts';
 import { tosPriority } from '../options/ip-level.ts';
@@ -84,8 +84,11 @@ export interface Sender {
   readonly domain: number;
   readonly options: OptionState;
   readonly stack: Netstack;
+  readonly settings: IpSettings;
   /** SOL_UDP means something to it. */
   readonly isUdp: boolean;
+  /** The interface that a message leaves by if its control data says nothing of one; 0 for none. */
+  readonly sendInterface: number;
 }
 
 /** Control data of a stream: only SOL_SOCKET is looked at, and what it chooses is no matter of octets. Returns 0 or a negative errno. */
@@ -154,16 +157,16 @@ export class Choices implements SendChoices {
     }
     return walker.malformed ? -Errno.EINVAL : 0;
   }
-  #readOne(message: Message, { domain, options, stack }: Sender, toV4: boolean): number {
+  #readOne(message: Message, sender: Sender, toV4: boolean): number {
     const { control } = message;
     switch (walker.level) {
       case SOL_SOCKET:
-        return this.readSocket(message, options, false);
+        return this.readSocket(message, sender.options, false);
       case SOL_IP:
-        return toV4 ? this.#readIp(control, stack) : 0;
+        return toV4 ? this.#readIp(control) : 0;
       case SOL_IPV6:
-        if (!toV4) return this.#readIpv6(control, stack);
-        return domain === AF_INET6 && walker.type === IPV6_PKTINFO ? this.#readMappedPacketInfo(control, stack) : 0;
+        if (!toV4) return this.#readIpv6(control, sender);
+        return sender.domain === AF_INET6 && walker.type === IPV6_PKTINFO ? this.#readMappedPacketInfo(control) : 0;
       default:
         return 0;
     }
@@ -208,15 +211,14 @@ export class Choices implements SendChoices {
     if (error !== 0) return error;
     return (this.priority ?? 0) > PRIORITY_FREE && !mayMark(message) ? -Errno.EPERM : 0;
   }
-  #readIp(control: Uint8Array, stack: Netstack): number {
+  #readIp(control: Uint8Array): number {
     const { data, dataLength } = walker;
     switch (walker.type) {
       case IP_PKTINFO:
         if (dataLength !== inPktinfo.size) return -Errno.EINVAL;
-        return this.#choose(
+        return this.#choose4(
           IpAddress.read4(control, data + inPktinfo.offset.specDst),
           i32.get(control, data + inPktinfo.offset.ifindex),
-          stack,
         );
       case IP_TTL:
         return this.#chooseTtl(control, 1);
@@ -237,16 +239,16 @@ export class Choices implements SendChoices {
         return -Errno.EINVAL;
     }
   }
-  #readIpv6(control: Uint8Array, stack: Netstack): number {
+  #readIpv6(control: Uint8Array, sender: Sender): number {
     const { data, dataLength } = walker;
     switch (walker.type) {
       case IPV6_PKTINFO:
       case IPV6_2292PKTINFO:
         if (dataLength < in6Pktinfo.size) return -Errno.EINVAL;
-        return this.#choose(
+        return this.#choose6(
           IpAddress.read6(control, data + in6Pktinfo.offset.addr),
           i32.get(control, data + in6Pktinfo.offset.ifindex),
-          stack,
+          sender,
         );
       case IPV6_HOPLIMIT:
       case IPV6_2292HOPLIMIT:
@@ -281,11 +283,11 @@ export class Choices implements SendChoices {
     return 0;
   }
   /** IPV6_PKTINFO on a message that leaves by IPv4: the source must be IPv4-mapped. */
-  #readMappedPacketInfo(control: Uint8Array, stack: Netstack): number {
+  #readMappedPacketInfo(control: Uint8Array): number {
     if (walker.dataLength < in6Pktinfo.size) return -Errno.EINVAL;
     const source = IpAddress.read6(control, walker.data + in6Pktinfo.offset.addr);
     if (!source.isV4) return -Errno.EINVAL;
-    return this.#choose(source, i32.get(control, walker.data + in6Pktinfo.offset.ifindex), stack);
+    return this.#choose4(source, i32.get(control, walker.data + in6Pktinfo.offset.ifindex));
   }
   #chooseTtl(control: Uint8Array, least: number): number {
     if (walker.dataLength !== 4) return -Errno.EINVAL;
@@ -297,19 +299,40 @@ export class Choices implements SendChoices {
     if (ttl >= 0) this.ttl = ttl || NO_HOPS;
     return 0;
   }
-  #choose(source: IpAddress, interfaceIndex: number, stack: Netstack): number {
-    if (interfaceIndex !== 0) {
-      if (!stack.interfaces.some((i) => i.index === interfaceIndex)) return -Errno.ENODEV;
-      this.interfaceIndex = interfaceIndex;
-    } else if (!source.isV4 && source.isLinkLocal) return -Errno.EINVAL;
-    if (source.isUnspecified) {
-      this.source = undefined;
-      return 0;
-    }
-    // IPv6 wants an address of ours at once (ip6_datagram_send_ctl), IPv4 when it looks for a route.
-    if (!source.isV4 && !stack.isLocal(source)) return -Errno.EINVAL;
+  /** What there is of it is looked at when a route is looked for. */
+  #choose4(source: IpAddress, interfaceIndex: number): number {
+    if (interfaceIndex !== 0) this.interfaceIndex = interfaceIndex;
+    this.source = source.isUnspecified ? undefined : source;
+    return 0;
+  }
+  /** ip6_datagram_send_ctl: an interface that does not contradict the one chosen before, and an address of ours, of that interface if it has no meaning elsewhere. */
+  #choose6(source: IpAddress, interfaceIndex: number, sender: Sender): number {
+    const index = this.#interfaceOf(interfaceIndex, sender);
+    if (index < 0) return index;
+    if (!source.isV4 && source.isUnspecified) return 0;
+    if (index === 0 && !source.isV4 && source.isLinkLocal) return -Errno.EINVAL;
+    const { freeBind, transparent } = sender.settings;
+    return freeBind || transparent || isOurs6(source, index, sender.stack) ? this.#chooseSource(source) : -Errno.EINVAL;
+  }
+  /** The interface that the message leaves by, 0 for any, or a negative errno. */
+  #interfaceOf(chosen: number, { sendInterface, stack }: Sender): number {
+    const before = this.interfaceIndex ?? sendInterface;
+    if (chosen !== 0 && before !== 0 && before !== chosen) return -Errno.EINVAL;
+    const index = chosen || before;
+    if (index !== 0 && !stack.interfaces.some((i) => i.index === index)) return -Errno.ENODEV;
+    if (chosen !== 0) this.interfaceIndex = chosen;
+    return index;
+  }
+  #chooseSource(source: IpAddress): number {
     this.source = source;
     return 0;
   }
+}
+/** ipv6_chk_addr: link-local addresses and that of loopback are of one interface. */
+function isOurs6(source: IpAddress, interfaceIndex: number, stack: Netstack): boolean {
+  if (source.isV4) return false;
+  if (interfaceIndex === 0 || !(source.isLinkLocal || source.isLoopback)) return stack.isLocal(source);
+  const device = stack.interfaces.find((i) => i.index === interfaceIndex);
+  return device?.addresses.some(({ address }) => address.equals(source)) === true;
 }
 const choicesOfStream = new Choices();
