@@ -13,7 +13,7 @@ import { CloseWatch } from '../host/unix-socket.ffi.ts';
 import { assemble, DATA_NR, give, load, Verdict, whenEqual } from '../runner/bpf.ts';
 import { findHelper } from '../runner/command.ts';
 import { RunError } from '../runner/errors.ts';
-import { launch } from '../runner/launch.ts';
+import { Launcher } from '../runner/launch.ts';
 import { strongestIsolation, weakness } from '../runner/namespaces.ts';
 
 export interface Finding {
@@ -38,20 +38,14 @@ async function listenerFindings(): Promise<Finding[]> {
   const filter = assemble([load(DATA_NR), ...whenEqual(numbers.execve, give(Verdict.Notify)), give(Verdict.Allow)]);
 
   try {
-    const launched = await launch({
-      filter,
-      killable: false,
-      argv: ['/bin/sh', '-c', ':'],
-      env: {},
-      cwd: '/',
-      stdio: ['ignore', 'ignore', 'ignore'],
-    });
-    const listener = new SeccompListener(launched.listenerFd);
+    const launcher = new Launcher({ filter, killable: false, stays: false });
+    const launched = launcher.start({ argv: ['/bin/sh', '-c', ':'], env: {}, cwd: '/' });
+    const listener = new SeccompListener(launcher.listenerFd);
     const addfd = listener.probe();
     const sync = listener.setSyncWakeUp(true);
     if (listener.receive()) listener.resume(listener.idLow, listener.idHigh);
     await launched.ended;
-    close(launched.listenerFd);
+    close(launcher.listenerFd);
     return [
       ok(notification, 'a filter with a listener could be installed'),
       addfd === undefined

@@ -27,6 +27,7 @@ const SPLICE_F_NONBLOCK = 2;
 const O_CLOEXEC_NONBLOCK = 0o2004000;
 const O_CLOEXEC = 0o2000000;
 const O_WRONLY = 1;
+const O_RDWR = 2;
 export const SEEK_SET = 0;
 export const SEEK_CUR = 1;
 const EAGAIN = 11;
@@ -59,6 +60,17 @@ export function eventsOf(fd: number, events: number): number {
   return pollNative(pollfd.address, 1, 0) > 0 ? pollfdWords[1] >>> 16 : 0;
 }
 
+/** A descriptor of /dev/null. */
+export const openNull = (): number => open('/dev/null', O_RDWR | O_CLOEXEC);
+
+const pipeEnds = arena(4096);
+/** Both ends of a pipe, non-blocking; -1 where none could be made. */
+export function pipePair(): readonly [readable: number, writable: number] {
+  if (pipe2(pipeEnds.address, O_CLOEXEC_NONBLOCK) !== 0) return [-1, -1];
+  const [readable = -1, writable = -1] = new Int32Array(pipeEnds.bytes.buffer, 0, 2);
+  return [readable, writable];
+}
+
 /** A pipe of our own through which octets come out of a guest's pipe, and go into it, without ever waiting (SPLICE_F_NONBLOCK is per call, O_NONBLOCK is the guest's). */
 export class PipeBridge {
   readonly #from: number;
@@ -67,11 +79,7 @@ export class PipeBridge {
   readonly #sink: number;
 
   constructor() {
-    const cell = arena(4096);
-    const made = pipe2(cell.address, O_CLOEXEC_NONBLOCK);
-    const ends = new Int32Array(cell.bytes.buffer, 0, 2);
-    this.#from = made === 0 ? (ends[0] as number) : -1;
-    this.#to = made === 0 ? (ends[1] as number) : -1;
+    [this.#from, this.#to] = pipePair();
     this.#sink = open('/dev/null', O_WRONLY | O_CLOEXEC);
   }
   /** Copies what the pipe behind `fd` holds, up to `len`; 0 at the end, -EAGAIN when empty. */

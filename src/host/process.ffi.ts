@@ -31,6 +31,12 @@ export function pidfdOpen(tid: number): number {
   return fd >= 0 ? fd : -errno();
 }
 
+/** A pidfd for a process, which is readable when it has ended; or a negative errno. */
+export function pidfdOfProcess(pid: number): number {
+  const fd = syscall(NR_PIDFD_OPEN, pid, 0, 0, 0);
+  return fd >= 0 ? fd : -errno();
+}
+
 /** Whether pidfds of threads exist here; for tests, switched off to go the older way. */
 export const pidfdThreads = {
   get supported(): boolean {

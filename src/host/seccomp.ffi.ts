@@ -2,21 +2,18 @@
  * seccomp(2) with user notification, seccomp_unotify(2). The structs are laid out in one arena that is zeroed before each receive, because the
  * kernel refuses a dirty buffer; ids are kept as two 32-bit words, since a bigint costs 30 ns to make.
  */
-import { arena, errno, must, native } from './libc.ffi.ts';
+import { arena, errno, native } from './libc.ffi.ts';
 
 const ioctl = native<(fd: number, request: number, argument: number) => number>(
   'int ioctl(int fd, uint64_t request, uintptr_t argument)',
-);
-const prctl = native<(option: number, a: number, b: number, c: number, d: number) => number>(
-  'int prctl(int option, uintptr_t a, uintptr_t b, uintptr_t c, uintptr_t d)',
 );
 const syscall = native<(nr: number, a: number, b: number, c: number) => number>(
   'intptr_t syscall(intptr_t nr, uintptr_t a, uintptr_t b, uintptr_t c)',
 );
 
 const NR_SECCOMP = process.arch === 'x64' ? 317 : 277;
-const PR_SET_NO_NEW_PRIVS = 38;
-const SECCOMP_SET_MODE_FILTER = 1;
+export const PR_SET_NO_NEW_PRIVS = 38;
+export const SECCOMP_SET_MODE_FILTER = 1;
 const SECCOMP_GET_NOTIF_SIZES = 3;
 const SECCOMP_FILTER_FLAG_NEW_LISTENER = 8;
 /** Linux 5.19. */
@@ -41,30 +38,13 @@ const SIZES = [80, 24, 64] as const;
 /** What a host lacks for the seccomp platform, and what to do about it. */
 export type SeccompGap = { readonly what: string; readonly remedy: string };
 
-/**
- * Installs `program` (an array of `struct sock_filter`) on the calling thread alone and returns the listener descriptor. There is no way back:
- * call it on a thread that is given up for that. With `killable` a call that was received waits for its answer until that comes, or a signal that ends the process.
- * @throws HostError
- */
-export function installFilter(program: Uint8Array, killable: boolean): number {
-  const memory = arena(program.length + 16);
-  memory.bytes.set(program, 16);
-  const header = new DataView(memory.bytes.buffer, memory.bytes.byteOffset);
-  header.setUint16(0, program.length / 8, true);
-  header.setBigUint64(8, BigInt(memory.address + 16), true);
-  const flags = SECCOMP_FILTER_FLAG_NEW_LISTENER | (killable ? SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV : 0);
-  must(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 'prctl', 'PR_SET_NO_NEW_PRIVS');
-  return must(
-    syscall(NR_SECCOMP, SECCOMP_SET_MODE_FILTER, flags, memory.address),
-    'seccomp',
-    'SECCOMP_SET_MODE_FILTER with a listener',
-  );
-}
+/** Of SECCOMP_SET_MODE_FILTER, for a filter with a listener. With `killable` a call that was received waits for its answer until that comes, or a signal that ends the process. */
+export const filterFlags = (killable: boolean): number =>
+  SECCOMP_FILTER_FLAG_NEW_LISTENER | (killable ? SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV : 0);
 
 /** Whether this kernel has killable waits. It looks at the flags before the filter, of which there is none. */
 export function hasKillableWaits(): boolean {
-  const flags = SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
-  return syscall(NR_SECCOMP, SECCOMP_SET_MODE_FILTER, flags, 0) < 0 && errno() === EFAULT;
+  return syscall(NR_SECCOMP, SECCOMP_SET_MODE_FILTER, filterFlags(true), 0) < 0 && errno() === EFAULT;
 }
 
 /** Probes the kernel without installing anything. ADDFD_SEND cannot be asked for without a listener: see `SeccompListener.probe`. */

@@ -31,3 +31,6 @@ export class RunError extends Error {
     return this.code === 'E_NOT_EXECUTABLE' ? 126 : 125;
   }
 }
+
+export const launchError = (what: string): RunError =>
+  new RunError('E_LAUNCH', `the guest could not be started: ${what}`, 'see sandsock doctor');

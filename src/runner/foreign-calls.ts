@@ -7,6 +7,7 @@
 import { Errno, type ErrnoName } from '../abi/errno.ts';
 import { familyName, namespaceFlagNames, optionName } from '../abi/names.ts';
 import { AF_NETLINK, AF_UNIX, SO_PASSPIDFD, SO_PEERPIDFD, SOL_SOCKET } from '../abi/socket.ts';
+import { openNull } from '../host/file.ffi.ts';
 import { close } from '../host/libc.ffi.ts';
 import type { SeccompListener } from '../host/seccomp.ffi.ts';
 import { socketDomain } from '../host/unix-socket.ffi.ts';
@@ -17,6 +18,7 @@ import { ABSENT, CLONE_NEW_ANY, TUNSETIFF, USERFAULTFD_NEW, WALLS } from './filt
 import { type Group, signalGroup } from './group-signals.ts';
 import { readString } from './guest-memory.ts';
 import type { GuestTask } from './guest-task.ts';
+import type { StdioEntry } from './launch.ts';
 import { FAREWELL, KEEPER_PROGRAM } from './namespaces.ts';
 import type { SignalActions } from './signals.ts';
 import type { UnixNames } from './unix-names.ts';
@@ -32,6 +34,8 @@ const HARMLESS_UNSHARE = 0x0400 | 0x0200 | 0x0004_0000;
 export interface ForeignOptions {
   readonly numbers: Readonly<Record<string, number>>;
   readonly group: Group;
+  /** Of processes that are about to become the first program of their chain: what they get as descriptors 0, 1 and 2. */
+  readonly stdio: Map<number, readonly StdioEntry[]>;
   readonly signals: SignalActions;
   readonly unix: UnixNames;
   readonly devices: Devices;
@@ -101,7 +105,21 @@ export class ForeignCalls {
     if (args[2] !== SOL_SOCKET || args[4] !== option) return 'resume';
     return this.#refuse(call, `SOL_SOCKET/${optionName(SOL_SOCKET, option)}`, 'ENOPROTOOPT');
   }
+  /** The launcher let go of all that is ours but 0, 1 and 2. */
+  #handOver(listener: SeccompListener): void {
+    const { stdio } = this.#options;
+    const entries = stdio.get(listener.tid);
+    if (entries === undefined) return;
+    stdio.delete(listener.tid);
+    entries.forEach((entry, number) => {
+      if (entry === number) return;
+      const fd = entry === 'ignore' ? openNull() : entry;
+      listener.replaceFd(listener.idLow, listener.idHigh, fd, number, false);
+      if (entry === 'ignore') close(fd);
+    });
+  }
   #exec(listener: SeccompListener, task: () => GuestTask): Judgement {
+    this.#handOver(listener);
     if (this.#phase === 'guest') return this.#forgetActions(listener);
     const [low = 0, high = 0] = listener.args;
     const path = readString(task().foreignMemory, high * 0x1_0000_0000 + low, PATH_MAX);

@@ -1,42 +1,72 @@
-/** Starts the guest under its filter (seccomp(2): filters belong to a thread and are inherited by fork and execve). See launch-process.ts for who does it. */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { readlinkSync } from 'node:fs';
-import type { Socket } from 'node:net';
-import { createInterface } from 'node:readline';
-import { setTimeout as delay } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
+/**
+ * Starts guests under their filter (seccomp(2): filters belong to a thread and are inherited by fork and execve).
+ *
+ * The launcher is a process that shares our memory and runs a table of system calls, nothing else (src/host/call-machine.ts, docs/decisions/0022): it lets go of all that is ours, installs the filter on
+ * itself and makes a child for each program that is asked for, which becomes that program by execve. The children are ours, as if we had made them, and under the one filter, whose listener we copy.
+ *
+ * Behind the filter a call may wait for us, who wait here for the launcher: from there on it makes only calls that no filter of ours traps (futex, close_range, clone), its children chdir and
+ * rt_sigprocmask, and execve, for whose answer nobody waits.
+ */
 import { errnoName } from '../abi/errno.ts';
+import {
+  awaitWord,
+  type CallRecord,
+  CallTable,
+  type SharedWord,
+  SIGSET_OCTETS,
+  wakeWord,
+} from '../host/call-table.ffi.ts';
+import { pipePair } from '../host/file.ffi.ts';
 import { close } from '../host/libc.ffi.ts';
-import { pidfdGetfd, pidfdOpen } from '../host/process.ffi.ts';
+import { pidfdGetfd } from '../host/process.ffi.ts';
+import { filterFlags, PR_SET_NO_NEW_PRIVS, SECCOMP_SET_MODE_FILTER } from '../host/seccomp.ffi.ts';
+import { Child } from './child.ts';
 import { findCommand } from './command.ts';
-import { RunError } from './errors.ts';
-import { CHANNEL_FD, type LaunchMessage, type LaunchOrder, type StdioEntry } from './launch-protocol.ts';
+import { launchError, RunError } from './errors.ts';
 
-export type GuestExit = { readonly code: number | null; readonly signal: NodeJS.Signals | null };
+/** A descriptor of ours, or none: /dev/null. */
+export type StdioEntry = number | 'ignore';
 
-export interface Launched {
-  /** The listener of the filter; calls wait on it from now on and the guest stands still until they are answered. */
-  readonly listenerFd: number;
-  /** Process id of the head of the launch chain, above every process of the guest. */
-  readonly pid: number;
-  /** Resolves when the head of the launch chain has ended; rejects when it could not be started. */
-  readonly ended: Promise<GuestExit>;
-  /** Ends the head of the chain, and with it all of the guest where there is a PID namespace. */
-  readonly end: () => void;
-}
-
-export interface Launch {
-  /** `struct sock_filter` array. */
-  readonly filter: Uint8Array;
-  readonly killable: boolean;
+export interface Program {
   readonly argv: readonly string[];
   readonly env: Readonly<Record<string, string>>;
   readonly cwd: string;
-  readonly stdio: readonly StdioEntry[];
+}
+export interface LauncherOptions {
+  /** `struct sock_filter` array. */
+  readonly filter: Uint8Array;
+  /** Calls that were received wait for their answers whatever signals come. */
+  readonly killable: boolean;
+  /** Further programs will be asked for: without that the launcher is gone with the first. */
+  readonly stays: boolean;
 }
 
-const LAUNCHER = fileURLToPath(new URL('./launch-process.js', import.meta.url));
-const POLL_MS = 1;
+const SIGKILL = 9;
+const SIGSTOP = 19;
+const LAST_SIGNAL = 64;
+const KERNEL_SIGACTION_OCTETS = 32;
+const SIG_SETMASK = 2;
+const PR_SET_PDEATHSIG = 1;
+const PR_SET_NAME = 15;
+const F_SETFD = 2;
+const FIRST_OWN_FD = 3;
+const LAST_FD = 0xffff_ffff;
+const FUTEX_WAIT = 0;
+const FUTEX_WAKE = 1;
+const FUTEX_WAKE_OP = 5;
+/** FUTEX_OP(FUTEX_OP_SET, 0, FUTEX_OP_CMP_EQ, 0xfff): the second word becomes 0, and nobody is woken for that. */
+const SET_0 = 0xfff;
+const CLONE_VM = 0x100;
+const CLONE_PARENT = 0x8000;
+/** As a shell has it. */
+const NOT_EXECUTED = 127;
+const SOCK_FPROG_OCTETS = 16;
+const SOCK_FILTER_OCTETS = 8;
+/** Of the launcher, and of a program with arguments and environment of a usual size. */
+const TABLE_OCTETS = 65_536;
+/** Seconds that the launcher is given for what takes it a fraction of a millisecond. */
+const PATIENCE = 10;
+
 const EBUSY = 16;
 const EINVAL = 22;
 
@@ -56,84 +86,155 @@ function filterError(code: number): RunError {
   return new RunError('E_FILTER', `the seccomp filter could not be installed (${name})`, remedy);
 }
 
-const launchError = (what: string): RunError =>
-  new RunError('E_LAUNCH', `the guest could not be started: ${what}`, 'see sandsock doctor');
+const zeros = (table: CallTable, octets: number): number => table.data(new Uint8Array(octets));
 
-const failure = ({ step, errno }: Extract<LaunchMessage, { kind: 'failed' }>): RunError =>
-  step === 'filter' ? filterError(errno) : launchError(`execve: ${errnoName(errno)}`);
-
-/** The launcher, and what it has said so far. */
-class Launcher {
-  readonly ended: Promise<GuestExit>;
-  readonly #child: ChildProcess;
-  #reserved: number | undefined = undefined;
-  #failure: RunError | undefined = undefined;
-  #hasEnded = false;
-
-  constructor({ cwd, stdio }: Launch, order: LaunchOrder) {
-    // The guest's environment is in the order: this one is for Node alone.
-    const env = { ...process.env, NODE_OPTIONS: '' };
-    this.#child = spawn(process.execPath, [LAUNCHER], { cwd, env, stdio: [...stdio, 'pipe'] });
-    const channel = this.#child.stdio[CHANNEL_FD] as Socket;
-    channel.on('error', () => undefined); // its end says the same
-    channel.write(`${JSON.stringify(order)}\n`);
-    // Of a launcher that is killed the read fails too, which readline passes on; its end says the same.
-    const lines = createInterface({ input: channel }).on('error', () => undefined);
-    lines.on('line', (line) => this.#said(JSON.parse(line) as LaunchMessage));
-    this.ended = new Promise((resolve, reject) => {
-      this.#child.once('error', (error) => reject(launchError(error.message)));
-      this.#child.once('exit', (code, signal) => {
-        this.#hasEnded = true;
-        if (this.#failure === undefined) resolve({ code, signal });
-        else reject(this.#failure);
-      });
-    });
-    // Awaited by whoever serves the calls; until then a failure must not count as unhandled.
-    this.ended.catch(() => undefined);
-  }
-  readonly end = (): void => {
-    this.#child.kill('SIGKILL');
-  };
-  #said(message: LaunchMessage): void {
-    if (message.kind === 'reserved') this.#reserved = message.fd;
-    else this.#failure = failure(message);
-  }
-
-  get pid(): number {
-    return this.#child.pid ?? 0;
-  }
-  /** Our own copy of the listener, as soon as there is one. @throws RunError */
-  async takeListener(): Promise<number> {
-    const pidfd = this.#child.pid === undefined ? -1 : pidfdOpen(this.#child.pid);
-    try {
-      for (;;) {
-        const fd = this.#reserved === undefined || pidfd < 0 ? -1 : pidfdGetfd(pidfd, this.#reserved);
-        if (fd >= 0 && readlinkSync(`/proc/self/fd/${fd}`).includes('seccomp')) return fd;
-        if (fd >= 0) close(fd);
-        if (this.#failure !== undefined) throw this.#failure;
-        if (this.#hasEnded || pidfd < 0) await this.#endedTooEarly();
-        await delay(POLL_MS);
-      }
-    } finally {
-      if (pidfd >= 0) close(pidfd);
-    }
-  }
-  async #endedTooEarly(): Promise<never> {
-    const { code, signal } = await this.ended;
-    throw launchError(`the launcher ended with ${signal ?? `status ${code}`}`);
-  }
+/** `struct sock_fprog`. */
+function filterProgram(table: CallTable, filter: Uint8Array): number {
+  const program = Buffer.alloc(SOCK_FPROG_OCTETS);
+  program.writeUInt16LE(filter.length / SOCK_FILTER_OCTETS, 0);
+  program.writeBigUInt64LE(BigInt(table.data(filter)), 8);
+  return table.data(program);
 }
 
-/** @throws RunError when the filter could not be installed */
-export async function launch(what: Launch): Promise<Launched> {
-  const [program = '', ...rest] = what.argv;
-  const launcher = new Launcher(what, {
-    filter: Buffer.from(what.filter).toString('base64'),
-    supervisor: process.pid,
-    killable: what.killable,
-    path: findCommand(program, what.env['PATH'], what.cwd),
-    argv: [program, ...rest],
-    env: Object.entries(what.env).map(([name, value]) => `${name}=${value}`),
-  });
-  return { listenerFd: await launcher.takeListener(), pid: launcher.pid, ended: launcher.ended, end: launcher.end };
+/** `struct pollfd` that waits for nothing but the other end's closing. */
+function hangUpOf(table: CallTable, fd: number): number {
+  const poll = Buffer.alloc(8);
+  poll.writeInt32LE(fd, 0);
+  return table.data(poll);
+}
+
+/** What Node does about signals is not for its children, and what it ignores would stay ignored. */
+function defaultActions(table: CallTable): CallRecord[] {
+  const action = zeros(table, KERNEL_SIGACTION_OCTETS);
+  const records: CallRecord[] = [];
+  for (let signal = 1; signal <= LAST_SIGNAL; signal++) {
+    if (signal === SIGKILL || signal === SIGSTOP) continue;
+    records.push(table.call('rt_sigaction', signal, action, 0, SIGSET_OCTETS));
+  }
+  return records;
+}
+
+/** Tables of programs that have ended. */
+const unused: CallTable[] = [];
+function tableFor(octets: number): CallTable {
+  const index = unused.findIndex((table) => table.octets >= octets);
+  const [table = new CallTable(octets)] = index < 0 ? [] : unused.splice(index, 1);
+  table.clear();
+  return table;
+}
+const octetsFor = ({ argv, env, cwd }: Program, path: string): number => {
+  const texts = [path, cwd, ...argv, ...Object.entries(env).flat()];
+  return Math.max(TABLE_OCTETS, 2 * texts.reduce((sum, text) => sum + 4 * text.length + 32, 0));
+};
+
+export class Launcher {
+  /** Our own copy of the filter's listener; calls wait on it from now on. Whoever made the launcher closes it. */
+  readonly listenerFd: number;
+  readonly #child: Child;
+  readonly #asked: SharedWord;
+  readonly #clone: CallRecord;
+  readonly #install: CallRecord;
+
+  /** @throws RunError */
+  constructor(options: LauncherOptions) {
+    const table = new CallTable(TABLE_OCTETS + options.filter.length);
+    this.#asked = table.word();
+    this.#install = table.call(
+      'seccomp',
+      SECCOMP_SET_MODE_FILTER,
+      filterFlags(options.killable),
+      filterProgram(table, options.filter),
+    );
+    this.#clone = table.call('clone', CLONE_VM | CLONE_PARENT);
+    // The death of this process kills the launcher; a death before it asked for that has closed this pipe.
+    const [readable, writable] = pipePair();
+    try {
+      this.#child = new Child(table.start(this.#program(table, readable, writable, options.stays)), false);
+      this.listenerFd = this.#takeListener();
+    } finally {
+      close(readable);
+      close(writable);
+    }
+  }
+  #program(table: CallTable, readable: number, writable: number, stays: boolean): CallRecord {
+    const exit = table.call('exit_group', 0);
+    const [install, clone, asked] = [this.#install, this.#clone, this.#asked.address];
+    const tell = (about: CallRecord): CallRecord => table.call('futex', about.resultAddress, FUTEX_WAKE, 1);
+
+    const preparations = [
+      ...defaultActions(table),
+      table.call('prctl', PR_SET_NAME, table.text('sandsock-launch')),
+      table.call('prctl', PR_SET_PDEATHSIG, SIGKILL),
+      table.call('close_range', writable, writable),
+    ];
+    const isAlive = table.call('ppoll', hangUpOf(table, readable), 1, zeros(table, 16), 0, SIGSET_OCTETS);
+    const rest = [
+      // Node has marked them.
+      ...[0, 1, 2].map((fd) => table.call('fcntl', fd, F_SETFD, 0)),
+      table.call('close_range', FIRST_OWN_FD, LAST_FD),
+      table.call('prctl', PR_SET_NO_NEW_PRIVS, 1),
+      install,
+    ];
+    const first = table.sequence([...preparations, isAlive]);
+    isAlive.followedBy(exit).onZero(table.sequence(rest));
+
+    // A wake-up may be for nothing; that the word has changed (EAGAIN) is not.
+    const wait = table.call('futex', asked, FUTEX_WAIT, 0);
+    const serve = [
+      table.call('futex', install.resultAddress, FUTEX_WAKE_OP, 0, 0, asked, SET_0),
+      // The listener: whoever holds it could answer.
+      table.call('close_range', FIRST_OWN_FD, LAST_FD),
+      clone,
+    ];
+    install.followedBy(tell(install).followedBy(exit)).onPositive(tell(install).followedBy(wait));
+    wait.followedBy(wait).onNegative(table.sequence(serve));
+    clone.followedBy(tell(clone).followedBy(stays ? wait : exit));
+    return first;
+  }
+
+  /** Waits for a result, which is not 0. @throws RunError */
+  #await(record: CallRecord): number {
+    for (let i = 0; i < PATIENCE && record.result === 0; i++) awaitWord(record.resultAddress);
+    if (record.result === 0) throw launchError('the launcher does not answer');
+    return record.result;
+  }
+  #takeListener(): number {
+    const installed = this.#await(this.#install);
+    if (installed < 0) throw filterError(-installed);
+    const fd = pidfdGetfd(this.#child.pidfd, installed);
+    if (fd >= 0) return fd;
+    this.close();
+    throw launchError(`pidfd_getfd: ${errnoName(-fd)}`);
+  }
+
+  /** Its first execve is made at once, and answered by whoever serves the listener. @throws RunError */
+  start(program: Program): Child {
+    const [name = ''] = program.argv;
+    const path = findCommand(name, program.env['PATH'], program.cwd);
+    const table = tableFor(octetsFor(program, path));
+    const exit = table.call('exit_group', NOT_EXECUTED);
+    const execve = table.call(
+      'execve',
+      table.text(path),
+      table.texts(program.argv),
+      table.texts(Object.entries(program.env).map((entry) => entry.join('='))),
+    );
+    const unblock = table.call('rt_sigprocmask', SIG_SETMASK, zeros(table, SIGSET_OCTETS), 0, SIGSET_OCTETS);
+    const change = table.call('chdir', table.text(program.cwd));
+    change.followedBy(exit).onZero(unblock.followedBy(execve));
+    execve.followedBy(exit);
+    this.#clone.forgetResult();
+    this.#clone.onZero(change);
+    this.#asked.value = 1;
+    wakeWord(this.#asked.address);
+    const pid = this.#await(this.#clone);
+    if (pid < 0) throw launchError(`clone: ${errnoName(-pid)}`);
+    const child = new Child(pid, true);
+    void child.ended.then(() => unused.push(table));
+    return child;
+  }
+  /** Ends the launcher, and none of what it has started. */
+  close(): void {
+    this.#child.end();
+  }
 }

@@ -31,6 +31,7 @@ import {
 } from '../syscalls/dispatch.ts';
 import { SOCKET_CALLS, systemCalls } from '../syscalls/table.ts';
 import type { Carrier } from './carrier.ts';
+import type { Child } from './child.ts';
 import { findCommand } from './command.ts';
 import { type Death, Deaths } from './deaths.ts';
 import { DescriptorCarrier } from './descriptor-carrier.ts';
@@ -42,8 +43,7 @@ import { ForeignCalls } from './foreign-calls.ts';
 import { startGatewayProcess } from './gateway-process.ts';
 import type { GuestTask } from './guest-task.ts';
 import { HostFiles } from './host-files.ts';
-import { type Launched, launch } from './launch.ts';
-import type { StdioEntry } from './launch-protocol.ts';
+import { Launcher, type StdioEntry } from './launch.ts';
 import { Lingering } from './lingering.ts';
 import { Loop, type Stepped } from './loop.ts';
 import { callersSoftFileLimit, type Isolation, launchChain, strongestIsolation, weakness } from './namespaces.ts';
@@ -152,7 +152,8 @@ const LINGER_STEP_MS = 5;
 const SIGTERM = 15;
 
 interface SentryParts {
-  readonly launched: Launched;
+  readonly launcher: Launcher;
+  readonly launched: Child;
   readonly killable: boolean;
   readonly isolation: Isolation;
   readonly stack: Stack;
@@ -179,7 +180,8 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
   /** Exit status as docker run gives it: the guest's own, or 128 + signal. */
   readonly exited: Promise<number>;
   readonly #deaths = new Deaths(performance.now(), (text) => this.emit('warning', text));
-  readonly #launched: Launched;
+  readonly #launched: Child;
+  readonly #launcher: Launcher;
   readonly #listener: SeccompListener;
   readonly plane: PlaneName;
   readonly #plane: Plane;
@@ -226,14 +228,20 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
     const carrier = await carrierOf(options, stack.pool);
     const uplink = carrier === undefined ? undefined : new Uplink(carrier, stack, captureOptions(options.capture));
     try {
-      const launched = await launch({ filter, killable, argv, env, cwd, stdio: options.stdio ?? [0, 1, 2] });
+      const launcher = new Launcher({ filter, killable, stays: false });
       try {
-        return new Sentry({ launched, killable, isolation, stack, uplink }, options);
+        const launched = launcher.start({ argv, env, cwd });
+        try {
+          return new Sentry({ launcher, launched, killable, isolation, stack, uplink }, options);
+        } catch (error) {
+          // Nobody would answer the guest's calls.
+          launched.end();
+          await launched.ended;
+          throw error;
+        }
       } catch (error) {
-        // Nobody would answer the guest's calls.
-        launched.end();
-        await launched.ended.catch(() => undefined);
-        close(launched.listenerFd);
+        launcher.close();
+        close(launcher.listenerFd);
         throw error;
       }
     } catch (error) {
@@ -242,15 +250,16 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
     }
   }
 
-  private constructor({ launched, killable, isolation, stack, uplink }: SentryParts, options: SentryOptions) {
+  private constructor({ launcher, launched, killable, isolation, stack, uplink }: SentryParts, options: SentryOptions) {
     super();
     this.stack = stack;
     this.#uplink = uplink;
     this.#launched = launched;
+    this.#launcher = launcher;
     this.isolation = isolation;
     this.plane = planeOf(options);
     // Before anything is opened that would stay open.
-    this.#listener = new SeccompListener(launched.listenerFd);
+    this.#listener = new SeccompListener(launcher.listenerFd);
     const gap = this.#listener.probe();
     if (gap !== undefined) throw new RunError('E_UNSUPPORTED_KERNEL', gap.what, gap.remedy);
     if (options.syncWakeUp !== false) this.#listener.setSyncWakeUp(true);
@@ -280,6 +289,7 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
       foreign: new ForeignCalls({
         numbers: ARCHITECTURE.numbers,
         group: { head: launched.pid, killable },
+        stdio: new Map([[launched.pid, options.stdio ?? [0, 1, 2]]]),
         signals,
         unix: this.#unix,
         devices: sockets.devices,
@@ -315,14 +325,18 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
     this.dispatcher.observer = options.observer;
     this.#platform.dispatcher = this.dispatcher;
     this.#loop = new Loop(this, options.ownsThread === true);
-    this.#watchSources(launched.listenerFd);
+    this.#watchSources(launcher.listenerFd);
     this.#watchLink(uplink, options.device !== undefined);
     this.exited = this.#watchEnd();
-    const text = weakness(isolation);
-    if (text !== undefined) process.nextTick(() => this.emit('warning', text));
+    this.#tellWeakness();
     this.#loop.turn();
   }
 
+  #tellWeakness(): void {
+    const text = weakness(this.isolation);
+    // Whoever started us listens when we are made.
+    if (text !== undefined) process.nextTick(() => this.emit('warning', text));
+  }
   #watchSources(listenerFd: number): void {
     this.#loop.add(listenerFd, EPOLLIN, (events) => {
       if ((events & EPOLLIN) !== 0) this.#platform.serve();
@@ -415,7 +429,8 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
     this.#plane.close();
     this.#unix.close();
     this.#hostFiles.close();
-    close(this.#launched.listenerFd);
+    this.#launcher.close();
+    close(this.#launcher.listenerFd);
     if (this.#guest >= 0) close(this.#guest);
     this.#guest = -1;
   }

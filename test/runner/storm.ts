@@ -165,9 +165,8 @@ const isFree = (port: number): Promise<string | undefined> =>
     server.listen({ port, host: '::', exclusive: true }, () => server.close(() => resolve(undefined)));
   });
 
-/** The launcher, and what it becomes; not what only tries what the host permits. */
-const isChain = ({ command }: { readonly command: string }): boolean =>
-  /launch-process\.js|\/\.\/bin\/sh /.test(command);
+/** Not what only tries what the host permits. */
+const isChain = ({ command }: { readonly command: string }): boolean => /\/\.\/bin\/sh /.test(command);
 const isGateway = ({ command }: { readonly command: string }): boolean => command.includes('gateway/main.js');
 
 const readOr = (read: () => string): string => {

@@ -1,0 +1,46 @@
+/** Children of ours that Node does not know of: it did not make them. */
+import { constants } from 'node:os';
+import { errnoName } from '../abi/errno.ts';
+import { reap } from '../host/call-table.ffi.ts';
+import { close } from '../host/libc.ffi.ts';
+import { NodePoll } from '../host/node-poll.ffi.ts';
+import { pidfdOfProcess, pidfdSignal } from '../host/process.ffi.ts';
+import { launchError } from './errors.ts';
+
+/** Both null where somebody else has waited for it. */
+export type GuestExit = { readonly code: number | null; readonly signal: NodeJS.Signals | null };
+
+const SIGKILL = 9;
+const NAMES: ReadonlyMap<number, NodeJS.Signals> = new Map(
+  Object.entries(constants.signals).map(([name, number]) => [number, name as NodeJS.Signals]),
+);
+
+export class Child {
+  readonly pid: number;
+  /** Valid until it has ended. */
+  readonly pidfd: number;
+  /** Resolves when it has ended. */
+  readonly ended: Promise<GuestExit>;
+  hasEnded = false;
+
+  /** @param keepsAlive our process, until it has ended. @throws RunError */
+  constructor(pid: number, keepsAlive: boolean) {
+    this.pid = pid;
+    this.pidfd = pidfdOfProcess(pid);
+    if (this.pidfd < 0) throw launchError(`pidfd_open: ${errnoName(-this.pidfd)}`);
+    this.ended = new Promise((resolve) => {
+      const poll = new NodePoll(this.pidfd, () => {
+        const how = reap(this.pidfd);
+        if (how === undefined) return;
+        this.hasEnded = true;
+        poll.close();
+        close(this.pidfd);
+        resolve({ code: how.code, signal: how.signal === null ? null : (NAMES.get(how.signal) ?? 'SIGKILL') });
+      });
+      poll.keepsAlive = keepsAlive;
+    });
+  }
+  readonly end = (): void => {
+    if (!this.hasEnded) pidfdSignal(this.pidfd, SIGKILL);
+  };
+}
