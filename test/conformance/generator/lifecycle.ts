@@ -1,6 +1,7 @@
 /** Sockets from their making to their end. */
 import { inet, inet6 } from '../../../src/conformance/kit.ts';
 import * as c from '../../../src/conformance/linux.ts';
+import { show } from '../shows.ts';
 import type { Choice } from './choice.ts';
 import { lengthOf, loopback, nameFor, nameShow, PORTS, port } from './names.ts';
 import type { Operations } from './operation.ts';
@@ -35,8 +36,15 @@ const named = (world: World, bytes: Uint8Array): readonly [number, number] => [
   bytes.length,
 ];
 
-/** A TCP connection over a listener of its own, which is closed again unless it is to stay. */
-function connection(world: World, actor: Actor, family: number, flags: number, stays: boolean, x: number): void {
+/** A TCP connection over a listener of its own, which is closed again unless it is to stay. The client's end, if it came about. */
+function connection(
+  world: World,
+  actor: Actor,
+  family: number,
+  flags: number,
+  stays: boolean,
+  x: number,
+): Held | undefined {
   const name = family === c.AF_INET6 ? inet6('::1', port(world, x)) : inet('127.0.0.1', port(world, x));
   const listener = world.call(actor, 'socket', [family, c.SOCK_STREAM | c.SOCK_NONBLOCK, 0]);
   world.call(actor, 'setsockopt', [listener, c.SOL_SOCKET, c.SO_REUSEADDR, world.int(1, 'one'), 4]);
@@ -44,9 +52,10 @@ function connection(world: World, actor: Actor, family: number, flags: number, s
   const isListening = world.call(actor, 'listen', [listener, 8]) === 0;
   const client = world.call(actor, 'socket', [family, c.SOCK_STREAM, 0]);
   const held = { kind: 'tcp', family, type: c.SOCK_STREAM, table: actor.table } as const;
+  let one: Held | undefined;
   // Without the listener the port is somebody else's, and a blocking connect or accept might wait for ever.
   if (isListening && world.call(actor, 'connect', [client, ...named(world, name)]) === 0) {
-    const one: Held = { ...held, fd: client, role: 'connected' };
+    one = { ...held, fd: client, role: 'connected' };
     const other: Held = { ...one, fd: world.call(actor, 'accept4', [listener, 0, 0, flags]) };
     world.join(one, other);
     for (const end of [one, other]) world.hold(end);
@@ -54,6 +63,37 @@ function connection(world: World, actor: Actor, family: number, flags: number, s
   } else world.call(actor, 'close', [client]);
   if (stays && isListening) world.hold({ ...held, fd: listener, role: 'listening' });
   else world.call(actor, 'close', [listener]);
+  return one;
+}
+/** One end of a connection that the other has reset: SO_LINGER of 0 makes the close an abort. */
+function reset(world: World, actor: Actor, r: Choice): void {
+  const one = connection(world, actor, r.of(INTERNET), blockingFlag(r), r.once(4), r.below(PORTS));
+  if (one?.peer === undefined) return;
+  const [stays, goes] = r.once(2) ? [one.peer, one] : [one, one.peer];
+  if (r.once(3)) world.call(actor, 'sendto', [goes.fd, world.octets('left', 'out'), 4, 0, 0, 0]);
+  const at = world.sys.alloc(8, 'linger');
+  world.sys.put(c.linger, at, { onoff: 1, linger: 0 });
+  world.call(actor, 'setsockopt', [goes.fd, c.SOL_SOCKET, c.SO_LINGER, at, 8]);
+  if (world.call(actor, 'close', [goes.fd]) === 0) world.drop(actor.table, goes.fd);
+  world.part(stays);
+}
+/** SO_ERROR, and again once it is gone. */
+export function askError(world: World, actor: Actor, { fd }: Held, times: number): void {
+  for (let i = 0; i < times; i++) {
+    const at = world.sys.alloc(4, 'error', show('int'));
+    world.call(actor, 'getsockopt', [fd, c.SOL_SOCKET, c.SO_ERROR, at, world.int(4, 'optlen')]);
+  }
+}
+/** A socket whose connect was refused, most often without waiting for it: the error stands. */
+function refused(world: World, actor: Actor, r: Choice): void {
+  const one = open(world, actor, r.of(INTERNET), c.SOCK_STREAM, r.rarely(4, c.SOCK_NONBLOCK, [0]));
+  if (one === undefined) return;
+  const x = PORTS - 1 - r.rarely(4, 0, [1]);
+  const name = one.family === c.AF_INET6 ? inet6('::1', port(world, x)) : inet('127.0.0.1', port(world, x));
+  world.call(actor, 'connect', [one.fd, ...named(world, name)], (result) => {
+    if (result === 0 || result === -c.Errno.EINPROGRESS) one.role = 'connected';
+  });
+  askError(world, actor, one, r.of([0, 0, 2, 1]));
 }
 /** What comes with a datagram if it is asked for. */
 const told = (family: number): readonly (readonly [level: number, option: number])[] =>
@@ -166,10 +206,10 @@ function duplicate(world: World, actor: Actor, r: Choice): void {
   const one = world.pick(actor, r);
   // RLIMIT_NOFILE is the host's affair: nothing near it.
   const to = r.of([20, one.fd, 30, 5, -1]);
-  const how = r.below(5);
+  const how = r.of([2, 0, 1, 3, 4, 2]);
   const hold = (fd: number): void => {
     if (one.kind !== 'file') world.hold({ ...one, fd });
-    if (r.once(3)) world.call(actor, 'fcntl', [fd, r.of([c.F_GETFD, c.F_GETFL]), 0]);
+    if (!r.once(3)) world.call(actor, 'fcntl', [fd, r.of([c.F_GETFD, c.F_GETFD, c.F_GETFL]), 0]);
   };
   if (how === 0) hold(world.call(actor, 'dup', [one.fd]));
   else if (how === 1) hold(world.call(actor, 'dup2', [one.fd, to]));
@@ -205,8 +245,10 @@ export const LIFECYCLE: Operations = {
   anySocket: { weight: 2, run: anySocket },
   connection: {
     weight: 2,
-    run: (w, a, r) => connection(w, a, r.of(INTERNET), blockingFlag(r), r.once(2), r.below(PORTS)),
+    run: (w, a, r) => void connection(w, a, r.of(INTERNET), blockingFlag(r), r.once(2), r.below(PORTS)),
   },
+  reset: { weight: 2, run: reset },
+  refused: { weight: 2, run: refused },
   datagramPair: { weight: 2, run: datagramPair },
   listener: {
     weight: 2,
@@ -237,7 +279,7 @@ export const LIFECYCLE: Operations = {
       w.rough(a, r, 'shutdown', [one.fd, r.rarely(12, r.below(3), [3, -1])], undefined, [1]);
     },
   },
-  duplicate: { weight: 3, run: duplicate },
+  duplicate: { weight: 4, run: duplicate },
   close: { weight: 6, run: close },
   closeRange: { weight: 1, run: closeRange },
   unlink: {

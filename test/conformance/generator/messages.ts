@@ -80,6 +80,13 @@ function header(world: World, actor: Actor, r: Choice, at: number, one: Held, is
     flags: r.rarely(4, 0, [c.MSG_PEEK, -1]),
   });
 }
+const REFUSED = [{ iovlen: 1025 }, { iov: NOWHERE, iovlen: 1 }, { name: NOWHERE, namelen: 16 }, { namelen: -1 }];
+/** A header that is refused. */
+function spoil(world: World, r: Choice, at: number): void {
+  const right = world.sys.get(c.msghdr, at);
+  const wrong = r.of(REFUSED);
+  world.sys.put(c.msghdr, at, { ...right, ...wrong });
+}
 const target = (world: World, actor: Actor, r: Choice, isSend: boolean): Held =>
   isSend ? sender(world, actor, r) : receiver(world, actor, r);
 
@@ -97,9 +104,12 @@ export const WAIT_US = 100_000;
 function many(world: World, actor: Actor, r: Choice, isSend: boolean): void {
   const held = target(world, actor, r, isSend);
   // Who waits for the first is woken by it there, and by all here.
-  const count = isSend && world.blocked.length > 0 ? 1 : 1 + r.below(3);
+  const count = isSend && world.blocked.length > 0 ? 1 : r.of([2, 1, 3]);
+  // One that fails behind one that does not is told of by the count alone.
+  const isSpoiled = count > 1 && r.once(3);
   const at = world.sys.alloc(64 * count, 'mmsg', show('mmsghdrs'));
   for (let i = 0; i < count; i++) header(world, actor, r, at + 64 * i, held, isSend);
+  if (isSpoiled) spoil(world, r, at + 64 * (count - 1));
   const chosen = r.rarely(2, 0, isSend ? SEND_FLAGS : [c.MSG_WAITFORONE, ...RECEIVE_FLAGS]) & ~missing(held);
   // A signal that ends the wait for a second message leaves ERESTARTSYS, which is no errno, as the socket's error (do_recvmmsg): for a second one nobody waits.
   const flags = !isSend && count > 1 ? chosen | c.MSG_WAITFORONE : chosen;

@@ -27,6 +27,14 @@ function poll(world: World, actor: Actor, r: Choice): void {
   if (r.once(2)) world.rough(actor, r, 'poll', [at, nfds, milliseconds(r)], undefined, [0]);
   else world.rough(actor, r, 'ppoll', [at, nfds, timespec(world, r), 0, r.rarely(8, 8, [0, 4])], undefined, [0, 2]);
 }
+/** Everything there is at once. */
+function pollEvery(world: World, actor: Actor, r: Choice): void {
+  const all = world.heldBy(actor.table);
+  const events = r.rarely(4, EVERY_EVENT, EVENTS);
+  const at = world.sys.alloc(Math.max(1, all.length) * 8, 'pollfds', show('pollfds'));
+  all.forEach(({ fd }, i) => world.sys.put(c.pollfd, at + i * 8, { fd, events, revents: 0x1111 }));
+  world.call(actor, 'poll', [at, all.length, 0]);
+}
 const SET_OCTETS = 16;
 function select(world: World, actor: Actor, r: Choice): void {
   let most = 0;
@@ -78,15 +86,29 @@ function control(world: World, actor: Actor, r: Choice): void {
   world.rough(actor, r, 'epoll_ctl', [ep.fd, r.rarely(16, r.of(OPERATIONS), [0, 4]), fd, at], undefined, [0, 2, 3]);
 }
 /** An epoll descriptor with everything there is in it. */
-function watchAll(world: World, actor: Actor, r: Choice): void {
+function watchEvery(world: World, actor: Actor, r: Choice, interests: readonly number[]): number {
   const ep = create(world, actor, r);
-  const events = r.of(INTERESTS) >>> 0;
+  const events = r.of(interests) >>> 0;
   for (const { fd, kind } of world.heldBy(actor.table)) {
     if (kind === 'epoll') continue;
     const at = world.sys.alloc(EPOLL_EVENT_OCTETS, 'event');
     world.sys.put(c.epollEventAmd64, at, { events, data: u64Octets(fd) });
     world.call(actor, 'epoll_ctl', [ep, c.EPOLL_CTL_ADD, fd, at]);
   }
+  return ep;
+}
+/** Waits that end at once, with room for all: what is level-triggered comes again, what is edge-triggered or one-shot does not until something happens. */
+function look(world: World, actor: Actor, ep: number, times: number): void {
+  for (let i = 0; i < times; i++) {
+    const at = world.sys.alloc(ROOM * EPOLL_EVENT_OCTETS, 'events', show('events'));
+    world.call(actor, 'epoll_wait', [ep, at, ROOM, 0]);
+  }
+}
+const ROOM = 8;
+const EDGES = INTERESTS.filter((events) => (events & c.EPOLLET) !== 0);
+/** All that is ready is told of once; what happens later is for the waits of other steps. */
+function watchEdges(world: World, actor: Actor, r: Choice): void {
+  look(world, actor, watchEvery(world, actor, r, EDGES), r.of([2, 1, 3]));
 }
 function wait(world: World, actor: Actor, r: Choice): void {
   const { fd } = world.pick(actor, r, ({ kind }) => kind === 'epoll');
@@ -94,14 +116,7 @@ function wait(world: World, actor: Actor, r: Choice): void {
   const at = world.room(r, room * EPOLL_EVENT_OCTETS, 'events', show('events'));
   const most = r.rarely(16, room, [0, -1]);
   const how = r.below(5);
-  // What is level-triggered, or not one-shot, comes again.
-  if (how === 4)
-    world.call(actor, 'epoll_wait', [
-      fd,
-      world.sys.alloc(room * EPOLL_EVENT_OCTETS, 'events', show('events')),
-      room,
-      0,
-    ]);
+  if (r.once(3)) look(world, actor, fd, 1 + r.below(2));
   if (how < 2) return void world.rough(actor, r, 'epoll_wait', [fd, at, most, milliseconds(r)], undefined, [0, 1]);
   const [timeout, size] = [how === 2 ? milliseconds(r) : timespec(world, r), r.rarely(8, 8, [0])];
   world.rough(
@@ -116,9 +131,11 @@ function wait(world: World, actor: Actor, r: Choice): void {
 
 export const READINESS: Operations = {
   poll: { weight: 10, run: poll },
+  pollEvery: { weight: 4, run: pollEvery },
   select: { weight: 4, run: select },
   epoll: { weight: 2, run: (w, a, r) => void create(w, a, r) },
-  watchAll: { weight: 4, run: watchAll },
+  watchAll: { weight: 4, run: (w, a, r) => void watchEvery(w, a, r, INTERESTS) },
+  watchEdges: { weight: 4, run: watchEdges },
   control: { weight: 6, run: control },
   wait: { weight: 8, run: wait },
 };

@@ -3,7 +3,7 @@ import * as c from '../../../src/conformance/linux.ts';
 import { OPTIONS } from '../../../src/socket/options/table.ts';
 import { show } from '../shows.ts';
 import type { Choice } from './choice.ts';
-import { isSocket } from './lifecycle.ts';
+import { askError, isSocket } from './lifecycle.ts';
 import { WAIT_US } from './messages.ts';
 import { isCompared, isSet, optionShow } from './normal.ts';
 import type { Operations } from './operation.ts';
@@ -154,10 +154,12 @@ function timeout(world: World, actor: Actor, r: Choice): void {
   world.sys.put(c.timeval, at, { sec: 0, usec: WAIT_US });
   world.call(actor, 'setsockopt', [one.fd, c.SOL_SOCKET, r.of([c.SO_RCVTIMEO, c.SO_SNDTIMEO]), at, 16]);
 }
+/** An error may stand at it. */
+const mayFail = ({ kind, role, peer }: Held): boolean =>
+  (kind === 'tcp' || kind === 'udp') && role === 'connected' && peer === undefined;
 function socketError(world: World, actor: Actor, r: Choice): void {
-  const one = world.pick(actor, r, isSocket);
-  const at = world.sys.alloc(4, 'error', show('int'));
-  world.call(actor, 'getsockopt', [one.fd, c.SOL_SOCKET, c.SO_ERROR, at, world.int(4, 'optlen')]);
+  const one = r.once(2) ? world.pick(actor, r, mayFail, isSocket) : world.pick(actor, r, isSocket);
+  askError(world, actor, one, r.of([2, 1]));
 }
 /** SO_LINGER of 0: the close is a reset. */
 function abortive(world: World, actor: Actor, r: Choice): void {

@@ -83,6 +83,15 @@ function receive(world: World, actor: Actor, r: Choice): void {
     one.kind === 'unix' ? [0, 1, 2, 4, 5] : [0, 1, 2, 3, 4, 5],
   );
 }
+/** What was looked at is still there, and nothing behind it has come to the front. */
+function peek(world: World, actor: Actor, r: Choice): void {
+  const one = world.pick(actor, r, (it) => hasData(it) && it.type === c.SOCK_DGRAM, hasData, isConnected);
+  for (const flags of [r.of([c.MSG_PEEK, c.MSG_PEEK | c.MSG_TRUNC]), 0]) {
+    const octets = length(r);
+    const at = world.sys.alloc(Math.max(1, octets), 'in', show('text'));
+    world.call(actor, 'recvfrom', [one.fd, at, octets, flags | c.MSG_DONTWAIT, 0, 0]);
+  }
+}
 /** An array of iovecs, at most three of them right. */
 export function vector(world: World, r: Choice, isSend: boolean): { readonly at: number; readonly count: number } {
   const count = r.of([1, 2, 3, 0]);
@@ -155,6 +164,7 @@ function positioned(world: World, actor: Actor, r: Choice): void {
 export const TRANSFER: Operations = {
   send: { weight: 24, run: send },
   receive: { weight: 22, run: receive },
+  peek: { weight: 4, run: peek },
   read: { weight: 3, run: (w, a, r) => readWrite(w, a, r, false) },
   write: { weight: 3, run: (w, a, r) => readWrite(w, a, r, true) },
   readv: { weight: 2, run: (w, a, r) => vectors(w, a, r, false) },
