@@ -6,12 +6,12 @@
  * context switches changes between reads, while no kernel thread is busy with network input that could still wake it. In a sandbox a call that waits for its
  * supervisor looks the same; there, calls that the supervisor must answer after it are made between the reads.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeSync } from 'node:fs';
+import type { ChildProcess } from 'node:child_process';
+import { closeSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { monotonic } from '../../host/clock.ts';
-import { anonymousFile, SharedMemory } from '../../host/shared-memory.ffi.ts';
+import { SharedMemory } from '../../host/shared-memory.ffi.ts';
 import type { Arg, BodyOptions } from '../body.ts';
 import { type Driver, type DriverTask, FILE_SIGNALS } from '../driver.ts';
 import {
@@ -29,7 +29,6 @@ import {
 import { NUMBERS, type SyscallName } from '../linux.ts';
 import {
   ARENA_FD,
-  agentExecutable,
   CONTROL_BASE,
   CONTROL_OCTETS,
   HANDLER_ADDRESS,
@@ -40,19 +39,11 @@ import {
   slotAt,
 } from './agent.ts';
 import { networkThreads } from './kernel-threads.ts';
+import { launch } from './launch.ts';
+import { RunOrder } from './run-order.ts';
+import { HostUnavailable } from './unavailable.ts';
 
-/** The host cannot run the suite: what is missing, and what to do about it. */
-export class HostUnavailable extends Error {
-  override readonly name = 'HostUnavailable';
-  readonly code = 'HOST_UNAVAILABLE';
-  readonly what: string;
-  readonly remedy: string;
-  constructor(what: string, remedy: string) {
-    super(`${what}: ${remedy}`);
-    this.what = what;
-    this.remedy = remedy;
-  }
-}
+export { HostUnavailable } from './unavailable.ts';
 
 /** Calls that the driver itself makes, by their x86_64 numbers. */
 const Setup = {
@@ -206,6 +197,7 @@ export class HostDriver implements Driver {
   /** Lives through the whole run and makes the processes. */
   readonly #zygote: AgentTask;
   readonly #kernelThreads = networkThreads();
+  readonly #order: RunOrder;
   /** Tasks of the body in the order of their making. */
   #tasks: AgentTask[] = [];
   #pids: number[] = [];
@@ -226,6 +218,7 @@ export class HostDriver implements Driver {
       );
     }
     this.memory = this.#shared.bytes.subarray(CONTROL_OCTETS);
+    this.#order = new RunOrder(this.memory, DATA_BASE);
     this.#directory = mkdtempSync(join(tmpdir(), 'conformance-'));
     this.#process = launch(this.#shared, this.#directory);
     this.#zygote = new AgentTask(this.#shared, 0);
@@ -312,6 +305,7 @@ export class HostDriver implements Driver {
     const first = this.#clone(this.#zygote, this.#inPlace ? SIGCHLD : SIGCHLD | CLONE_NEWNET);
     first.must(Setup.prctl, 'prctl', PR_SET_PDEATHSIG, SIGKILL);
     if (!this.#inPlace) {
+      this.#order.apply(first);
       this.#raiseLoopback(first);
       this.#allowsPing = false;
     }
@@ -532,25 +526,4 @@ function kill(pid: number): void {
   } catch {
     // ESRCH
   }
-}
-
-/** Starts the agent out of an anonymous file. */
-function launch(shared: SharedMemory, cwd: string): ChildProcess {
-  const image = anonymousFile('conformance-agent');
-  writeSync(image, agentExecutable());
-  const child = spawn(`/proc/${process.pid}/fd/${image}`, [], {
-    stdio: ['ignore', 'ignore', 'ignore', shared.fd],
-    argv0: 'conformance-agent',
-    cwd,
-  });
-  closeSync(image);
-  child.unref();
-  if (child.pid === undefined) {
-    rmSync(cwd, { recursive: true });
-    throw new HostUnavailable(
-      'the conformance agent could not be started from an anonymous file',
-      'mount /proc, and allow anonymous files to be executed (sysctl vm.memfd_noexec=0)',
-    );
-  }
-  return child;
 }
