@@ -18,10 +18,22 @@ export interface Found {
   readonly after: number;
   readonly signature: string;
 }
+/** A difference that the host confirmed and that did not come again: neither the shortest sequence that showed it shows it now, nor the one that was made. */
+export interface Lost {
+  /** The sequence as it was made. */
+  readonly script: Script;
+  readonly difference: Difference;
+  readonly after: number;
+  /** What both said when it was seen. */
+  readonly linux: readonly string[];
+  readonly ours: readonly string[];
+}
 export interface Searched {
   readonly ran: number;
   /** The host gave another transcript when it ran again, up to the line that differs. */
   readonly unstable: number;
+  /** Seen once, and not when it was to be shown. */
+  readonly lost: readonly Lost[];
   /** In what. */
   readonly doubts: readonly string[];
   /** Differences of kinds that were found before. */
@@ -33,10 +45,22 @@ export interface Searched {
 interface Compared {
   readonly difference: Difference;
   readonly signature: string;
+  readonly linux: readonly string[];
+  readonly ours: readonly string[];
+}
+/** The sequence in which a difference was first seen. */
+interface First extends Compared {
+  readonly steps: readonly Step[];
+  readonly after: number;
+}
+interface Chunk {
+  first?: First;
 }
 
 /** How often the host must give the same transcript. */
 const CONFIRMATIONS = 3;
+/** How often a sequence may fail to show what it showed. */
+const MOST_TRIES = 5;
 
 /** Arguments whose number says what is asked for: flags, requests, commands. */
 const TELLING: Readonly<Record<string, readonly number[]>> = {
@@ -118,14 +142,14 @@ export class Search {
 
   /**
    * The difference that a body makes, if it makes one and the host agrees with itself.
-   * @param wanted a line of ours, made plain, without which the host is not asked
+   * @param wanted a line of ours, or one of its kind, without which the host is not asked
    */
   #compared(body: Body, wanted?: string): Compared | undefined {
     if (wanted !== undefined) {
       const ours = runBody(body, undefined, this.#ours).ours ?? [];
-      if (!ours.some((line) => plain(line) === wanted)) return undefined;
+      if (!ours.some((line) => plain(line) === plain(wanted))) return undefined;
     }
-    const { difference, linux = [] } = runBody(body, this.#linux, this.#ours);
+    const { difference, linux = [], ours = [] } = runBody(body, this.#linux, this.#ours);
     this.#options.told?.(linux);
     if (difference === undefined) return undefined;
     for (let i = 1; i < CONFIRMATIONS; i++) {
@@ -137,59 +161,75 @@ export class Search {
       if (wanted === undefined) this.#doubts.push(signatureOf(doubt, linux));
       return undefined;
     }
-    return { difference, signature: signatureOf(difference, linux) };
+    return { difference, signature: signatureOf(difference, linux), linux, ours };
   }
 
   run(): Searched {
     const { seed, count, length, world, first } = this.#options;
     const found: Found[] = [];
+    const lost: Lost[] = [];
     const made = sequences(length);
     let at = 0;
-    let wanted: string | undefined;
-    const property = fc.property(made, (steps) => {
-      if (wanted === undefined) this.#ran++;
-      const compared = this.#compared(bodyOfSequence(steps, world), wanted);
-      if (compared === undefined) return true;
-      const { difference, signature } = compared;
-      if (this.#known.has(signature)) {
-        if (wanted === undefined) this.#again++;
-        return true;
-      }
-      wanted ??= plain(difference.ours);
-      return false;
-    });
+    const propertyOf = (chunk: Chunk) =>
+      fc.property(made, (steps) => {
+        const isShrinking = chunk.first !== undefined;
+        if (!isShrinking) this.#ran++;
+        const compared = this.#compared(bodyOfSequence(steps, world), chunk.first?.difference.ours);
+        if (compared === undefined) return true;
+        if (this.#known.has(compared.signature)) {
+          if (!isShrinking) this.#again++;
+          return true;
+        }
+        chunk.first ??= { ...compared, steps, after: this.#ran };
+        return false;
+      });
     while (at < count) {
-      wanted = undefined;
+      const chunk: Chunk = {};
       const before = this.#ran;
-      const result = fc.check(property, {
+      const result = fc.check(propertyOf(chunk), {
         seed: seed + at,
         numRuns: Math.min(CHUNK, count - at),
         interruptAfterTimeLimit: LIMIT_MS,
       });
       const [steps] = result.counterexample ?? [];
-      if (steps !== undefined) {
-        found.push(this.#describe(steps, this.#ran));
+      if (steps !== undefined && chunk.first !== undefined) {
+        const shown = this.#describe(steps, chunk.first);
+        if ('linux' in shown) lost.push(shown);
+        else found.push(shown);
         if (first === true) break;
       }
       at += Math.max(1, this.#ran - before);
     }
-    return { ran: this.#ran, unstable: this.#unstable, doubts: this.#doubts, again: this.#again, found };
+    return { ran: this.#ran, unstable: this.#unstable, lost, doubts: this.#doubts, again: this.#again, found };
   }
-  #describe(steps: readonly Step[], after: number): Found {
-    const { body, script } = recording(steps, this.#options.world);
-    const { linux, difference = { line: 0, linux: '', ours: '' } } = runBody(body, this.#linux, this.#ours);
-    const signature = signatureOf(difference, linux);
-    this.#known.add(signature);
-    return { steps, ...this.#shortest(script(), { difference, signature }), after, signature };
+  /** The shortest script of a difference; of one that does not come again the sequence as it was made, with what was seen. */
+  #describe(shortest: readonly Step[], first: First): Found | Lost {
+    for (const steps of [shortest, first.steps]) {
+      const { body, script } = recording(steps, this.#options.world);
+      for (let i = 0; i < MOST_TRIES; i++) {
+        const compared = this.#compared(body, first.difference.ours);
+        if (compared === undefined) continue;
+        const { signature } = compared;
+        this.#known.add(signature);
+        return { steps, ...this.#shortest(script(), compared), after: first.after, signature };
+      }
+    }
+    const { body, script } = recording(first.steps, this.#options.world);
+    runBody(body, undefined, this.#ours);
+    const { difference, after, linux, ours } = first;
+    return { script: script(), difference, after, linux, ours };
   }
   /** Without the calls and the memory that it does not take: what a shorter sequence cannot leave out, since one of its steps makes several calls, a shorter script can. */
-  #shortest(script: Script, { difference, signature }: Compared): Pick<Found, 'script' | 'difference'> {
+  #shortest(
+    script: Script,
+    { difference, signature }: Pick<Compared, 'difference' | 'signature'>,
+  ): Pick<Found, 'script' | 'difference'> {
     let best = { script, difference };
     for (let before = Infinity; best.script.steps.length < before; ) {
       before = best.script.steps.length;
       for (let at = before - 1; at >= 0; at--) {
         const shorter = { ...script, steps: best.script.steps.toSpliced(at, 1) };
-        const left = this.#played(shorter, plain(difference.ours));
+        const left = this.#played(shorter, difference.ours);
         if (left?.signature === signature) best = { script: shorter, difference: left.difference };
       }
     }
