@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { Errno } from '../abi/errno.ts';
 import { close, fcntl } from '../host/libc.ffi.ts';
-import { pidfdGetfd, pidfdOpen, pidfdSignal, socketInode } from '../host/process.ffi.ts';
+import { pidfdGetfd, pidfdOpen, socketInode } from '../host/process.ffi.ts';
 import type { SeccompListener } from '../host/seccomp.ffi.ts';
 import type { Credentials } from '../socket/credentials.ts';
 import type { FdTable } from '../socket/fd-table.ts';
@@ -12,6 +12,7 @@ import { ProcessMemory } from './guest-memory.ts';
 import type { HostFiles } from './host-files.ts';
 import { NO_COPY, type Placeholder, type Plane } from './plane.ts';
 import type { SignalActions } from './signals.ts';
+import { hasEnded, type ThreadEnds } from './thread-ends.ts';
 
 const F_GETFL = 3;
 const ESRCH = 3;
@@ -39,15 +40,16 @@ export const statusField = (status: string, name: string, otherwise = '0'): stri
 export class ProcCredentials implements Credentials {
   readonly #tid: number;
   #status: string | undefined = undefined;
-  /** A thread never moves to another process. */
+  /** A thread never moves to another process, but its number may become another thread's. */
   #pid: number | undefined = undefined;
 
   constructor(tid: number) {
     this.#tid = tid;
   }
-  /** Before each call: it may have changed since. */
-  forget(): void {
+  /** Before each call: it may have changed since. `isSame` where this is known to be the thread that made the call before. */
+  forget(isSame: boolean): void {
     this.#status = undefined;
+    if (!isSame) this.#pid = undefined;
   }
   #number(name: string): number {
     this.#status ??= statusOf(this.#tid);
@@ -142,8 +144,10 @@ export class GuestDescriptors implements FdTable, StatusFlagsSource {
   readonly #tid: number;
   readonly #plane: Plane;
   readonly #hostFiles: HostFiles;
+  readonly #threadEnds: ThreadEnds;
   /** Of this very thread; a thread id that is used again never reaches another one through it. */
   #pidfd = NONE;
+  #wasSeen = false;
   /** Our copy of descriptor `#copied`, for the length of a turn. */
   #copy = NONE;
   #copied = NONE;
@@ -151,14 +155,28 @@ export class GuestDescriptors implements FdTable, StatusFlagsSource {
   /** The last look-up failed because we, or the host, have no descriptor left: it says nothing of the guest's. */
   lacksDescriptors = false;
 
-  constructor(tid: number, plane: Plane, hostFiles: HostFiles) {
+  constructor(tid: number, { plane, hostFiles, threadEnds }: GuestWorld) {
     this.#tid = tid;
     this.#plane = plane;
     this.#hostFiles = hostFiles;
+    this.#threadEnds = threadEnds;
   }
   get pidfd(): number {
-    if (this.#pidfd < 0) this.#pidfd = openPidfd(this.#tid);
+    if (this.#pidfd >= 0) return this.#pidfd;
+    this.#wasSeen = false;
+    this.#pidfd = openPidfd(this.#tid);
+    if (this.#pidfd >= 0) this.#threadEnds.watch(this.#pidfd, this.#tid);
     return this.#pidfd;
+  }
+  /** Whether this is known to be the thread that it was at the last time. */
+  recognize(): boolean {
+    const wasSeen = this.#wasSeen;
+    this.#wasSeen = this.#pidfd >= 0;
+    return wasSeen;
+  }
+  /** The thread has not ended since it was looked up for the first time. */
+  get isSame(): boolean {
+    return this.#pidfd >= 0 && !hasEnded(this.#pidfd);
   }
   /** A copy of the guest's descriptor, which the caller closes; or a negative errno. */
   copyOf(fd: number): number {
@@ -231,7 +249,7 @@ export class GuestDescriptors implements FdTable, StatusFlagsSource {
   }
   /** False once the thread has ended. */
   get isAlive(): boolean {
-    return this.pidfd >= 0 && pidfdSignal(this.pidfd, 0) !== -ESRCH;
+    return this.pidfd >= 0 && !hasEnded(this.pidfd);
   }
   close(): void {
     this.done();
@@ -258,6 +276,7 @@ export interface GuestWorld {
   readonly plane: Plane;
   readonly listener: SeccompListener;
   readonly hostFiles: HostFiles;
+  readonly threadEnds: ThreadEnds;
   readonly signals: SignalActions;
   /** Signals do not take calls away: see interruptions.ts. */
   readonly killable: boolean;
@@ -280,8 +299,9 @@ export class GuestTask extends Task {
   /** Signals do not take its calls away. */
   readonly #killable: boolean;
 
-  constructor(scheduler: Scheduler, tid: number, { plane, listener, hostFiles, signals, killable }: GuestWorld) {
-    const files = new GuestDescriptors(tid, plane, hostFiles);
+  constructor(scheduler: Scheduler, tid: number, world: GuestWorld) {
+    const { listener, signals, killable } = world;
+    const files = new GuestDescriptors(tid, world);
     const credentials = new ProcCredentials(tid);
     const memory = new ProcessMemory(tid, () => listener.isValid(this.idLow, this.idHigh));
     super(scheduler, { tid, memory, files, credentials });

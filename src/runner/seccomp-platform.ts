@@ -25,6 +25,7 @@ import { duplicatesOf, isCloexec, pollersOf, rewatch } from './pollers.ts';
 import { programOf } from './proc.ts';
 import type { SignalActions } from './signals.ts';
 import { answerWithSigpipe, isPlainSend } from './sigpipe.ts';
+import type { ThreadEnds } from './thread-ends.ts';
 
 const SIGKILL = 9;
 /** Tasks whose threads may have ended are looked for when so many more have appeared. */
@@ -37,6 +38,7 @@ export interface SeccompPlatformOptions {
   readonly listener: SeccompListener;
   readonly plane: Plane;
   readonly hostFiles: HostFiles;
+  readonly threadEnds: ThreadEnds;
   readonly routes: ReadonlyMap<number, Route>;
   /** Number of shutdown(2). */
   readonly shutdown: number;
@@ -154,7 +156,7 @@ export class SeccompPlatform implements Platform<GuestTask> {
     this.passed++;
     const verdict = this.#foreign.judge(this.#listener, () => {
       const task = this.#taskOf(tid);
-      task.process.forget();
+      task.process.forget(false);
       return task;
     });
     if (verdict === 'resume') this.#listener.resume(idLow, idHigh);
@@ -173,27 +175,30 @@ export class SeccompPlatform implements Platform<GuestTask> {
   /** Forgets threads that have ended. */
   #sweep(): void {
     for (const [tid, task] of this.#tasks) {
-      if (task.descriptors.isAlive) continue;
-      this.#dispatcher?.abandon(task);
-      task.descriptors.close();
-      this.#tasks.delete(tid);
+      if (!task.descriptors.isAlive) this.#forget(tid, task);
     }
     this.#sweepAt = this.#tasks.size + SWEEP_GROWTH;
   }
+  #forget(tid: number, task: GuestTask): void {
+    this.#dispatcher?.abandon(task);
+    task.descriptors.close();
+    this.#tasks.delete(tid);
+  }
+  /** A thread has ended, it seems. */
+  readonly threadEnded = (tid: number): void => {
+    const task = this.#tasks.get(tid);
+    if (task !== undefined && !task.descriptors.isSame) this.#forget(tid, task);
+  };
 
   /** Forgets every thread: the guest has ended. */
   close(): void {
-    for (const task of this.#tasks.values()) {
-      this.#dispatcher?.abandon(task);
-      task.descriptors.close();
-    }
-    this.#tasks.clear();
+    for (const [tid, task] of this.#tasks) this.#forget(tid, task);
   }
 
   #begin(task: GuestTask): void {
     const listener = this.#listener;
     const dispatcher = this.#dispatcher as Dispatcher<GuestTask>;
-    task.process.forget();
+    task.process.forget(task.descriptors.recognize());
     task.guestMemory.trust();
     const { nr, ipLow, ipHigh, args } = listener;
     const again = !task.idle && task.isSameCall(nr, ipLow, ipHigh, args);

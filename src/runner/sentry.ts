@@ -52,6 +52,7 @@ import type { Plane } from './plane.ts';
 import { type Route, SeccompPlatform } from './seccomp-platform.ts';
 import { SignalActions } from './signals.ts';
 import { StrictPlane } from './strict-plane.ts';
+import { ThreadEnds } from './thread-ends.ts';
 import { UnixNames } from './unix-names.ts';
 import { type Capture, Uplink } from './uplink.ts';
 
@@ -188,6 +189,7 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
   readonly #platform: SeccompPlatform;
   readonly #unix: UnixNames;
   readonly #hostFiles = new HostFiles();
+  readonly #threadEnds = new ThreadEnds();
   readonly #uplink: Uplink | undefined;
   readonly #lingering = new Lingering();
   #gatewayCounters: Counters | undefined = undefined;
@@ -284,6 +286,7 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
       listener: this.#listener,
       plane: this.#plane,
       hostFiles: this.#hostFiles,
+      threadEnds: this.#threadEnds,
       routes: routes(),
       shutdown: ARCHITECTURE.numbers.shutdown,
       foreign: new ForeignCalls({
@@ -313,9 +316,7 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
         const id = socketIdOf(file);
         if (id !== undefined) uplink?.link.forget(id);
       },
-      onReleased: () => {
-        stack.step();
-      },
+      onReleased: () => void stack.step(),
     });
     this.dispatcher = new Dispatcher<GuestTask>({
       table: systemCalls({ architecture: ARCHITECTURE.name, sockets, descriptors: false }),
@@ -346,6 +347,7 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
     this.#plane.attach(this.#loop);
     this.#loop.add(this.#plane.watchFd, EPOLLIN, () => this.#platform.releaseClosed());
     this.#loop.add(this.#hostFiles.watchFd, EPOLLIN, () => this.#hostFiles.dispatch());
+    this.#loop.add(this.#threadEnds.watchFd, EPOLLIN, () => this.#threadEnds.dispatch(this.#platform.threadEnded));
   }
   #watchLink(uplink: Uplink | undefined, isDevice: boolean): void {
     if (uplink === undefined) return;
@@ -429,6 +431,7 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
     this.#plane.close();
     this.#unix.close();
     this.#hostFiles.close();
+    this.#threadEnds.close();
     this.#launcher.close();
     close(this.#launcher.listenerFd);
     if (this.#guest >= 0) close(this.#guest);
