@@ -11,6 +11,10 @@ const syscall = native<(nr: number, a: number, b: number, c: number) => number>(
   'intptr_t syscall(intptr_t nr, uintptr_t a, uintptr_t b, uintptr_t c)',
 );
 
+const pthreadSigmask = native<(how: number, set: number, old: number) => number>(
+  'int pthread_sigmask(int how, uintptr_t set, uintptr_t old)',
+);
+
 const NR_SECCOMP = process.arch === 'x64' ? 317 : 277;
 export const PR_SET_NO_NEW_PRIVS = 38;
 export const SECCOMP_SET_MODE_FILTER = 1;
@@ -29,6 +33,8 @@ const FD_SYNC_WAKE_UP = 1;
 const ADDFD_SETFD = 1;
 const ADDFD_SEND = 2;
 const O_CLOEXEC = 0o2000000;
+const SIG_BLOCK = 0;
+const SIG_SETMASK = 2;
 const EFAULT = 14;
 const EINVAL = 22;
 
@@ -70,6 +76,10 @@ const NOTIF_AT = 0;
 const RESPONSE_AT = 128;
 const ID_AT = 192;
 const ADDFD_AT = 256;
+/** `sigset_t` of glibc: 128 octets. */
+const ALL_SIGNALS_AT = 512;
+const OLD_SIGNALS_AT = 640;
+const SIGSET_OCTETS = 128;
 const NOTIF_WORDS = 20;
 
 /** The supervisor's end of a filter. One call at a time is received; answers go out by id. */
@@ -93,6 +103,7 @@ export class SeccompListener {
     this.#id = new Uint32Array(buffer, ID_AT, 2);
     this.#addfd = new Uint32Array(buffer, ADDFD_AT, 6);
     this.args = new Uint32Array(buffer, NOTIF_AT + 32, 12);
+    memory.bytes.fill(0xff, ALL_SIGNALS_AT, ALL_SIGNALS_AT + SIGSET_OCTETS);
   }
 
   /** Takes one call. It blocks when none waits, so poll first; false when the one that waited was cancelled meanwhile. */
@@ -152,6 +163,10 @@ export class SeccompListener {
   replaceFd(idLow: number, idHigh: number, fd: number, target: number, cloexec: boolean): number {
     return this.#inject(idLow, idHigh, ADDFD_SETFD, fd, target, cloexec);
   }
+  /**
+   * The kernel waits for the guest to take the descriptor, and a signal of ours would end that wait (seccomp_notify_addfd): with ADDFD_SEND the call would have been answered already,
+   * with 0 and without a descriptor. So signals wait until it is over.
+   */
   #inject(idLow: number, idHigh: number, flags: number, fd: number, target: number, cloexec: boolean): number {
     const a = this.#addfd;
     a[0] = idLow;
@@ -160,8 +175,11 @@ export class SeccompListener {
     a[3] = fd;
     a[4] = target;
     a[5] = cloexec ? O_CLOEXEC : 0;
+    pthreadSigmask(SIG_BLOCK, this.#address + ALL_SIGNALS_AT, this.#address + OLD_SIGNALS_AT);
     const n = ioctl(this.fd, NOTIF_ADDFD, this.#address + ADDFD_AT);
-    return n >= 0 ? n : -errno();
+    const result = n >= 0 ? n : -errno();
+    pthreadSigmask(SIG_SETMASK, this.#address + OLD_SIGNALS_AT, 0);
+    return result;
   }
 
   /** Wakes the guest on this CPU, which is about to go idle: less waking of other cores with several guest threads. False before Linux 6.6. */
