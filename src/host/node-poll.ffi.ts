@@ -9,6 +9,15 @@ import koffi from 'koffi';
 
 /** Handles that are open: koffi does not root them, and a collected one falls silent. */
 const open = new Set<NodePoll>();
+let closesAtExit = false;
+/** Node's loop turns once more when its environment is taken down, where a call back is fatal (node::OnFatalError from koffi): a child's end may be seen as late as that. */
+function closeAtExit(): void {
+  if (closesAtExit) return;
+  closesAtExit = true;
+  process.once('exit', () => {
+    for (const poll of open) poll.close();
+  });
+}
 
 export class NodePoll {
   readonly #handle: ReturnType<typeof koffi.node.poll>;
@@ -25,6 +34,7 @@ export class NodePoll {
       }
     });
     open.add(this);
+    closeAtExit();
   }
   /** Whether it keeps the process alive; it does from the start. */
   set keepsAlive(on: boolean) {
