@@ -27,6 +27,8 @@ export type TcpState =
   | 'CLOSING'
   | 'LAST-ACK'
   | 'TIME-WAIT';
+/** A connection in TIME-WAIT is no longer the socket's: to its user the socket is closed (tcp_time_wait). */
+export const isClosed = (state: TcpState): boolean => state === 'CLOSED' || state === 'TIME-WAIT';
 
 /**
  * What is done about the path MTU, the values of IP_MTU_DISCOVER. Dont: fragments where it must, and lets routers. Want: forbids them that, but fragments itself. Do: does neither.

@@ -23,7 +23,7 @@ import {
   SOCK_STREAM,
   SOMAXCONN,
 } from '../abi/socket.ts';
-import { type TcpEndpoint, type TcpState, Urgent } from '../netstack/endpoint.ts';
+import { isClosed, type TcpEndpoint, Urgent } from '../netstack/endpoint.ts';
 import type { Committable } from './committable.ts';
 import { checkSocketControl } from './control/send.ts';
 import { wantsStreamControl, writeStreamControl } from './control/stream.ts';
@@ -266,7 +266,8 @@ export class InetStreamSocket extends InetSocket {
     const from = iov.position;
     const taken = this.#stage(message, wanted);
     if (taken === 0) return -Errno.EFAULT;
-    if (!isFirst && from === 0) this.#starts.push(this.#stagedOctets);
+    if (isFirst) this.#starts.length = 0;
+    else if (from === 0) this.#starts.push(this.#stagedOctets);
     this.#staged = 'send';
     this.#stagedOctets += taken;
     this.#sendFlags = message.flags;
@@ -384,7 +385,7 @@ export class InetStreamSocket extends InetSocket {
     const from = peeks ? taken + Math.max(0, peekOffset(this)) : taken;
     const available = this.endpoint.receivable - from;
     if (available <= 0) return iov.remaining === 0 && this.#isBeforeUrgent(taken) ? 0 : this.#receiveNothing(taken);
-    if (this.#isTooLittle(available + from, flags, iov.remaining)) return -Errno.EAGAIN;
+    if (!message.takesLess && this.#isTooLittle(available + from, flags, iov.remaining)) return -Errno.EAGAIN;
     const len = Math.min(available, iov.remaining);
     // MSG_TRUNC discards: the octets are counted and not copied (tcp(7)).
     if ((flags & MSG_TRUNC) === 0 && !copyOut(this.endpoint.receiveRing, message.iov, from, len)) return -Errno.EFAULT;
@@ -443,6 +444,10 @@ export class InetStreamSocket extends InetSocket {
     if (available > 0 && this.endpoint.isReceiveShort) return false;
     return !this.endpoint.receiveEnded && !this.hasError && this.endpoint.state !== 'CLOSED';
   }
+  override get collects(): number {
+    const { receiveLowWater } = this.options;
+    return receiveLowWater === 1 ? 0 : receiveLowWater;
+  }
   override holdsUnread(octets: number): boolean {
     const { receiveBufferLocked, receiveBuffer } = this.endpoint.settings;
     return octets <= (receiveBufferLocked ? Math.min(HELD_UNREAD, receiveBuffer >> 2) : HELD_UNREAD);
@@ -473,10 +478,7 @@ export class InetStreamSocket extends InetSocket {
     const stagedOctets = this.#stagedOctets;
     const readEarly = this.#readEarly;
     this.#stagedOctets = this.#readEarly = 0;
-    if (amount <= 0) {
-      this.#starts.length = 0;
-      return;
-    }
+    if (amount <= 0) return;
     switch (staged) {
       case 'send':
         this.#commitSend(Math.min(amount, stagedOctets));
@@ -500,12 +502,10 @@ export class InetStreamSocket extends InetSocket {
       this.endpoint.commitSend(start - done, this.#sendCall, more, urgent);
       done = start;
     }
-    this.#starts.length = 0;
     this.endpoint.commitSend(octets - done, this.#sendCall, more, urgent);
   }
   override rollback(): void {
     this.#staged = 'nothing';
-    this.#starts.length = 0;
     this.#stagedOctets = this.#readEarly = 0;
   }
   override leaving(amount: number): number {
@@ -551,6 +551,3 @@ export class InetStreamSocket extends InetSocket {
     return streamIoctl(this.endpoint, request);
   }
 }
-
-/** A connection in TIME-WAIT is no longer the socket's: to its user the socket is closed (tcp_time_wait). */
-const isClosed = (state: TcpState): boolean => state === 'CLOSED' || state === 'TIME-WAIT';

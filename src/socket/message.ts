@@ -40,6 +40,8 @@ export class Message {
   isWhole = false;
   /** Receive: splice(2) asks, which moves no urgent octet. */
   isSplice = false;
+  /** Receive: a stream gives what is less than SO_RCVLOWAT as well, and is asked again. */
+  takesLess = false;
   /** Receive: octets of control the guest has room for. */
   controlCapacity = 0;
   /** Receive: what filled `control`, if anything did. */
@@ -67,7 +69,7 @@ export class Message {
   clear(): void {
     this.iov.clear();
     this.flags = this.controlLength = this.controlCapacity = this.outFlags = 0;
-    this.isWhole = this.isSplice = false;
+    this.isWhole = this.isSplice = this.takesLess = false;
     this.limit = Number.POSITIVE_INFINITY;
     this.nameLength = -1;
     this.control = NO_OCTETS;

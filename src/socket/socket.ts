@@ -86,7 +86,7 @@ export abstract class Socket extends OpenFile implements Committable {
   get disconnects(): number {
     return 0;
   }
-  /** SO_RCVLOWAT of a stream whose blocking receives take what there is while they wait for more (AF_UNIX); 0 where they do not. */
+  /** SO_RCVLOWAT of a stream whose blocking receives take what there is while they wait for more; 0 where they do not. */
   get collects(): number {
     return 0;
   }

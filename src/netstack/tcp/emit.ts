@@ -14,7 +14,7 @@ import { Flag, HEADER_LEN, Option, OptionLen } from '../wire/tcp.ts';
 import type { Segment } from './segment.ts';
 import { MAX_SACK_BLOCKS, TIMESTAMP_OCTETS, TIMESTAMP_WORD } from './segment.ts';
 import { diff } from './seq.ts';
-import { callAt, receiveLimit, segmentPayload, type Tcb, type TcpContext, windowShift } from './tcb.ts';
+import { callAt, offerLimit, segmentPayload, type Tcb, type TcpContext, windowShift } from './tcb.ts';
 import { putUrgent } from './urgent.ts';
 
 /** Octets of IP total length, and of our frames, whatever the MTU says. */
@@ -50,10 +50,18 @@ export function refreshRoute(c: Tcb): boolean {
 export function updateMss(c: Tcb): void {
   c.mss = Math.max(Math.min(c.peerMss, localMss(c)), 64);
 }
-/** The MSS to announce: from the MTU of the way to the peer. */
-export function localMss(c: Tcb): number {
+/** What the MTU of the way to the peer carries. */
+function localMss(c: Tcb): number {
   const mtu = c.route?.mtu ?? 576;
   return Math.min(mtu, MAX_IP) - headerOf(c.remoteAddress.isV4) - HEADER_LEN;
+}
+
+/** The MSS to announce, which may be more than what fits our frames. */
+export function announcedMss(c: Tcb): number {
+  const mtu = c.route?.mtu ?? 576;
+  const isV4 = c.remoteAddress.isV4;
+  const mss = Math.min(mtu, isV4 ? MAX_IP : MAX_IP + headerOf(false)) - headerOf(isV4) - HEADER_LEN;
+  return c.settings.maxSegment > 0 ? Math.min(c.settings.maxSegment, mss) : mss;
 }
 
 /** Octets of payload in the largest packet for this connection's link: many segments where the link segments them, else one. */
@@ -73,7 +81,7 @@ export const timestampNow = (c: Tcb): number => (Math.floor(c.context.clock.now(
 
 /** Window that may be offered now, octets. RFC 9293 3.8.6.2.2: it never shrinks, and grows only by a worthwhile step. */
 export function windowToOffer(c: Tcb): number {
-  const limit = receiveLimit(c);
+  const limit = offerLimit(c);
   const current = Math.max(0, diff(c.rcvAdv, c.rcvNxt));
   const free = limit - c.receiveRing.length;
   let window = current;
@@ -158,7 +166,7 @@ export function emitSyn(c: Tcb, flags: number, len = 0): boolean {
   const options =
     OptionLen.MaxSegment + (timestamps ? TIMESTAMP_OCTETS : sack ? 4 : 0) + (scale ? 4 : 0) + fastOpenOctets(cookie);
   // RFC 7323 2.2: the window of a SYN is never scaled.
-  const window = Math.min(receiveLimit(c), 65_535);
+  const window = synWindow(c, timestamps ? TIMESTAMP_OCTETS * Number(!offers) : 0);
   const at = begin(c, packet, c.iss, flags, options, window);
   c.rcvAdv = (c.rcvNxt + window) | 0;
   putSynOptions(c, packet.bytes, at + HEADER_LEN, timestamps, sack, scale);
@@ -168,12 +176,17 @@ export function emitSyn(c: Tcb, flags: number, len = 0): boolean {
   if (offers) c.stats.segmentsOut++;
   return deliver(context, packet, c.route, c);
 }
+/** Whole segments, if there is room for one (tcp_select_initial_window); what each of them has of options is known to who answers. */
+function synWindow(c: Tcb, options: number): number {
+  const limit = offerLimit(c);
+  const mss = announcedMss(c) - options;
+  return Math.min(limit > mss ? limit - (limit % mss) : limit, 65_535);
+}
 function putSynOptions(c: Tcb, b: Uint8Array, at: number, timestamps: boolean, sack: boolean, scale: boolean): void {
-  const { maxSegment } = c.settings;
   let o = at;
   b[o] = Option.MaxSegment;
   b[o + 1] = OptionLen.MaxSegment;
-  putU16(b, o + 2, maxSegment > 0 ? Math.min(maxSegment, localMss(c)) : localMss(c));
+  putU16(b, o + 2, announcedMss(c));
   o += OptionLen.MaxSegment;
   if (timestamps) {
     putTimestamp(c, b, o);

@@ -5,7 +5,7 @@ import { armKeepAlive } from './keep-alive.ts';
 import { setState } from './lifecycle.ts';
 import { stopRexmit } from './output.ts';
 import type { Segment } from './segment.ts';
-import { forgetWindow, noteWindow, segmentPayload, type Tcb, windowShift } from './tcb.ts';
+import { forgetWindow, noteWindow, SEND_LIMIT_MAX, segmentPayload, type Tcb, windowShift } from './tcb.ts';
 
 /** From SYN-SENT or SYN-RECEIVED: the handshake is complete. */
 export function establish(c: Tcb, window: number, s: Segment): void {
@@ -25,9 +25,22 @@ export function establish(c: Tcb, window: number, s: Segment): void {
   c.congestion.start(segmentPayload(c));
   if (c.retriedSyn) c.congestion.cwnd = segmentPayload(c);
   c.tuneAt = now;
+  if (!c.settings.sendBufferLocked) c.settings.sendBuffer = Math.max(c.settings.sendBuffer, roomForWindow(c));
   if (c.settings.keepAlive) armKeepAlive(c);
   c.context.notify(c, Readiness.Out | Readiness.WrNorm);
 }
+
+/** What SO_SNDBUF tells from now on: two initial windows with all that Linux needs beside the octets (tcp_sndbuf_expand). */
+function roomForWindow(c: Tcb): number {
+  const octets = Math.max(c.peerMss, c.mss) + HEADERS + SHARED_INFO;
+  return Math.min(SEND_LIMIT_MAX, 2 * INITIAL_WINDOW * (2 ** Math.ceil(Math.log2(octets)) + SK_BUFF));
+}
+/** MAX_TCP_HEADER, and struct skb_shared_info and struct sk_buff as a cache line aligns them. */
+const HEADERS = 320;
+const SHARED_INFO = 320;
+const SK_BUFF = 256;
+/** TCP_INIT_CWND. */
+const INITIAL_WINDOW = 10;
 
 /** RFC 7323 1.3, 2.2, 3.2; RFC 2018 2; RFC 9293 3.7.1 (536 or 1220 where the peer says nothing). */
 export function takeHandshakeOptions(c: Tcb, s: Segment): void {

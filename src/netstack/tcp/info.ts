@@ -1,6 +1,6 @@
 /** What a connection tells of itself (TCP_INFO): a copy of what is in its control block. */
 import type { TcpInfo } from '../endpoint.ts';
-import { localMss } from './emit.ts';
+import { announcedMss } from './emit.ts';
 import { DELAYED_ACK, RTO_INITIAL } from './limits.ts';
 import { lostOctets, resentOctets } from './output.ts';
 import { diff } from './seq.ts';
@@ -64,7 +64,7 @@ function routeInfo(c: Tcb): Pick<TcpInfo, 'receiveMss' | 'announcedMss' | 'pathM
   if (c.route === undefined) return { receiveMss: 0, announcedMss: 0, pathMtu: 0, receiveLimit: 0 };
   return {
     receiveMss: c.receiveMss,
-    announcedMss: Math.min(localMss(c), c.settings.maxSegment || SEGMENTS_MAX) - optionOctets(c),
+    announcedMss: announcedMss(c) - optionOctets(c),
     pathMtu: c.route.mtu,
     receiveLimit: receiveLimit(c),
   };

@@ -79,6 +79,9 @@ export const RECEIVE_LIMIT_MAX = 6 << 20;
 export const SEND_LIMIT_MAX = 4 << 20;
 /** Where they start: more than Linux does, so that a link with 64 KiB frames and a round trip of a turn is never limited by the window. */
 const LIMIT_START = 1 << 20;
+/** What a window opens with, half of tcp_rmem[1], and the octets that it takes to be worth more. */
+const FIRST_WINDOW = 65_536;
+const OPENS_AFTER = 4096;
 /** The shift for RECEIVE_LIMIT_MAX: the least with which 65,535 covers it. */
 const SHIFT_MAX_BUFFER = 7;
 
@@ -354,6 +357,11 @@ export function receiveLimit(c: Tcb): number {
   const { receiveBufferLocked, receiveBuffer } = c.settings;
   const limit = receiveBufferLocked ? Math.max(1024, receiveBuffer >> 1) : Math.max(c.receiveLimit, receiveBuffer);
   return c.settings.windowClamp > 0 ? Math.min(limit, c.settings.windowClamp) : limit;
+}
+/** As much of it as may be offered: a stream that brings next to nothing is not shown all (rcv_ssthresh of Linux grows with full segments). */
+export function offerLimit(c: Tcb): number {
+  const limit = receiveLimit(c);
+  return c.stats.bytesReceived > OPENS_AFTER ? limit : Math.min(limit, FIRST_WINDOW);
 }
 /** RFC 7323 2.3: the shift to offer on a SYN, which cannot change later. */
 export function windowShift(c: Tcb): number {

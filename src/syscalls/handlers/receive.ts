@@ -52,15 +52,19 @@ const wantsAll = (message: Message, socket: Socket): boolean =>
   (message.flags & MSG_WAITALL) !== 0 && (message.flags & ONE_ROUND) === 0 && socket.type === SOCK_STREAM;
 
 /** With MSG_PEEK as well a TCP stream is waited for until all of it is there; what is looked at is looked at once (tcp_recvmsg_locked). AF_UNIX peeks at what there is. */
-const PEEKS_ALL = MSG_PEEK | MSG_WAITALL;
-const peeksAll = ({ flags }: Message, { type, domain }: Socket): boolean =>
-  (flags & (ONE_ROUND | MSG_WAITALL)) === PEEKS_ALL && type === SOCK_STREAM && domain !== AF_UNIX;
+const peeksOn = ({ flags }: Message, { type, domain, collects }: Socket): boolean =>
+  (flags & ONE_ROUND) === MSG_PEEK &&
+  ((flags & MSG_WAITALL) !== 0 || collects > 0) &&
+  type === SOCK_STREAM &&
+  domain !== AF_UNIX;
 
 /** Octets without which a receive goes on. */
 function leastOf({ message, partsSurvive }: CallContext, socket: Socket): number {
-  if (wantsAll(message, socket) || peeksAll(message, socket)) return message.iov.total;
-  const collects = partsSurvive && (message.flags & ONE_ROUND) === 0;
-  return collects ? Math.min(socket.collects, message.iov.total) : 0;
+  const peeks = peeksOn(message, socket);
+  const takes = partsSurvive && (message.flags & ONE_ROUND) === 0;
+  message.takesLess = peeks || takes;
+  if (wantsAll(message, socket) || (peeks && (message.flags & MSG_WAITALL) !== 0)) return message.iov.total;
+  return message.takesLess ? Math.min(socket.collects, message.iov.total) : 0;
 }
 
 /** Receives into `ctx.message`, whose `passing` is what `disconnects` was when a receive on TCP began to wait (sk_wait_event); `ctx.progress` counts the octets of earlier rounds. */
@@ -80,7 +84,7 @@ export function receiveMessage(ctx: CallContext, socket: Socket): number {
   return ctx.progress > 0 ? partly(ctx, socket, result) : result;
 }
 function receiveOnce(ctx: CallContext, socket: Socket): number {
-  const result = socket.receive(ctx.message, peeksAll(ctx.message, socket) ? ctx.progress : ctx.staged);
+  const result = socket.receive(ctx.message, peeksOn(ctx.message, socket) ? ctx.progress : ctx.staged);
   // An empty datagram has no octets but is one message, and one that faulted is gone; MSG_PEEK takes none.
   if (socket.units > 0) ctx.commitWith(socket, socket.units);
   if (result < 0) return result;

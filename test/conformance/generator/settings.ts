@@ -81,7 +81,8 @@ function getOption(world: World, actor: Actor, r: Choice): void {
   if (one.role === 'connected' && /^TCP_(?:MAXSEG|WINDOW_CLAMP)$/.test(which.name)) return;
   // They grow with what is sent and received (tcp_sndbuf_expand, tcp_rcv_space_adjust), as fast as the host pleases.
   const grows = one.kind === 'tcp' && which.level === c.SOL_SOCKET && /^SO_(?:SND|RCV)BUF$/.test(which.name);
-  if (grows && one.role === 'connected') return;
+  // What is bound or listens now may have been connected.
+  if (grows && one.role !== 'fresh') return;
   const how = optionShow(which.name);
   const at = world.sys.alloc(300, which.name, how);
   const len = world.int(r.rarely(6, 300, [0, 1, 2, 3, 4, 8, 16, -1]), 'optlen');

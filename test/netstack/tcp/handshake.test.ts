@@ -16,7 +16,7 @@ test('[RFC9293 3.5] a connection is opened, with MSS, window scale, SACK and tim
   t.is(endpoint.state, 'SYN-SENT');
   t.is(endpoint.readiness(), 0);
   w.peer.stackPort = endpoint.localPort;
-  w.peer.expect('S 0:0(0) win 65535 <mss 1460,sackOK,ts,wscale 7>');
+  w.peer.expect('S 0:0(0) win 64240 <mss 1460,sackOK,ts,wscale 7>');
   w.peer.send('S. 0:0(0) ack 1 win 1000 <mss 1400>');
   w.peer.expect('. 1:1(0) ack 1');
   t.is(endpoint.state, 'ESTABLISHED');
@@ -32,7 +32,7 @@ test('[RFC9293 3.5] a listener answers a SYN, and the ACK makes the connection r
   const listener = w.listening();
   t.is(listener.readiness(), 0);
   w.peer.send('S 0:0(0) win 2000 <mss 1460>');
-  w.peer.expect('S. 0:0(0) ack 1 win 65535 <mss 1460>');
+  w.peer.expect('S. 0:0(0) ack 1 win 64240 <mss 1460>');
   t.is(listener.acceptPeek(), undefined);
   w.peer.send('. 1:1(0) ack 1 win 2000');
   w.peer.expectNothing();
@@ -281,7 +281,7 @@ test('[RFC7323 2.2] windows are scaled after the handshake, not in it', (t) => {
   const w = world(t);
   const endpoint = w.connecting();
   w.peer.send('S. 0:0(0) ack 1 win 1000 <mss 1000,nop,wscale 3>');
-  w.peer.expect('. 1:1(0) ack 1 win 8192'); // 1 MiB >> 7
+  w.peer.expect('. 1:1(0) ack 1 win 512'); // 64 KiB >> 7
   w.write(endpoint, 5000);
   w.peer.expect('. 1:501(500)');
   w.peer.expect('. 501:1001(500)');
@@ -298,7 +298,7 @@ test('[RFC7323 2.2] without the peer’s offer nothing is scaled', (t) => {
   const v = world(t);
   v.listening();
   v.peer.send('S 0:0(0) <mss 1460>');
-  t.deepEqual(v.peer.expect('S. 0:0(0) ack 1 win 65535').options, ['mss 1460']);
+  t.deepEqual(v.peer.expect('S. 0:0(0) ack 1 win 64240').options, ['mss 1460']);
 });
 
 test('[RFC9293 MUST-15] a peer that names no MSS gets 536, or 1220 over IPv6', (t) => {
