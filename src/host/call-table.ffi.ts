@@ -214,10 +214,13 @@ const CLD_EXITED = 1;
 const info = arena(PAGE);
 const infoWords = new Int32Array(info.bytes.buffer, 0, 8);
 
-/** How a child of ours ended, which is then no more; undefined if it lives. */
-export function reap(pidfd: number): { readonly code: number | null; readonly signal: number | null } | undefined {
+/** How a child of ours ended, which is then no more; undefined if it lives, unless its end is waited for. */
+export function reap(
+  pidfd: number,
+  waits = false,
+): { readonly code: number | null; readonly signal: number | null } | undefined {
   infoWords.fill(0);
-  const failed = syscall(NR_WAITID, P_PIDFD, pidfd, info.address, WEXITED | WNOHANG, 0) !== 0;
+  const failed = syscall(NR_WAITID, P_PIDFD, pidfd, info.address, waits ? WEXITED : WEXITED | WNOHANG, 0) !== 0;
   // Somebody else has waited for it: its end is all that is known.
   if (failed) return { code: null, signal: null };
   // si_signo, si_errno, si_code, and in the union behind them (aligned to 8) si_pid, si_uid, si_status.

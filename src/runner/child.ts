@@ -23,8 +23,8 @@ export class Child {
   readonly ended: Promise<GuestExit>;
   hasEnded = false;
 
-  /** @param keepsAlive our process, until it has ended. @throws RunError */
-  constructor(pid: number, keepsAlive: boolean) {
+  /** It keeps our process alive until it has ended. @throws RunError */
+  constructor(pid: number) {
     this.pid = pid;
     this.pidfd = pidfdOfProcess(pid);
     if (this.pidfd < 0) throw launchError(`pidfd_open: ${errnoName(-this.pidfd)}`);
@@ -37,7 +37,6 @@ export class Child {
         close(this.pidfd);
         resolve({ code: how.code, signal: how.signal === null ? null : (NAMES.get(how.signal) ?? 'SIGKILL') });
       });
-      poll.keepsAlive = keepsAlive;
     });
   }
   readonly end = (): void => {

@@ -38,23 +38,23 @@ function messagesOf(file: OpenFile): MirroredMessages | undefined {
 
 export class DirectPlane extends StrictPlane {
   /** Of the processes of the sandbox. */
-  readonly #head: number;
+  readonly #heads: readonly number[];
   #world: MirrorWorld | undefined = undefined;
   readonly #counters: PlaneCounters = { lostSends: 0 };
   readonly #held: HeldBack;
   #again: Resumable[] = [];
 
   /** @param head process id of the head of the launch chain */
-  constructor(head: number, clock: Clock) {
+  constructor(heads: readonly number[], clock: Clock) {
     super();
-    this.#head = head;
+    this.#heads = heads;
     this.#held = new HeldBack(clock);
   }
   /** A copy of the guest's end, which the caller closes; or NO_COPY. With `anyone` all processes of the sandbox are asked, if it must be. */
   #borrow(placeholder: StrictPlaceholder, anyone: boolean): number {
     const copy = copyOf(placeholder);
     if (copy !== NO_COPY || !anyone) return copy;
-    const holder = holderOf(this.#head, placeholder.inode, placeholder.fd);
+    const holder = holderOf(this.#heads, placeholder.inode, placeholder.fd);
     if (holder === undefined) return NO_COPY;
     placeholder.tid = holder.pid;
     placeholder.fd = holder.fd;
@@ -76,7 +76,7 @@ export class DirectPlane extends StrictPlane {
     const world = this.#world;
     const guest: GuestSide = {
       borrow: (anyone) => this.#borrow(placeholder, anyone),
-      isRead: () => isReadNatively(this.#head, placeholder.inode),
+      isRead: () => isReadNatively(this.#heads, placeholder.inode),
     };
     if (world !== undefined && file instanceof InetStreamSocket) {
       const mirror = new StreamMirror(world, file, guest);

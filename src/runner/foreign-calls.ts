@@ -7,19 +7,18 @@
 import { Errno, type ErrnoName } from '../abi/errno.ts';
 import { familyName, namespaceFlagNames, optionName } from '../abi/names.ts';
 import { AF_NETLINK, AF_UNIX, SO_PASSPIDFD, SO_PEERPIDFD, SOL_SOCKET } from '../abi/socket.ts';
-import { openNull } from '../host/file.ffi.ts';
 import { close } from '../host/libc.ffi.ts';
 import type { SeccompListener } from '../host/seccomp.ffi.ts';
 import { socketDomain } from '../host/unix-socket.ffi.ts';
 import { type Devices, isDeviceRequest } from '../socket/devices.ts';
 import { deviceIoctl } from '../syscalls/handlers/ioctl-devices.ts';
 import { offersSocket } from '../syscalls/offered.ts';
+import type { Chains } from './chains.ts';
 import { ABSENT, CLONE_NEW_ANY, TUNSETIFF, USERFAULTFD_NEW, WALLS } from './filter.ts';
 import { type Group, signalGroup } from './group-signals.ts';
 import { readString } from './guest-memory.ts';
 import type { GuestTask } from './guest-task.ts';
-import type { StdioEntry } from './launch.ts';
-import { FAREWELL, KEEPER_PROGRAM } from './namespaces.ts';
+import { FAREWELL } from './namespaces.ts';
 import type { SignalActions } from './signals.ts';
 import type { UnixNames } from './unix-names.ts';
 
@@ -34,24 +33,18 @@ const HARMLESS_UNSHARE = 0x0400 | 0x0200 | 0x0004_0000;
 export interface ForeignOptions {
   readonly numbers: Readonly<Record<string, number>>;
   readonly group: Group;
-  /** Of processes that are about to become the first program of their chain: what they get as descriptors 0, 1 and 2. */
-  readonly stdio: Map<number, readonly StdioEntry[]>;
+  readonly chains: Chains;
   readonly signals: SignalActions;
   readonly unix: UnixNames;
   readonly devices: Devices;
   readonly unsupported: (call: string, what: string, errno: string, onLinuxToo?: boolean) => void;
   /** The process is about to install a handler without SA_RESTART. */
   readonly onInterruptible: (pid: number) => void;
-  /** The guest's own program is about to start, in that thread. */
-  readonly onGuest: (tid: number) => void;
   /** The keeper has waited for the guest's end and goes. */
   readonly onFarewell: () => void;
 }
 
 export class ForeignCalls {
-  /** The launch chain runs until the keeper starts; it alone may unshare and mount. */
-  #phase: 'chain' | 'keeper' | 'guest' = 'chain';
-  #keeper = 0;
   readonly #judges = new Map<number, Judge>();
   readonly #options: ForeignOptions;
 
@@ -84,11 +77,11 @@ export class ForeignCalls {
 
   /** Counts it, once the guest's own program runs. */
   #refuse(call: string, what: string, errno: ErrnoName, onLinuxToo = false): Judgement {
-    if (this.#phase === 'guest') this.#options.unsupported(call, what, errno, onLinuxToo);
+    if (this.#options.chains.isGuest) this.#options.unsupported(call, what, errno, onLinuxToo);
     return -Errno[errno];
   }
   #wall(name: string, listener: SeccompListener): Judgement {
-    if (this.#phase === 'chain') return 'resume';
+    if (this.#options.chains.mayCross(name, listener.tid)) return 'resume';
     const flags = listener.args[0] as number;
     if (name === 'unshare' && (flags & ~HARMLESS_UNSHARE) === 0) return 'resume';
     return this.#refuse(name, name === 'unshare' ? namespaceFlagNames(flags) : '', 'EPERM');
@@ -105,44 +98,22 @@ export class ForeignCalls {
     if (args[2] !== SOL_SOCKET || args[4] !== option) return 'resume';
     return this.#refuse(call, `SOL_SOCKET/${optionName(SOL_SOCKET, option)}`, 'ENOPROTOOPT');
   }
-  /** The launcher let go of all that is ours but 0, 1 and 2. */
-  #handOver(listener: SeccompListener): void {
-    const { stdio } = this.#options;
-    const entries = stdio.get(listener.tid);
-    if (entries === undefined) return;
-    stdio.delete(listener.tid);
-    entries.forEach((entry, number) => {
-      if (entry === number) return;
-      const fd = entry === 'ignore' ? openNull() : entry;
-      listener.replaceFd(listener.idLow, listener.idHigh, fd, number, false);
-      if (entry === 'ignore') close(fd);
-    });
-  }
   #exec(listener: SeccompListener, task: () => GuestTask): Judgement {
-    this.#handOver(listener);
-    if (this.#phase === 'guest') return this.#forgetActions(listener);
     const [low = 0, high = 0] = listener.args;
-    const path = readString(task().foreignMemory, high * 0x1_0000_0000 + low, PATH_MAX);
-    // Only programs of the launch chain have run so far: nothing of them races with this look.
-    if (this.#phase === 'keeper') {
-      this.#phase = 'guest';
-      this.#options.onGuest(listener.tid);
-    } else if (path === KEEPER_PROGRAM) {
-      this.#phase = 'keeper';
-      this.#keeper = listener.tid;
-    }
-    return 'resume';
+    // Nothing else runs in the memory of a chain's program, so the look races with nobody.
+    const path = (): string => readString(task().foreignMemory, high * 0x1_0000_0000 + low, PATH_MAX) ?? '';
+    return this.#options.chains.exec(listener, path) ? 'resume' : this.#forgetActions(listener);
   }
   #forgetActions(listener: SeccompListener): Judgement {
     this.#options.signals.forget(listener.tid);
     return 'resume';
   }
   #sigaction(listener: SeccompListener, task: () => GuestTask): Judgement {
-    if (this.#phase !== 'guest') return 'resume';
+    if (!this.#options.chains.isGuest) return 'resume';
     const { process, foreignMemory } = task();
     const [signal = 0, , low = 0, high = 0] = listener.args;
     const { signals, onInterruptible } = this.#options;
-    if (listener.tid === this.#keeper && signal === FAREWELL) this.#options.onFarewell();
+    if (listener.tid === this.#options.chains.keeper && signal === FAREWELL) this.#options.onFarewell();
     if (signals.record(process, foreignMemory, signal, high * 0x1_0000_0000 + low)) onInterruptible(process.pid);
     return 'resume';
   }
@@ -150,7 +121,7 @@ export class ForeignCalls {
     const [fd = 0, , request = 0, , low = 0, high = 0] = listener.args;
     if (request === TUNSETIFF) return this.#refuse('ioctl', 'TUNSETIFF', 'EPERM');
     if (request === USERFAULTFD_NEW) return this.#refuse('ioctl', 'USERFAULTFD_IOC_NEW', 'EPERM');
-    if (this.#phase !== 'guest' || !isDeviceRequest(AF_UNIX, request)) return 'resume';
+    if (!this.#options.chains.isGuest || !isDeviceRequest(AF_UNIX, request)) return 'resume';
     return this.#deviceRequest(task(), fd | 0, request, high * 0x1_0000_0000 + low);
   }
   /** if_nametoindex(3) asks a unix socket, which knows the interfaces of the kernel's namespace and not the guest's. */

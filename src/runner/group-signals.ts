@@ -36,14 +36,14 @@ function signalProcess(pid: number, signal: number): number {
 }
 
 export interface Group {
-  /** Process id of the head of the launch chain. */
-  readonly head: number;
+  /** Process ids of the heads of the launch chains. */
+  readonly heads: readonly number[];
   /** Signals do not take calls away. */
   readonly killable: boolean;
 }
 
 /** kill(0, signal) of `sender`: 'resume' where it is the kernel's to do, or its result. */
-export function signalGroup({ head, killable }: Group, sender: ProcCredentials, signal: number): 'resume' | number {
+export function signalGroup({ heads, killable }: Group, sender: ProcCredentials, signal: number): 'resume' | number {
   const { groups } = sender;
   // One that ends while it is looked at must not be let through.
   if (groups.length === 0) return -Errno.ESRCH;
@@ -66,6 +66,6 @@ export function signalGroup({ head, killable }: Group, sender: ProcCredentials, 
     if (result === 0) told++;
     else if (result !== NOT_MEANT) failure = result;
   };
-  below(head, tell, MAX_PROCESSES);
+  below(heads, tell, MAX_PROCESSES);
   return told > 0 ? 0 : failure;
 }

@@ -1,6 +1,6 @@
 /**
  * Which process of the sandbox has a socket, where the thread that named it last has it no more: a child that inherited it and only reads and writes is never heard of, and a thread
- * may have ended. Processes are found from the head of the launch chain down (/proc/PID/task/TID/children, proc(5); CONFIG_PROC_CHILDREN), descriptors by their number, since fork keeps
+ * may have ended. Processes are found from the heads of the launch chains down (/proc/PID/task/TID/children, proc(5); CONFIG_PROC_CHILDREN), descriptors by their number, since fork keeps
  * it, and as 0, 1 and 2, where servers put it for what they start. And whether any of them waits in a receive that we are not told of. It takes files of /proc, so it is for rare events only.
  */
 import { readFileSync } from 'node:fs';
@@ -25,13 +25,13 @@ function childrenOf(pid: number, tid: string): number[] {
   }
 }
 
-/** `look` at the processes from `head` down, parents first, until one says something. */
+/** `look` at the processes from `heads` down, parents first, until one says something. */
 export function below<T>(
-  head: number,
+  heads: readonly number[],
   look: (pid: number, threads: readonly string[]) => T | undefined,
   limit = MAX_PROCESSES,
 ): T | undefined {
-  const processes = [head];
+  const processes = [...heads];
   for (let i = 0; i < processes.length && i < limit; i++) {
     const pid = processes[i] as number;
     const threads = namesIn(`/proc/${pid}/task`);
@@ -42,11 +42,11 @@ export function below<T>(
   return undefined;
 }
 
-/** A holder of the socket `inode` below process `head`, which had the number `fd` once. */
-export function holderOf(head: number, inode: number, fd: number): Holder | undefined {
+/** A holder of the socket `inode` below the processes `heads`, which had the number `fd` once. */
+export function holderOf(heads: readonly number[], inode: number, fd: number): Holder | undefined {
   const target = `socket:[${inode}]`;
   const numbers = [...new Set([fd, 0, 1, 2])];
-  return below(head, (pid) => {
+  return below(heads, (pid) => {
     const found = numbers.find((number) => targetOf(pid, number) === target);
     return found === undefined ? undefined : { pid, fd: found };
   });
@@ -56,14 +56,14 @@ const { read, readv, recvfrom, splice } = process.arch === 'arm64' ? NR_ARM64 : 
 /** Native calls that wait for octets, with the descriptor in their first register. */
 const RECEIVING: ReadonlySet<number> = new Set([read, readv, recvfrom, splice]);
 
-/** Whether a thread below process `head` waits in a native receive on the socket `inode` (/proc/PID/task/TID/syscall). */
-export function isReadNatively(head: number, inode: number): boolean {
+/** Whether a thread below the processes `heads` waits in a native receive on the socket `inode` (/proc/PID/task/TID/syscall). */
+export function isReadNatively(heads: readonly number[], inode: number): boolean {
   const target = `socket:[${inode}]`;
   const reads = (pid: number, tid: string): boolean => {
     const [nr, fd = ''] = callOf(pid, tid).split(' ');
     return RECEIVING.has(Number(nr)) && targetOf(pid, Number(fd) | 0) === target;
   };
-  return below(head, (pid, threads) => (threads.some((tid) => reads(pid, tid)) ? true : undefined)) === true;
+  return below(heads, (pid, threads) => (threads.some((tid) => reads(pid, tid)) ? true : undefined)) === true;
 }
 function callOf(pid: number, tid: string): string {
   try {

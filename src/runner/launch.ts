@@ -7,18 +7,20 @@
  * Behind the filter a call may wait for us, who wait here for the launcher: from there on it makes only calls that no filter of ours traps (futex, close_range, clone), its children chdir and
  * rt_sigprocmask, and execve, for whose answer nobody waits.
  */
+import { statSync } from 'node:fs';
 import { errnoName } from '../abi/errno.ts';
 import {
   awaitWord,
   type CallRecord,
   CallTable,
+  reap,
   type SharedWord,
   SIGSET_OCTETS,
   wakeWord,
 } from '../host/call-table.ffi.ts';
 import { pipePair } from '../host/file.ffi.ts';
 import { close } from '../host/libc.ffi.ts';
-import { pidfdGetfd } from '../host/process.ffi.ts';
+import { pidfdGetfd, pidfdOfProcess, pidfdSignal } from '../host/process.ffi.ts';
 import { filterFlags, PR_SET_NO_NEW_PRIVS, SECCOMP_SET_MODE_FILTER } from '../host/seccomp.ffi.ts';
 import { Child } from './child.ts';
 import { findCommand } from './command.ts';
@@ -130,7 +132,9 @@ const octetsFor = ({ argv, env, cwd }: Program, path: string): number => {
 export class Launcher {
   /** Our own copy of the filter's listener; calls wait on it from now on. Whoever made the launcher closes it. */
   readonly listenerFd: number;
-  readonly #child: Child;
+  readonly #pidfd: number;
+  readonly #stays: boolean;
+  #isGone = false;
   readonly #asked: SharedWord;
   readonly #clone: CallRecord;
   readonly #install: CallRecord;
@@ -148,15 +152,17 @@ export class Launcher {
     this.#clone = table.call('clone', CLONE_VM | CLONE_PARENT);
     // The death of this process kills the launcher; a death before it asked for that has closed this pipe.
     const [readable, writable] = pipePair();
+    this.#stays = options.stays;
     try {
-      this.#child = new Child(table.start(this.#program(table, readable, writable, options.stays)), false);
+      this.#pidfd = pidfdOfProcess(table.start(this.#program(table, readable, writable)));
+      if (this.#pidfd < 0) throw launchError(`pidfd_open: ${errnoName(-this.#pidfd)}`);
       this.listenerFd = this.#takeListener();
     } finally {
       close(readable);
       close(writable);
     }
   }
-  #program(table: CallTable, readable: number, writable: number, stays: boolean): CallRecord {
+  #program(table: CallTable, readable: number, writable: number): CallRecord {
     const exit = table.call('exit_group', 0);
     const [install, clone, asked] = [this.#install, this.#clone, this.#asked.address];
     const tell = (about: CallRecord): CallRecord => table.call('futex', about.resultAddress, FUTEX_WAKE, 1);
@@ -188,7 +194,7 @@ export class Launcher {
     ];
     install.followedBy(tell(install).followedBy(exit)).onPositive(tell(install).followedBy(wait));
     wait.followedBy(wait).onNegative(table.sequence(serve));
-    clone.followedBy(tell(clone).followedBy(stays ? wait : exit));
+    clone.followedBy(tell(clone).followedBy(this.#stays ? wait : exit));
     return first;
   }
 
@@ -199,16 +205,23 @@ export class Launcher {
     return record.result;
   }
   #takeListener(): number {
-    const installed = this.#await(this.#install);
-    if (installed < 0) throw filterError(-installed);
-    const fd = pidfdGetfd(this.#child.pidfd, installed);
-    if (fd >= 0) return fd;
-    this.close();
-    throw launchError(`pidfd_getfd: ${errnoName(-fd)}`);
+    try {
+      const installed = this.#await(this.#install);
+      if (installed < 0) throw filterError(-installed);
+      const fd = pidfdGetfd(this.#pidfd, installed);
+      if (fd < 0) throw launchError(`pidfd_getfd: ${errnoName(-fd)}`);
+      return fd;
+    } catch (error) {
+      this.close();
+      throw error;
+    }
   }
 
   /** Its first execve is made at once, and answered by whoever serves the listener. @throws RunError */
   start(program: Program): Child {
+    if (statSync(program.cwd, { throwIfNoEntry: false })?.isDirectory() !== true) {
+      throw new RunError('E_CONFIG', `there is no directory ${program.cwd}`, 'name one that exists');
+    }
     const [name = ''] = program.argv;
     const path = findCommand(name, program.env['PATH'], program.cwd);
     const table = tableFor(octetsFor(program, path));
@@ -228,13 +241,19 @@ export class Launcher {
     this.#asked.value = 1;
     wakeWord(this.#asked.address);
     const pid = this.#await(this.#clone);
+    if (!this.#stays) this.close();
     if (pid < 0) throw launchError(`clone: ${errnoName(-pid)}`);
-    const child = new Child(pid, true);
+    const child = new Child(pid);
     void child.ended.then(() => unused.push(table));
     return child;
   }
   /** Ends the launcher, and none of what it has started. */
   close(): void {
-    this.#child.end();
+    if (this.#isGone) return;
+    this.#isGone = true;
+    pidfdSignal(this.#pidfd, SIGKILL);
+    // It runs nothing that could keep it.
+    reap(this.#pidfd, true);
+    close(this.#pidfd);
   }
 }

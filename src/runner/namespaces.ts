@@ -10,6 +10,8 @@
  *   signal more, by a call that the supervisor sees: without that farewell it did not end by itself, which unshare's status cannot tell (2.38 makes 1 of SIGKILL).
  * - The part in brackets is for a supervisor that is root, whose guest has no user namespace: to the files of /proc and /sys it is the host's root, and through some of them
  *   (kernel/core_pattern, release_agent, uevent_helper) the kernel would start a program outside of the sandbox. They become read-only or empty, as in a container.
+ * - A program that joins a sandbox enters the walls that the keeper holds: setpriv --pdeathsig KILL nsenter --target KEEPER [--user --preserve-credentials] --net --pid --mount
+ *   [setpriv --bounding-set ...] sh -c ENTER sh DIRECTORY CMD ARGS. nsenter waits for its child outside of them and ends as that did.
  * - The subshell `(exec "$@")` keeps the name as typed for argv[0], never runs a builtin, and says itself what cannot be executed.
  */
 import { execFile } from 'node:child_process';
@@ -123,12 +125,52 @@ const keep = (softFiles: number | undefined): string =>
   `${restoreLimit(softFiles)}exec 9>&2 2>/dev/null; trap : INT TERM HUP QUIT; (exec "$@" 2>&9 9>&-); status=$?; trap '' USR1; exit $status`;
 const replace = (softFiles: number | undefined): string => `${restoreLimit(softFiles)}exec "$@"`;
 
-/** The argument vector that starts `command` inside `isolation`. */
-export function launchChain(
+/** $1 is the directory: joining a mount namespace leads to its root. */
+const enter = (softFiles: number | undefined): string =>
+  `${restoreLimit(softFiles)}cd -- "$1" || exit 126; shift; exec "$@"`;
+
+const boundingSet = (): string[] => [
+  findHelper('setpriv'),
+  `--bounding-set=-all,${BOUNDING_SET.map((name) => `+${name}`).join(',')}`,
+];
+
+const nsenterArguments = (isolation: Isolation): string[] => [
+  ...(isolation.user ? ['--user', '--preserve-credentials'] : []),
+  ...(isolation.network ? ['--net'] : []),
+  ...(isolation.processes ? ['--pid', '--mount'] : []),
+];
+
+export interface ChainSettings {
+  readonly dropCapabilities: boolean;
+  readonly softFiles: number | undefined;
+}
+
+/** The argument vector that starts `command` in `cwd` behind the walls that `keeper`, a process of the first chain, holds. */
+export function joinChain(
   isolation: Isolation,
+  keeper: number,
+  cwd: string,
   command: readonly string[],
-  options: { readonly dropCapabilities: boolean; readonly softFiles: number | undefined },
+  { dropCapabilities, softFiles }: ChainSettings,
 ): string[] {
+  const walls = nsenterArguments(isolation);
+  return [
+    findHelper('setpriv'),
+    '--pdeathsig',
+    'KILL',
+    ...(walls.length === 0 ? [] : [findHelper('nsenter'), '--target', String(keeper), ...walls]),
+    ...(dropCapabilities ? boundingSet() : []),
+    KEEPER_PROGRAM,
+    '-c',
+    enter(softFiles),
+    'sh',
+    cwd,
+    ...command,
+  ];
+}
+
+/** The argument vector that starts `command` inside `isolation`. */
+export function launchChain(isolation: Isolation, command: readonly string[], options: ChainSettings): string[] {
   const setpriv = findHelper('setpriv');
   const walls = unshareArguments(isolation);
   const keeper = isolation.processes ? keep(options.softFiles) : replace(options.softFiles);
@@ -138,9 +180,7 @@ export function launchChain(
     'KILL',
     ...(walls.length === 0 ? [] : [findHelper('unshare'), ...walls]),
     ...(options.dropCapabilities && isolation.processes ? [SHELL, '-c', READ_ONLY, 'sh', findHelper('mount')] : []),
-    ...(options.dropCapabilities
-      ? [setpriv, `--bounding-set=-all,${BOUNDING_SET.map((name) => `+${name}`).join(',')}`]
-      : []),
+    ...(options.dropCapabilities ? boundingSet() : []),
     KEEPER_PROGRAM,
     '-c',
     keeper,

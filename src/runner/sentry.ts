@@ -5,13 +5,10 @@
  */
 import { EventEmitter } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
-import { NR_AMD64 } from '../abi/nr-amd64.ts';
-import { NR_ARM64 } from '../abi/nr-arm64.ts';
 import type { Counters, GatewayConfig, MessageFromGateway } from '../gateway/spawn.ts';
 import { HostRandom, monotonic, realtimeOffset } from '../host/clock.ts';
 import { EPOLLIN } from '../host/epoll.ffi.ts';
 import { close } from '../host/libc.ffi.ts';
-import { pidfdOpen, pidfdSignal } from '../host/process.ffi.ts';
 import { hasKillableWaits, SeccompListener, seccompGap } from '../host/seccomp.ffi.ts';
 import { type Clock, type Instant, TimerHeap } from '../lib/clock.ts';
 import type { LinkCounters } from '../netstack/link/link.ts';
@@ -29,8 +26,9 @@ import {
   type Observer,
   type Refusal,
 } from '../syscalls/dispatch.ts';
-import { SOCKET_CALLS, systemCalls } from '../syscalls/table.ts';
+import { systemCalls } from '../syscalls/table.ts';
 import type { Carrier } from './carrier.ts';
+import { Chains } from './chains.ts';
 import type { Child } from './child.ts';
 import { findCommand } from './command.ts';
 import { type Death, Deaths } from './deaths.ts';
@@ -38,27 +36,44 @@ import { DescriptorCarrier } from './descriptor-carrier.ts';
 import { type DeviceOptions, openDevice } from './device-link.ts';
 import { DirectPlane } from './direct-plane.ts';
 import { RunError } from './errors.ts';
-import { AUDIT_ARCH, buildFilter, LOOKING_CALLS } from './filter.ts';
 import { ForeignCalls } from './foreign-calls.ts';
 import { startGatewayProcess } from './gateway-process.ts';
+import { GuestProgram } from './guest-program.ts';
 import type { GuestTask } from './guest-task.ts';
 import { HostFiles } from './host-files.ts';
 import { Launcher, type StdioEntry } from './launch.ts';
 import { Lingering } from './lingering.ts';
 import { Loop, type Stepped } from './loop.ts';
-import { callersSoftFileLimit, type Isolation, launchChain, strongestIsolation, weakness } from './namespaces.ts';
+import {
+  type ChainSettings,
+  callersSoftFileLimit,
+  type Isolation,
+  joinChain,
+  launchChain,
+  strongestIsolation,
+  weakness,
+} from './namespaces.ts';
 import { PendingSignals } from './pending-signals.ts';
 import type { Plane } from './plane.ts';
-import { type Route, SeccompPlatform } from './seccomp-platform.ts';
+import { SeccompPlatform } from './seccomp-platform.ts';
 import { SignalActions } from './signals.ts';
 import { StrictPlane } from './strict-plane.ts';
 import { ThreadEnds } from './thread-ends.ts';
+import { ARCHITECTURE, callName, filterFor, routes } from './trapped-calls.ts';
 import { UnixNames } from './unix-names.ts';
 import { type Capture, Uplink } from './uplink.ts';
 
 export type PlaneName = 'direct' | 'strict';
 
-export interface SentryOptions {
+/** What a program of the guest is given. */
+export interface ProgramOptions {
+  readonly cwd?: string;
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  /** Descriptors of ours for its 0, 1 and 2; ours unless said. */
+  readonly stdio?: readonly StdioEntry[];
+}
+
+export interface SentryOptions extends ProgramOptions {
   /** How data reaches the guest: direct unless said, but strict for an observer or a capture, which ask for every call. */
   readonly plane?: PlaneName;
   /** The host side of the link. Without it the guest has its loopback only. */
@@ -67,10 +82,6 @@ export interface SentryOptions {
   readonly gatewayPlace?: 'process' | 'inline';
   /** A link of the caller's in place of the gateway. */
   readonly device?: DeviceOptions;
-  readonly cwd?: string;
-  readonly env?: Readonly<Record<string, string | undefined>>;
-  /** Descriptors of ours for the guest's 0, 1 and 2; ours unless said. */
-  readonly stdio?: readonly StdioEntry[];
   /** Where a capture (pcapng) of the link to the gateway goes. */
   readonly capture?: CaptureSink;
   /** Sees every call on a socket; with `plane` direct those that are trapped. */
@@ -79,6 +90,8 @@ export interface SentryOptions {
   readonly syncWakeUp?: boolean;
   /** This thread does little else: while the guest is busy, timers and promises of the caller may come up to five milliseconds late. Not unless said. */
   readonly ownsThread?: boolean;
+  /** `spawn` may start further programs. Not unless said. */
+  readonly stays?: boolean;
 }
 
 export interface SentrySummary {
@@ -112,45 +125,14 @@ export interface SentryEvents {
   readonly gateway: [message: MessageFromGateway];
 }
 
-const ARCHITECTURE =
-  process.arch === 'arm64'
-    ? ({ name: 'arm64', numbers: NR_ARM64, audit: AUDIT_ARCH.arm64 } as const)
-    : ({ name: 'x86_64', numbers: NR_AMD64, audit: AUDIT_ARCH.x64 } as const);
-
-/** Natively right on a placeholder: a socket has no position (ESPIPE), and pipes are not sockets. */
-const NATIVE = new Set(['pread64', 'pwrite64', 'preadv', 'pwritev', 'tee', 'vmsplice']);
-/** Calls with two descriptors, either of which may be ours. */
-const TWO_DESCRIPTORS: ReadonlyMap<string, Route> = new Map([
-  ['sendfile', 'first-and-second'],
-  ['splice', 'first-and-third'],
-]);
-/** Also the second argument. */
-const ABSENT = new Set(['io_uring_setup', 'io_uring_enter', 'io_uring_register', 'epoll_ctl_old', 'epoll_wait_old']);
-
-export const trappedCalls: readonly string[] = SOCKET_CALLS.filter((name) => !NATIVE.has(name) && !ABSENT.has(name));
-
-/** Native where the placeholder carries the data; so are sends and receives without address and with plain flags (filter.ts). */
-export const dataCalls: ReadonlySet<string> = new Set(['read', 'write', 'readv', 'writev', 'sendfile', 'splice']);
-
 const planeOf = (options: SentryOptions): PlaneName =>
   options.plane ?? (options.observer === undefined && options.capture === undefined ? 'direct' : 'strict');
 
-function routes(): Map<number, Route> {
-  const map = new Map<number, Route>();
-  const numbers: Readonly<Record<string, number>> = ARCHITECTURE.numbers;
-  for (const name of trappedCalls) {
-    const nr = numbers[name];
-    if (nr === undefined) continue;
-    if (name === 'socket') map.set(nr, 'socket');
-    else map.set(nr, TWO_DESCRIPTORS.get(name) ?? 'descriptor');
-  }
-  for (const name of LOOKING_CALLS) if (numbers[name] !== undefined) map.set(numbers[name], 'look');
-  return map;
-}
-
+const OWN_STDIO: readonly StdioEntry[] = [0, 1, 2];
 const LINGER_MS = 10_000;
 const LINGER_STEP_MS = 5;
-const SIGTERM = 15;
+
+type Unsupported = (call: string, what: string, errno: string, onLinuxToo?: boolean) => void;
 
 interface SentryParts {
   readonly launcher: Launcher;
@@ -168,11 +150,8 @@ function judgeOf(killable: boolean, clock: Clock): PendingSignals['judge'] {
 const socketIdOf = (file: OpenFile): number | undefined =>
   file instanceof InetSocket ? (file.tcp ?? file.udp)?.id : undefined;
 
-const CALL_NAMES: ReadonlyMap<number, string> = new Map(
-  Object.entries(ARCHITECTURE.numbers).map(([name, nr]) => [nr, name]),
-);
 const captureOptions = (sink: CaptureSink | undefined): Capture | undefined =>
-  sink === undefined ? undefined : { sink, callName: (nr) => CALL_NAMES.get(nr) ?? `call ${nr}` };
+  sink === undefined ? undefined : { sink, callName };
 
 export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
   readonly isolation: Isolation;
@@ -198,11 +177,15 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
   #failure: { readonly error: unknown } | undefined = undefined;
   readonly #loop: Loop;
   #deadline: Instant | undefined = undefined;
-  /** Of the guest's own program, once it runs. */
-  #guest = -1;
+  readonly #chains: Chains;
+  /** Processes that the launcher has made and that live. */
+  readonly #heads: number[] = [];
+  /** The sandbox's first. */
+  readonly #program: GuestProgram;
+  readonly #joined = new Set<GuestProgram>();
   #keeperWent = false;
-  /** Sent as soon as the guest runs. */
-  #pendingSignal: number | undefined = undefined;
+  /** The end of the walls is ours to want. */
+  #dismissed = false;
 
   /** Starts `command` in a sandbox. @throws RunError */
   static async start(command: string, args: readonly string[], options: SentryOptions = {}): Promise<Sentry> {
@@ -211,18 +194,9 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
     const cwd = options.cwd ?? workingDirectory();
     const env = definedOnly(options.env ?? process.env);
     findCommand(command, env['PATH'], cwd);
-    const isolation = await strongestIsolation(process.getuid?.() === 0);
-    const argv = launchChain(isolation, [command, ...args], {
-      dropCapabilities: process.getuid?.() === 0 && !isolation.user,
-      softFiles: callersSoftFileLimit(),
-    });
-    const filter = buildFilter({
-      auditArch: ARCHITECTURE.audit,
-      numbers: ARCHITECTURE.numbers,
-      trapped: planeOf(options) === 'direct' ? trappedCalls.filter((name) => !dataCalls.has(name)) : trappedCalls,
-      plainTransfers: planeOf(options) === 'direct',
-      looks: planeOf(options) === 'strict',
-    });
+    const isolation = await strongestIsolation(isRoot());
+    const argv = launchChain(isolation, [command, ...args], chainSettings(isolation));
+    const filter = filterFor(planeOf(options));
     const killable = hasKillableWaits();
     // The gateway comes first: it is of no thread that has a filter.
     const clock = new TimerHeap(monotonic());
@@ -230,7 +204,7 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
     const carrier = await carrierOf(options, stack.pool);
     const uplink = carrier === undefined ? undefined : new Uplink(carrier, stack, captureOptions(options.capture));
     try {
-      const launcher = new Launcher({ filter, killable, stays: false });
+      const launcher = new Launcher({ filter, killable, stays: options.stays === true });
       try {
         const launched = launcher.start({ argv, env, cwd });
         try {
@@ -258,6 +232,13 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
     this.#uplink = uplink;
     this.#launched = launched;
     this.#launcher = launcher;
+    this.#heads.push(launched.pid);
+    this.#chains = new Chains({
+      head: launched.pid,
+      stdio: options.stdio ?? OWN_STDIO,
+      onGuest: (tid) => this.#program.begin(tid),
+    });
+    this.#program = new GuestProgram(launched);
     this.isolation = isolation;
     this.plane = planeOf(options);
     // Before anything is opened that would stay open.
@@ -265,23 +246,15 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
     const gap = this.#listener.probe();
     if (gap !== undefined) throw new RunError('E_UNSUPPORTED_KERNEL', gap.what, gap.remedy);
     if (options.syncWakeUp !== false) this.#listener.setSyncWakeUp(true);
-    this.#plane = this.plane === 'direct' ? new DirectPlane(launched.pid, stack.clock) : new StrictPlane();
+    this.#plane = this.plane === 'direct' ? new DirectPlane(this.#heads, stack.clock) : new StrictPlane();
 
     const { clock } = stack;
     const offset = realtimeOffset();
-    const unsupported = (call: string, what: string, errno: string, onLinuxToo?: boolean): void =>
+    const unsupported: Unsupported = (call, what, errno, onLinuxToo) =>
       this.dispatcher.unsupported(call, what, errno, onLinuxToo);
     const sockets = new SocketFactory(stack, (at) => at + offset, unsupported);
     const signals = new SignalActions();
-    this.#unix = new UnixNames({
-      listener: this.#listener,
-      clock,
-      networkNamespace: isolation.network,
-      isRoot: process.getuid?.() === 0,
-      signals,
-      judge: judgeOf(killable, clock),
-      unsupported,
-    });
+    this.#unix = this.#unixNames(signals, killable, unsupported);
     this.#platform = new SeccompPlatform({
       listener: this.#listener,
       plane: this.#plane,
@@ -291,14 +264,13 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
       shutdown: ARCHITECTURE.numbers.shutdown,
       foreign: new ForeignCalls({
         numbers: ARCHITECTURE.numbers,
-        group: { head: launched.pid, killable },
-        stdio: new Map([[launched.pid, options.stdio ?? [0, 1, 2]]]),
+        group: { heads: this.#heads, killable },
+        chains: this.#chains,
         signals,
         unix: this.#unix,
         devices: sockets.devices,
         unsupported,
         onInterruptible: (pid) => this.#platform.endParts(pid),
-        onGuest: (tid) => this.#guestStarts(tid),
         onFarewell: () => this.#keeperGoes(),
       }),
       signals,
@@ -333,6 +305,17 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
     this.#loop.turn();
   }
 
+  #unixNames(signals: SignalActions, killable: boolean, unsupported: Unsupported): UnixNames {
+    return new UnixNames({
+      listener: this.#listener,
+      clock: this.stack.clock,
+      networkNamespace: this.isolation.network,
+      isRoot: isRoot(),
+      signals,
+      judge: judgeOf(killable, this.stack.clock),
+      unsupported,
+    });
+  }
   #tellWeakness(): void {
     const text = weakness(this.isolation);
     // Whoever started us listens when we are made.
@@ -392,8 +375,9 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
     try {
       const { code, signal } = await this.#launched.ended;
       if (this.#failure !== undefined) throw this.#failure.error;
-      const hasBegun = this.#guest >= 0;
-      const fell = this.isolation.processes && (signal !== null || (hasBegun && !this.#keeperWent));
+      const hasBegun = this.#chains.isGuest;
+      const isShort = signal !== null || (hasBegun && !this.#keeperWent);
+      const fell = this.isolation.processes && isShort && !this.#dismissed;
       return this.#deaths.guest(code, signal, fell);
     } finally {
       this.#ending = true;
@@ -434,21 +418,48 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
     this.#threadEnds.close();
     this.#launcher.close();
     close(this.#launcher.listenerFd);
-    if (this.#guest >= 0) close(this.#guest);
-    this.#guest = -1;
   }
 
-  #guestStarts(tid: number): void {
-    this.#guest = pidfdOpen(tid);
-    if (this.#pendingSignal !== undefined) pidfdSignal(this.#guest, this.#pendingSignal);
-  }
   #keeperGoes(): void {
     this.#keeperWent = true;
   }
   /** Sends a signal to the guest's program; before it runs, it waits for it. */
-  kill(signal: number = SIGTERM): void {
-    if (this.#guest >= 0) pidfdSignal(this.#guest, signal);
-    else this.#pendingSignal = signal;
+  kill(signal?: number): void {
+    this.#program.kill(signal);
+  }
+  /** Resolves when the guest's program starts, or has ended before it could. */
+  get started(): Promise<void> {
+    return this.#program.started;
+  }
+  /** Starts a further program behind the same walls, in a sandbox that `stays`. Its processes end with the sandbox. @throws RunError */
+  spawn(command: string, args: readonly string[], options: ProgramOptions = {}): GuestProgram {
+    if (this.#ending || this.#dismissed) throw new RunError('E_LAUNCH', 'the sandbox has ended', 'create another one');
+    const cwd = options.cwd ?? workingDirectory();
+    const env = definedOnly(options.env ?? process.env);
+    findCommand(command, env['PATH'], cwd);
+    const { isolation } = this;
+    const argv = joinChain(isolation, this.#chains.keeper, cwd, [command, ...args], chainSettings(isolation));
+    const child = this.#launcher.start({ argv, env, cwd });
+    const program = new GuestProgram(child);
+    this.#heads.push(child.pid);
+    this.#joined.add(program);
+    this.#chains.join({
+      head: child.pid,
+      stdio: options.stdio ?? OWN_STDIO,
+      onGuest: (tid) => program.begin(tid),
+    });
+    void program.exited.then(() => {
+      this.#chains.forget(child.pid);
+      this.#heads.splice(this.#heads.indexOf(child.pid), 1);
+      this.#joined.delete(program);
+    });
+    return program;
+  }
+  /** Ends every program of the sandbox, and with them the sandbox. */
+  terminate(): void {
+    this.#dismissed = true;
+    for (const program of this.#joined) program.end();
+    this.#launched.end();
   }
 
   summary(): SentrySummary {
@@ -467,6 +478,12 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
     };
   }
 }
+
+const isRoot = (): boolean => process.getuid?.() === 0;
+const chainSettings = (isolation: Isolation): ChainSettings => ({
+  dropCapabilities: isRoot() && !isolation.user,
+  softFiles: callersSoftFileLimit(),
+});
 
 /** @throws RunError, ConfigError, GatewayStartError, HostError */
 async function carrierOf(

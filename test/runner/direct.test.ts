@@ -8,7 +8,7 @@ import test from 'ava';
 import { Errno, NR_AMD64 } from '../../src/abi/index.ts';
 import { interpret, Verdict } from '../../src/runner/bpf.ts';
 import { AUDIT_ARCH, buildFilter } from '../../src/runner/filter.ts';
-import { dataCalls, trappedCalls } from '../../src/runner/sentry.ts';
+import { dataCalls, trappedCalls } from '../../src/runner/trapped-calls.ts';
 import { on, PLANES, Running } from './sandbox.ts';
 
 const root = fileURLToPath(new URL('../../../', import.meta.url));

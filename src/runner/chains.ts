@@ -1,0 +1,99 @@
+/**
+ * The launch chains (namespaces.ts): small programs, one after the other in one process or its child, that enter the walls of the sandbox and become a program of the guest. While the first chain runs,
+ * which builds the walls, nothing else does; so what is seen until its program starts is its own. A later one joins walls behind which guests run: of it are its head, which was started for it outside
+ * of them, and the head's one child, within, which no process of a guest can be.
+ */
+import { openNull } from '../host/file.ffi.ts';
+import { close } from '../host/libc.ffi.ts';
+import type { SeccompListener } from '../host/seccomp.ffi.ts';
+import { statusField, statusOf } from './guest-task.ts';
+import type { StdioEntry } from './launch.ts';
+import { KEEPER_PROGRAM } from './namespaces.ts';
+
+/** Where a chain has got to: its own programs; the shell that is its last; the guest's program. */
+type Phase = 'chain' | 'keeper' | 'guest';
+
+export interface ChainOptions {
+  /** Its process, which the launcher has made. */
+  readonly head: number;
+  /** What it gets as descriptors 0, 1 and 2. */
+  readonly stdio: readonly StdioEntry[];
+  /** Its program is about to start, in that thread. */
+  readonly onGuest: (tid: number) => void;
+}
+interface Chain extends ChainOptions {
+  phase: Phase;
+  keeper: number;
+  /** Its head has its descriptors. */
+  isFitted: boolean;
+}
+
+export class Chains {
+  readonly #first: Chain;
+  /** Of chains whose program has not started yet; with the first. */
+  readonly #open: Chain[] = [];
+
+  constructor(first: ChainOptions) {
+    this.#first = this.#add(first);
+  }
+  #add(options: ChainOptions): Chain {
+    const chain: Chain = { ...options, phase: 'chain', keeper: 0, isFitted: false };
+    this.#open.push(chain);
+    return chain;
+  }
+  /** One that joins the walls. */
+  join(options: ChainOptions): void {
+    this.#add(options);
+  }
+  /** Its head has ended. */
+  forget(head: number): void {
+    const index = this.#open.findIndex((chain) => chain.head === head);
+    if (index >= 0) this.#open.splice(index, 1);
+  }
+
+  /** The first program of the guest has started: what is seen from now on may be its doing. */
+  get isGuest(): boolean {
+    return this.#first.phase === 'guest';
+  }
+  /** The first chain's shell, which holds the walls; 0 before it runs. */
+  get keeper(): number {
+    return this.#first.keeper;
+  }
+  /** Whether that call on the walls is a chain's. */
+  mayCross(call: string, tid: number): boolean {
+    if (!this.isGuest) return this.#first.phase === 'chain';
+    return call === 'setns' && this.#open.some(({ head, phase }) => head === tid && phase === 'chain');
+  }
+
+  #of(tid: number): Chain | undefined {
+    if (!this.isGuest) return this.#first;
+    if (this.#open.length === 0) return undefined;
+    const parent = Number(statusField(statusOf(tid), 'PPid'));
+    return this.#open.find(({ head }) => head === tid || head === parent);
+  }
+  /** A program is about to be executed. True when it is one of a chain, or its guest's first. @param path of the program, asked for only if it matters */
+  exec(listener: SeccompListener, path: () => string): boolean {
+    const chain = this.#of(listener.tid);
+    if (chain === undefined) return false;
+    if (!chain.isFitted && chain.head === listener.tid) this.#fit(chain, listener);
+    if (chain.phase === 'keeper') {
+      chain.phase = 'guest';
+      this.forget(chain.head);
+      chain.onGuest(listener.tid);
+    } else if (path() === KEEPER_PROGRAM) {
+      chain.phase = 'keeper';
+      chain.keeper = listener.tid;
+    }
+    return true;
+  }
+  /** The launcher has let go of all that is ours but 0, 1 and 2. */
+  #fit(chain: Chain, listener: SeccompListener): void {
+    chain.isFitted = true;
+    chain.stdio.forEach((entry, number) => {
+      if (entry === number) return;
+      const fd = entry === 'ignore' ? openNull() : entry;
+      listener.replaceFd(listener.idLow, listener.idHigh, fd, number, false);
+      if (entry === 'ignore') close(fd);
+    });
+  }
+}

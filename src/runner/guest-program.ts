@@ -1,0 +1,53 @@
+/** One program of the guest: its start, its end, and signals to it. */
+import { constants } from 'node:os';
+import { close } from '../host/libc.ffi.ts';
+import { pidfdOpen, pidfdSignal } from '../host/process.ffi.ts';
+import type { Child } from './child.ts';
+
+const SIGKILL = 9;
+const SIGTERM = 15;
+/** As a shell tells it, and docker run. */
+const SIGNALLED = 128;
+
+export class GuestProgram {
+  /** Exit status as docker run gives it: the program's own, or 128 + signal. */
+  readonly exited: Promise<number>;
+  /** Resolves when it starts, or has ended before it could. */
+  readonly started: Promise<void>;
+  /** Its process, as seen from outside; 0 before it starts. */
+  pid = 0;
+  readonly #child: Child;
+  #begun: () => void = () => undefined;
+  /** -1 before it starts, and when it has ended. */
+  #pidfd = -1;
+  /** Sent as soon as it starts. */
+  #pending: number | undefined = undefined;
+
+  constructor(child: Child) {
+    this.#child = child;
+    this.started = new Promise((resolve) => (this.#begun = resolve));
+    this.exited = child.ended.then(({ code, signal }) => {
+      this.#begun();
+      if (this.#pidfd >= 0) close(this.#pidfd);
+      this.#pidfd = -1;
+      return signal === null ? (code ?? 0) : SIGNALLED + constants.signals[signal];
+    });
+  }
+  /** @internal */
+  begin(tid: number): void {
+    this.pid = tid;
+    this.#pidfd = pidfdOpen(tid);
+    if (this.#pending !== undefined) pidfdSignal(this.#pidfd, this.#pending);
+    this.#begun();
+  }
+  /** Sends a signal to it; before it runs, it waits for it. */
+  kill(signal: number = SIGTERM): void {
+    if (this.#pidfd >= 0) pidfdSignal(this.#pidfd, signal);
+    else this.#pending = signal;
+  }
+  /** Ends it at once, with what stands around it. */
+  end(): void {
+    this.kill(SIGKILL);
+    this.#child.end();
+  }
+}
