@@ -3,6 +3,7 @@ import { conformance, type System } from '../body.ts';
 import { type Kit, kit, pattern } from '../kit.ts';
 import * as c from '../linux.ts';
 import { asText } from '../show.ts';
+import { attach, program, RETURN_A } from './filter-kit.ts';
 
 const group = 'udp';
 
@@ -163,5 +164,34 @@ for (const { name, family, host } of FAMILIES) {
         sys.record(`${len} octets in ${buffer}`, count);
       }
     }
+  });
+}
+
+/** SKF_NET_OFF. */
+const NET = -0x10_0000;
+/** `ldb [k]`, and of its value two bits as the length of what the socket gets beside the header. */
+const tellBits = (k: number, shift: number): Uint8Array =>
+  program([0x30, 0, 0, k], [0x74, 0, 0, shift], [0x54, 0, 0, 3], [0x04, 0, 0, 8], RETURN_A);
+for (const { name, family, host } of FAMILIES) {
+  // Not the identification of IPv4, nor checksums.
+  const ofNetwork = family === c.AF_INET ? [0, 2, 3, 6, 8, 9, 15, 19] : [0, 4, 5, 6, 7, 23, 39];
+  conformance(`UDP_SEGMENT over ${name}: a filter sees the headers of each piece`, { group }, (sys) => {
+    const a = kit(sys);
+    const { fd, port } = a.udpBound(host);
+    const out = a.udp(0, family);
+    a.setInt(out, c.SOL_UDP, c.UDP_SEGMENT, 4);
+    for (const k of [4, 5, 8, 11, ...ofNetwork.map((at) => NET + at)]) {
+      for (const shift of [0, 2, 4, 6]) {
+        attach(a, fd, tellBits(k, shift));
+        a.sendTo(out, 'abcdefghijkl', host, port);
+        for (let i = 0; i < 3; i++) a.recv(fd, 16, c.MSG_DONTWAIT);
+      }
+    }
+    attach(a, fd, program([0x80, 0, 0, 0], RETURN_A));
+    a.sendTo(out, 'abcdefghij', host, port);
+    for (let i = 0; i < 4; i++) a.recv(fd, 16, c.MSG_DONTWAIT);
+    attach(a, fd, program([0x80, 0, 0, 0], [0x14, 0, 0, 1], RETURN_A));
+    a.sendTo(out, 'abcdefghij', host, port);
+    for (let i = 0; i < 4; i++) a.recv(fd, 16, c.MSG_DONTWAIT);
   });
 }

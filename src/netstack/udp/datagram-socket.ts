@@ -37,7 +37,7 @@ import { Memberships } from './memberships.ts';
 import { forbidsFragments, mayFragment, mtuOf, note, pathMtuOf } from './path.ts';
 import { ReceiveQueue } from './receive-queue.ts';
 import { RouteMemo } from './route-memo.ts';
-import { forEachSegment } from './segments.ts';
+import { segmentAt } from './segments.ts';
 import { STAMPS, Stamping, StampKind } from './stamping.ts';
 
 const { In, Out, Err, Hup, RdNorm, WrNorm, RdHup } = Readiness;
@@ -362,8 +362,10 @@ export abstract class DatagramSocket implements UdpEndpoint {
   /** What no link cuts is cut here. */
   #transmitSegments(packet: Packet, route: Route): void {
     const port = this.portOf(packet);
-    forEachSegment(packet, (segment, len) => {
-      this.emitHeader(segment, port, len);
+    for (let at = packet.at; at < packet.end; at += packet.gsoSize) {
+      const segment = segmentAt(packet, at);
+      if (segment === undefined) break;
+      this.emitHeader(segment, port, segment.length);
       this.#send(segment, route);
     });
     packet.release();
@@ -460,10 +462,17 @@ export abstract class DatagramSocket implements UdpEndpoint {
 
   /** @internal `packet.at` .. `end` is the payload. Owns the packet. */
   deliver(packet: Packet, sourcePort: number): void {
-    if (packet.gsoType === Gso.UdpL4 && !this.settings.coalesce) {
-      forEachSegment(packet, (segment) => this.#enqueue(segment, sourcePort));
-      packet.release();
-    } else this.#enqueue(packet, sourcePort);
+    if (packet.gsoType !== Gso.UdpL4 || this.settings.coalesce) {
+      this.#enqueue(packet, sourcePort);
+      return;
+    }
+    // What finds no buffer is lost.
+    for (let at = packet.at; at < packet.end; at += packet.gsoSize) {
+      const segment = segmentAt(packet, at);
+      if (segment === undefined) break;
+      this.#enqueue(segment, sourcePort);
+    }
+    packet.release();
   }
   #enqueue(packet: Packet, sourcePort: number): void {
     const counters = this.context.counters(packet.ethertype === EtherType.Ipv4);

@@ -1,21 +1,46 @@
 /** A send that stands for several datagrams of equal length, the last of which may be shorter (udp(7) UDP_SEGMENT; virtio's UDP_L4). */
 import { copy } from '../../lib/byte-ring.ts';
+import { finishSum } from '../../lib/checksum.ts';
 import { Csum, type Packet } from '../packet.ts';
+import { EtherType } from '../wire/ethernet.ts';
+import * as ipv4 from '../wire/ipv4.ts';
+import * as ipv6 from '../wire/ipv6.ts';
+import * as udp from '../wire/udp.ts';
 
-/** Calls `take` with each datagram of `packet`, whose payload stands at `at` .. `end` and which the caller keeps. What finds no buffer is lost. */
-export function forEachSegment(packet: Packet, take: (segment: Packet, len: number) => void): void {
-  const { pool, bytes, end, gsoSize } = packet;
-  for (let at = packet.at; at < end; at += gsoSize) {
-    const len = Math.min(gsoSize, end - at);
-    const segment = pool.alloc(len);
-    if (segment === undefined) return;
-    segment.end = segment.at + len;
-    copy(segment.bytes, segment.at, bytes, at, len);
-    inherit(segment, packet);
-    take(segment, len);
-  }
+/**
+ * The datagram whose payload begins at `at`, out of `packet`, whose own payload stands at `packet.at` .. `end` and which the caller keeps; undefined when there is no buffer for it. The headers of
+ * a packet that was received go with it.
+ */
+export function segmentAt(packet: Packet, at: number): Packet | undefined {
+  const { pool, bytes, gsoSize } = packet;
+  const len = Math.min(gsoSize, packet.end - at);
+  const segment = pool.alloc(len);
+  if (segment === undefined) return undefined;
+  segment.end = segment.at + len;
+  copy(segment.bytes, segment.at, bytes, at, len);
+  inherit(segment, packet);
+  const front = packet.l3 === 0 ? 0 : packet.at - packet.l3;
+  if (front > 0 && front <= segment.at - segment.base) copyHeaders(segment, packet, (at - packet.at) / gsoSize);
+  return segment;
 }
 
+/** As inet_gso_segment and __udp_gso_segment leave them: each with its own lengths, over IPv4 with an identification of its own. */
+function copyHeaders(segment: Packet, packet: Packet, index: number): void {
+  const { bytes } = segment;
+  const moved = segment.at - packet.at;
+  const l3 = (segment.l3 = packet.l3 + moved);
+  const l4 = (segment.l4 = packet.l4 + moved);
+  copy(bytes, l3, packet.bytes, packet.l3, packet.at - packet.l3);
+  udp.setLength(bytes, l4, segment.end - l4);
+  if (packet.ethertype === EtherType.Ipv6) {
+    ipv6.setPayloadLen(bytes, l3, segment.end - l3 - ipv6.HEADER_LEN);
+    return;
+  }
+  ipv4.setTotalLen(bytes, l3, segment.end - l3);
+  ipv4.setId(bytes, l3, (ipv4.id(bytes, l3) + index) & 0xffff);
+  ipv4.setChecksum(bytes, l3, 0);
+  ipv4.setChecksum(bytes, l3, finishSum(segment.pool.checksum.sum(l3, l4 - l3)));
+}
 function inherit(segment: Packet, packet: Packet): void {
   segment.ethertype = packet.ethertype;
   segment.protocol = packet.protocol;

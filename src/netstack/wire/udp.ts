@@ -29,4 +29,5 @@ export function emit(b: Uint8Array, at: number, src: number, dst: number, octets
   putU16(b, at + CHECKSUM, 0);
 }
 /** A computed 0 goes out as 0xffff (RFC 768). */
+export const setLength = (b: Uint8Array, at: number, octets: number): void => putU16(b, at + LENGTH, octets);
 export const setChecksum = (b: Uint8Array, at: number, sum: number): void => putU16(b, at + CHECKSUM, sum || 0xffff);
