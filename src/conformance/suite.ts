@@ -55,6 +55,7 @@ import './bodies/tcp-buffers.ts';
 import './bodies/silence.ts';
 import './bodies/socket.ts';
 import './bodies/splice.ts';
+import './bodies/stray-datagrams.ts';
 import './bodies/stream-options.ts';
 import './bodies/tcp-info.ts';
 import './bodies/timestamps.ts';

@@ -306,3 +306,12 @@ function compare(condition: number, a: number, operand: number): boolean {
       return (a & operand) !== 0;
   }
 }
+
+/** SO_ATTACH_FILTER: it sees the datagram with its header, and says how much of that there is to have (sk_filter_trim_cap). False drops it. */
+export function trim(packet: Packet, filter: PacketFilter, headerLen: number): boolean {
+  packet.push(headerLen);
+  const octets = filter.run(packet);
+  packet.end = Math.min(packet.end, packet.at + Math.max(octets, headerLen));
+  packet.pull(headerLen);
+  return octets > 0;
+}

@@ -15,6 +15,8 @@ export class DatagramCork {
   to = IpAddress.ANY4;
   port = 0;
   choices: SendChoices | undefined = undefined;
+  /** It was redirected to where its route does not lead. */
+  isLost = false;
   #bytes = new Uint8Array(0);
   #isOpen = false;
   /** A send has been committed: it is kept over a rollback, be it empty. */
@@ -40,6 +42,15 @@ export class DatagramCork {
     this.port = port;
     this.choices = choices;
     this.#isOpen = true;
+    this.isLost = false;
+  }
+  /** Its octets go elsewhere, by the route that it has. */
+  redirect(to: IpAddress, port: number, arrives: boolean): void {
+    this.isLost = !arrives;
+    if (!arrives) return;
+    this.to = to;
+    this.port = port;
+    this.choices = { ...this.choices, source: undefined };
   }
   /** Stages what is left of `iov`. False when it faults; nothing is kept then. */
   append(iov: IoVector): boolean {

@@ -1,8 +1,8 @@
 /** What a datagram may not be sent for whatever its socket (udp_sendmsg). */
 import { Errno } from '../abi/errno.ts';
-import { MSG_OOB } from '../abi/socket.ts';
+import { MSG_DONTROUTE, MSG_OOB } from '../abi/socket.ts';
 import type { IpAddress } from '../netstack/address.ts';
-import type { Netstack } from '../netstack/endpoint.ts';
+import type { Netstack, UdpSettings } from '../netstack/endpoint.ts';
 import type { Message } from './message.ts';
 
 /** Longer is EMSGSIZE before anything else is looked at (udp_sendmsg); what fits a datagram is the endpoint's to say. */
@@ -21,4 +21,14 @@ export function isOnLink(stack: Netstack, destination: IpAddress): boolean {
 export function earlyRefusal(message: Message, len: number): number {
   if (len > LENGTH_MAX) return -Errno.EMSGSIZE;
   return (message.flags & MSG_OOB) === 0 ? 0 : -Errno.EOPNOTSUPP;
+}
+
+/** Without a name, by the route that a connected socket knows, if it knows one. */
+export const isByRoute = ({ controlLength, flags }: Message, settings: UdpSettings): boolean =>
+  controlLength === 0 && (flags & MSG_DONTROUTE) === 0 && !settings.dontRoute;
+
+/** Of what a route to this host is used for, whether it arrives. */
+export function leadsHere(stack: Netstack, to: IpAddress): boolean {
+  const path = stack.path(to, undefined, 0);
+  return typeof path !== 'string' && path.isLoopback && !path.isBroadcast;
 }

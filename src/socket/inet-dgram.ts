@@ -10,7 +10,6 @@ import { SIOCINQ, SIOCOUTQ } from '../abi/ioctl.ts';
 import { POLLERR, POLLIN, POLLOUT, POLLPRI, POLLRDNORM, POLLWRBAND } from '../abi/poll.ts';
 import {
   AF_INET,
-  AF_INET6,
   MSG_DONTROUTE,
   MSG_DONTWAIT,
   MSG_ERRQUEUE,
@@ -26,18 +25,20 @@ import type { Datagram, UdpEndpoint } from '../netstack/endpoint.ts';
 import type { Route } from '../netstack/ip/ip.ts';
 import { Packet } from '../netstack/packet.ts';
 import type { Committable } from './committable.ts';
-import { writeErrorControl } from './control/error.ts';
+import { copyError } from './control/error.ts';
 import { writePathMtu } from './control/path-mtu.ts';
 import { wantsControl, writeControl } from './control/report.ts';
 import { Choices, STAMPS } from './control/send.ts';
 import { DatagramCork } from './cork.ts';
-import { earlyRefusal, isOnLink } from './datagram-rules.ts';
+import { earlyRefusal, isByRoute, isOnLink, leadsHere } from './datagram-rules.ts';
 import { applyDatagramOptions } from './datagram-settings.ts';
 import { errnoOf, resultOf } from './errors.ts';
 import { decodeDatagramPeer, decodeDestination, NO_NAME, writeName } from './inet-name.ts';
 import { InetSocket, type SocketWorld } from './inet-socket.ts';
 import type { Message } from './message.ts';
+import { PeekPlace } from './options/peek.ts';
 import { OptionState } from './options/target.ts';
+import { StrayFlow } from './stray-flow.ts';
 
 /** What `#sendWhole` answers when there is nothing to stage. */
 const PROBED = 1;
@@ -49,9 +50,6 @@ type Staged = 'nothing' | 'send' | 'cork' | 'receive' | 'error';
 
 /** datagram_poll: room to write is room for out-of-band data as well. */
 const withBand = (events: number): number => ((events & POLLOUT) === 0 ? events : events | POLLWRBAND);
-
-/** net.ipv4.ip_default_ttl. */
-const DEFAULT_TTL = 64;
 
 const NO_ACCEPT: Committable = { commit: () => undefined, rollback: () => undefined, eventsAfter: () => 0 };
 
@@ -80,9 +78,9 @@ export class InetDatagramSocket extends InetSocket {
   #hasName = false;
   /** A datagram in the making (MSG_MORE, UDP_CORK), and whether the last packet staged is it. */
   readonly #cork = new DatagramCork();
+  readonly #stray = new StrayFlow();
   #closesCork = false;
-  /** Where a peek begins in its datagram. */
-  #peekFrom = 0;
+  readonly #peek = new PeekPlace();
   /** Received datagrams bring control messages. */
   #wantsControl = false;
 
@@ -131,11 +129,24 @@ export class InetDatagramSocket extends InetSocket {
     const refused = this.endpoint.connect(this.peerName.address, this.peerName.port);
     // No port left to bind it to by itself (inet_autobind).
     if (refused === 'address-in-use' && !wasBound) return -Errno.EAGAIN;
+    if (this.peerName.address.isV4) this.#flowChanged(refused === undefined);
     if (refused === undefined) {
       if (!this.peerName.address.isV4) this.connectedFlow = this.options.sendFlowInfo ? this.peerName.flowInfo : 0;
       this.optionsChanged();
     }
     return resultOf(refused);
+  }
+  /** connect(2) has put the flow of IPv4 to `peerName`, whether it leads there or not: a datagram in the making goes there too. */
+  #flowChanged(isPeer: boolean): void {
+    const { address, port } = this.peerName;
+    if (isPeer) this.#stray.clear();
+    else this.#strays(address, port, false);
+    if (this.#cork.isOpen && this.#cork.to.isV4) this.#cork.redirect(address, port, leadsHere(this.stack, address));
+  }
+  /** The flow that the next datagrams take is not the peer's. */
+  #strays(to: IpAddress, port: number, hasRoute: boolean): void {
+    const { isConnected, settings } = this.endpoint;
+    if (isConnected && this.domain === AF_INET) this.#stray.set(to, port, hasRoute, settings);
   }
   override connectResult(): number {
     return 0;
@@ -146,6 +157,7 @@ export class InetDatagramSocket extends InetSocket {
     this.#wantsControl = wantsControl(options);
     applyDatagramOptions(options, settings, this.domain);
     super.optionsChanged();
+    this.#stray.changed(settings);
     if (options.uncork && this.#cork.isOpen && this.#staged === 'nothing') this.#uncork();
     options.uncork = false;
   }
@@ -214,7 +226,8 @@ export class InetDatagramSocket extends InetSocket {
     const len = message.iov.remaining;
     const chosen = this.#choose(message);
     if (chosen !== 0) return chosen;
-    const packet = this.#route(len);
+    const isStray = this.#stray.to !== undefined && !this.#hasName && isByRoute(message, this.endpoint.settings);
+    const packet = isStray ? this.#routeAstray(len) : this.#route(len);
     if (typeof packet === 'number') return packet;
     if (this.isProbe(message.flags)) {
       packet.release();
@@ -242,6 +255,7 @@ export class InetDatagramSocket extends InetSocket {
     const packet = this.endpoint.prepare(cork.to, cork.port, cork.length, cork.choices, true);
     if (!(packet instanceof Packet)) return this.#giveUpCork(errnoOf(packet));
     cork.copyTo(packet.bytes, packet.at);
+    if (cork.isLost) packet.route = undefined;
     this.#packets.push(packet);
     this.#staged = 'send';
     this.#closesCork = true;
@@ -273,6 +287,8 @@ export class InetDatagramSocket extends InetSocket {
     const { endpoint, peerName } = this;
     const to = this.#hasName ? peerName.address : endpoint.remoteAddress;
     const port = this.#hasName ? peerName.port : endpoint.remotePort;
+    if (this.#hasName) this.#strays(to, port, true);
+    else this.#stray.clear();
     this.#cork.begin(to, port, { ...this.#choices.copy(), source });
     return 0;
   }
@@ -287,6 +303,7 @@ export class InetDatagramSocket extends InetSocket {
     const packet = this.endpoint.prepare(cork.to, cork.port, cork.length, cork.choices, true);
     if (packet instanceof Packet) {
       cork.copyTo(packet.bytes, packet.at);
+      if (cork.isLost) packet.route = undefined;
       this.endpoint.transmit(packet, this.#sendCall);
     }
     cork.clear();
@@ -321,6 +338,9 @@ export class InetDatagramSocket extends InetSocket {
     if (isChosen && !toV4) choices.chooseFlow(flow);
     return message.controlLength === 0 ? 0 : choices.read(message, this, toV4);
   }
+  get isMaking6(): boolean {
+    return this.#cork.isOpen && !this.#cork.to.isV4;
+  }
   get sendInterface(): number {
     const scope = this.#hasName ? this.peerName.scopeId : 0;
     return scope || this.endpoint.settings.boundInterface || this.options.stickyInterface;
@@ -344,11 +364,26 @@ export class InetDatagramSocket extends InetSocket {
     const { endpoint } = this;
     return endpoint.autobind() === undefined;
   }
+  #routeAstray(len: number): Packet | number {
+    const { peerName } = this;
+    const to = this.#stray.next();
+    if (to === undefined) return this.#route(len);
+    const arrives = leadsHere(this.stack, to);
+    this.#hasName = arrives;
+    if (arrives) {
+      peerName.address = to;
+      peerName.port = this.#stray.port;
+      peerName.scopeId = 0;
+    }
+    const packet = this.#route(len);
+    if (!arrives && typeof packet !== 'number') packet.route = undefined;
+    return packet;
+  }
   /** A packet of `len` octets for what `#choose` found, or a negative errno. */
   #route(len: number): Packet | number {
     const { endpoint, peerName: to } = this;
     const choices = this.#choices;
-    if (this.#hasName) this.#fillChoices(choices, to.address, to.scopeId);
+    if (this.#hasName) choices.fill(to.address.isV4, to.scopeId, this);
     const packet = endpoint.prepare(
       this.#hasName ? to.address : undefined,
       this.#hasName ? to.port : 0,
@@ -361,20 +396,6 @@ export class InetDatagramSocket extends InetSocket {
     packet.release();
     return -(this.takeErrno() || Errno.EPIPE);
   }
-  /** An unconnected AF_INET6 socket sends by either protocol: what its endpoint is set to may be the other's. */
-  #fillChoices(choices: Choices, address: IpAddress, scopeId: number): void {
-    if (scopeId !== 0) {
-      choices.interfaceIndex ??= scopeId;
-      choices.isEmpty = false;
-    }
-    if (this.domain !== AF_INET6 || !address.isV4) return;
-    const { options } = this;
-    if (options.tos === options.trafficClass && options.ttl === options.hopLimit) return;
-    choices.tos ??= options.tos;
-    choices.ttl ??= options.ttl < 0 ? DEFAULT_TTL : options.ttl;
-    choices.isEmpty = false;
-  }
-
   // Datagrams in
 
   settle(): void {
@@ -397,7 +418,8 @@ export class InetDatagramSocket extends InetSocket {
     const isPeek = (message.flags & MSG_PEEK) !== 0;
     this.lender?.recall(isPeek ? 0 : taken + 1);
     const hasOffset = this.options.peekOffset >= 0;
-    const datagram = hasOffset && isPeek ? this.#seek(taken) : this.endpoint.peek(taken);
+    const datagram =
+      hasOffset && isPeek ? this.#peek.seek(this.endpoint, this.options.peekOffset, taken) : this.endpoint.peek(taken);
     if (datagram === undefined) {
       // A call that may wait ends at shutdown; one that may not is told to try again (__skb_recv_udp).
       return this.endpoint.receiveEnded && (message.flags & MSG_DONTWAIT) === 0 ? 0 : -Errno.EAGAIN;
@@ -434,29 +456,16 @@ export class InetDatagramSocket extends InetSocket {
     const stack = this.tellsAnswerFrom ? this.stack : undefined;
     writeControl(message, datagram, this.options, this.domain, stack, realtimeUs);
   }
-  /** SO_PEEK_OFF: the datagram that the offset lies in (__skb_try_recv_from_queue), and where (`#peekFrom`). */
-  #seek(taken: number): Datagram | undefined {
-    let left = this.options.peekOffset;
-    for (let i = taken; ; i++) {
-      const datagram = this.endpoint.peek(i);
-      const len = datagram === undefined ? 0 : datagram.packet.end - datagram.packet.at;
-      if (datagram === undefined || left === 0 || left < len) {
-        this.#peekFrom = datagram === undefined ? 0 : left;
-        return datagram;
-      }
-      left -= len;
-    }
-  }
   /** sk_peek_offset_fwd, sk_peek_offset_bwd. */
   #movePeek(octets: number): void {
     const { options } = this;
     options.peekOffset = Math.max(options.peekOffset + octets, 0);
-    this.#peekFrom = 0;
+    this.#peek.from = 0;
   }
   #copyOut(message: Message, datagram: Datagram): number {
     const { packet } = datagram;
     const len = packet.end - packet.at;
-    const from = (message.flags & MSG_PEEK) === 0 ? 0 : this.#peekFrom;
+    const from = (message.flags & MSG_PEEK) === 0 ? 0 : this.#peek.from;
     const fits = Math.min(len - from, message.iov.remaining);
     if (message.iov.copyOut(packet.bytes, packet.at + from, fits) < fits) return -Errno.EFAULT;
     if (fits < len - from) message.outFlags |= MSG_TRUNC;
@@ -466,22 +475,10 @@ export class InetDatagramSocket extends InetSocket {
   #receiveError(message: Message, taken: number): number {
     const error = this.endpoint.peekError(taken);
     if (error === undefined) return -Errno.EAGAIN;
-    const { payload } = error;
-    const fits = Math.min(payload.length, message.iov.remaining);
     // It has left the queue by then: one whose reader gave a bad address is lost.
     this.#staged = 'error';
     this.units = 1;
-    if (message.iov.copyOut(payload, 0, fits) < fits) return -Errno.EFAULT;
-    if (fits < payload.length) message.outFlags |= MSG_TRUNC;
-    message.outFlags |= MSG_ERRQUEUE;
-    const { destination, destinationPort, interfaceIndex } = error;
-    message.nameLength =
-      destination === undefined
-        ? 0
-        : writeName(message.name, this.domain, destination, destinationPort, interfaceIndex);
-    const realtimeUs = this.world.realtime(instant(error.time));
-    writeErrorControl(message, error, this.options, this.domain, realtimeUs);
-    return fits;
+    return copyError(message, error, this.options, this.domain, this.world.realtime(instant(error.time)));
   }
 
   // Commit

@@ -68,6 +68,7 @@ export class Router {
     const remote = asked.isUnspecified ? (from ?? loopbackOf(asked)) : asked;
     const refusal = this.#refusal(remote, from, interfaceIndex, anySource);
     if (refusal !== undefined) return refusal;
+    if (from?.isV4 === true && !remote.isV4) return this.#mappedRoute(remote, interfaceIndex, protocol, port);
     const served = remote.isLoopback ? this.#serviceRoute(remote, from, interfaceIndex, protocol, port) : undefined;
     if (served !== undefined) return served;
     if (this.isLocal(remote)) return this.#localRoute(remote, from);
@@ -88,10 +89,14 @@ export class Router {
       // Only IPv4 tells an interface that does not exist from one that leads nowhere.
       return remote.isV4 && this.interfaceAt(interfaceIndex) === undefined ? 'no-device' : 'network-unreachable';
     }
-    if (from === undefined || from.isV4 === remote.isV4) return undefined;
-    return remote.isV4 ? 'network-unreachable' : 'address-family';
+    return remote.isV4 && from?.isV4 === false ? 'network-unreachable' : undefined;
   }
 
+  /** From an IPv4 address to an IPv6 one there is no way, which is looked at once there would be one from another (ip6_dst_lookup_tail). */
+  #mappedRoute(remote: IpAddress, interfaceIndex: number, protocol: number, port: number): NetError {
+    const way = this.route(remote, undefined, interfaceIndex, protocol, port);
+    return typeof way === 'string' ? way : 'address-family';
+  }
   #serviceRoute(
     remote: IpAddress,
     from: IpAddress | undefined,

@@ -23,7 +23,7 @@ import {
 import { type IcmpError, isBeyondLink, type OutputOptions, type Route } from '../ip/ip.ts';
 import type { NetError } from '../net-error.ts';
 import { Gso, type Packet, SMALL_OCTETS } from '../packet.ts';
-import type { PacketFilter } from '../packet-filter.ts';
+import { trim } from '../packet-filter.ts';
 import { PortBinding } from '../ports.ts';
 import { type Observer, Readiness } from '../readiness.ts';
 import { foundGroup, leaveGroup, type ReuseGroup } from '../reuse-group.ts';
@@ -213,7 +213,6 @@ export abstract class DatagramSocket implements UdpEndpoint {
     const { settings } = this;
     const iface = this.#interfaceFor(address, 0);
     const source = this.#sourceFor(address);
-    if (typeof source === 'string') return source;
     const protocol = this.protocolOf(address.isV4);
     const route = this.context.ip.route(address, source, iface, protocol, port, settings.transparent);
     if (typeof route === 'string') return route;
@@ -238,15 +237,14 @@ export abstract class DatagramSocket implements UdpEndpoint {
 
   /**
    * The address to send to `remote` from, if bind() or connect() fixed one; a group bound to is none (RFC 1112 6.1), and an IPv6 address that connect() chose is
-   * none for IPv4. From an IPv4 address there is no way to an IPv6 one (Linux: EAFNOSUPPORT).
+   * none for IPv4. From an IPv4 address there is no way to an IPv6 one, which is the router's to find.
    */
-  #sourceFor(remote: IpAddress): IpAddress | NetError | undefined {
+  #sourceFor(remote: IpAddress): IpAddress | undefined {
     const { localAddress } = this;
     if (localAddress.isUnspecified || localAddress.isMulticast || this.context.ip.isBroadcast(localAddress)) {
       return remote.isMulticast && remote.isV4 ? this.settings.multicastSource : undefined;
     }
-    if (localAddress.isV4 === remote.isV4) return localAddress;
-    return remote.isV4 ? undefined : 'address-family';
+    return localAddress.isV4 || !remote.isV4 ? localAddress : undefined;
   }
   #interfaceFor(remote: IpAddress, chosen: number): number {
     const { settings } = this;
@@ -277,7 +275,6 @@ export abstract class DatagramSocket implements UdpEndpoint {
 
   #routeTo(remote: IpAddress, port: number, choices: SendChoices | undefined): Route | NetError {
     const source = choices?.source ?? this.#sourceFor(remote);
-    if (typeof source === 'string') return source;
     const iface = this.#interfaceFor(remote, choices?.interfaceIndex ?? 0);
     const protocol = this.protocolOf(remote.isV4);
     return this.#routes.find(remote, source, iface, protocol, port, this.settings.transparent);
@@ -367,7 +364,7 @@ export abstract class DatagramSocket implements UdpEndpoint {
       if (segment === undefined) break;
       this.emitHeader(segment, port, segment.length);
       this.#send(segment, route);
-    });
+    }
     packet.release();
   }
   #send(packet: Packet, route: Route): void {
@@ -552,13 +549,4 @@ export abstract class DatagramSocket implements UdpEndpoint {
     this.#error = error.kind;
     this.observer?.endpointChanged(Err);
   }
-}
-
-/** SO_ATTACH_FILTER: it sees the datagram with its header, and says how much of that there is to have (sk_filter_trim_cap). False drops it. */
-function trim(packet: Packet, filter: PacketFilter, headerLen: number): boolean {
-  packet.push(headerLen);
-  const octets = filter.run(packet);
-  packet.end = Math.min(packet.end, packet.at + Math.max(octets, headerLen));
-  packet.pull(headerLen);
-  return octets > 0;
 }

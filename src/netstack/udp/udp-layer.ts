@@ -73,14 +73,14 @@ export class UdpLayer implements TransportProtocol, DatagramContext {
       return;
     }
     const socket = this.#lookup(packet, port, sourcePort, packet.at + udp.HEADER_LEN);
+    if (unsummed && !isV4 && socket?.settings.takesNoChecksum6 !== true) {
+      badChecksum(packet, counters);
+      return;
+    }
     if (socket === undefined) {
       counters.NoPorts++;
       this.ip.unreachable(packet, 'port');
       packet.release();
-      return;
-    }
-    if (unsummed && !isV4 && !socket.settings.takesNoChecksum6) {
-      badChecksum(packet, counters);
       return;
     }
     packet.pull(udp.HEADER_LEN);

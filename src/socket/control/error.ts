@@ -2,7 +2,7 @@
 import { Errno } from '../../abi/errno.ts';
 import { IP_RECVERR, IPV6_RECVERR } from '../../abi/in.ts';
 import { sockaddrIn, sockaddrIn6 } from '../../abi/sockaddr.ts';
-import { AF_INET, SOL_IP, SOL_IPV6 } from '../../abi/socket.ts';
+import { AF_INET, MSG_ERRQUEUE, MSG_TRUNC, SOL_IP, SOL_IPV6 } from '../../abi/socket.ts';
 import {
   SO_EE_ORIGIN_ICMP,
   SO_EE_ORIGIN_ICMP6,
@@ -43,7 +43,7 @@ function arrivalOf(error: DatagramError): Arrival {
   return { source, destination: receiver, destinationPort, interfaceIndex, ttl, tos, isPlaced: true };
 }
 
-export function writeErrorControl(
+function writeErrorControl(
   message: Message,
   error: DatagramError,
   options: OptionState,
@@ -78,4 +78,23 @@ export function writeErrorControl(
   if (domain === AF_INET) writer.put(SOL_IP, IP_RECVERR, scratch, 0, sockExtendedErr.size + len);
   else writer.put(SOL_IPV6, IPV6_RECVERR, scratch, 0, sockExtendedErr.size + len);
   endControl(message);
+}
+
+/** ip_recv_error, ipv6_recv_error: what the datagram bore, where it was sent, and what became of it. Octets copied, or -EFAULT. */
+export function copyError(
+  message: Message,
+  error: DatagramError,
+  options: OptionState,
+  domain: number,
+  realtimeUs: number,
+): number {
+  const { payload, destination, destinationPort, interfaceIndex } = error;
+  const fits = Math.min(payload.length, message.iov.remaining);
+  if (message.iov.copyOut(payload, 0, fits) < fits) return -Errno.EFAULT;
+  if (fits < payload.length) message.outFlags |= MSG_TRUNC;
+  message.outFlags |= MSG_ERRQUEUE;
+  message.nameLength =
+    destination === undefined ? 0 : writeName(message.name, domain, destination, destinationPort, interfaceIndex);
+  writeErrorControl(message, error, options, domain, realtimeUs);
+  return fits;
 }

@@ -63,6 +63,8 @@ export const STAMPS =
   SOF_TIMESTAMPING_TX_SCHED |
   SOF_TIMESTAMPING_TX_ACK |
   SOF_TIMESTAMPING_TX_COMPLETION;
+/** net.ipv4.ip_default_ttl. */
+const DEFAULT_TTL = 64;
 /** Priorities above are not everybody's (sk_set_prio_allowed). */
 const PRIORITY_FREE = 6;
 /** IPV6_FLOWLABEL_MASK. */
@@ -268,6 +270,18 @@ export class Choices implements SendChoices {
       default:
         return -Errno.EINVAL;
     }
+  }
+  /** An unconnected AF_INET6 socket sends by either protocol: what its endpoint is set to may be the other's. */
+  fill(toV4: boolean, scopeId: number, { domain, options }: Sender): void {
+    if (scopeId !== 0) {
+      this.interfaceIndex ??= scopeId;
+      this.isEmpty = false;
+    }
+    if (domain !== AF_INET6 || !toV4) return;
+    if (options.tos === options.trafficClass && options.ttl === options.hopLimit) return;
+    this.tos ??= options.tos;
+    this.ttl ??= options.ttl < 0 ? DEFAULT_TTL : options.ttl;
+    this.isEmpty = false;
   }
   /** Of the flow information only the label counts: the traffic class is chosen apart (ip6_make_flowinfo). */
   chooseFlow(info: number): void {

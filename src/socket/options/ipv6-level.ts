@@ -3,6 +3,8 @@ import { Errno } from '../../abi/errno.ts';
 import {
   IP_PMTUDISC_DONT,
   IP_PMTUDISC_OMIT,
+  IPPROTO_TCP,
+  IPPROTO_UDP,
   IPV6_2292DSTOPTS,
   IPV6_2292HOPLIMIT,
   IPV6_2292HOPOPTS,
@@ -73,11 +75,15 @@ const MTU_MIN = 1280;
 const isConnected = ({ tcp, udp }: OptionTarget): boolean =>
   udp === undefined ? tcp?.state === 'ESTABLISHED' : udp.isConnected;
 
+/** Not of echo requests. */
+const hasForms = ({ protocol }: OptionTarget): boolean => protocol === IPPROTO_TCP || protocol === IPPROTO_UDP;
 /** A socket that is connected to an IPv4-mapped address becomes one of AF_INET (RFC 3542 has no more of it than its name). */
 const addressForm: OptionRow = {
   ...int(SOL_IPV6, IPV6_ADDRFORM, 'IPV6_ADDRFORM', {
     set: (socket, value) => {
       if (value !== AF_INET) return -Errno.EINVAL;
+      if (!hasForms(socket)) return -Errno.ENOPROTOOPT;
+      if (socket.isMaking6 === true) return -Errno.EBUSY;
       if (!isConnected(socket)) return -Errno.ENOTCONN;
       const remote = (socket.tcp ?? socket.udp)?.remoteAddress;
       if (socket.settings.v6Only || remote?.isV4 !== true) return -Errno.EADDRNOTAVAIL;
@@ -85,7 +91,10 @@ const addressForm: OptionRow = {
       return 0;
     },
   }),
-  get: (socket, out) => (isConnected(socket) ? writeInt(SOL_IPV6, out, socket.domain) : -Errno.ENOTCONN),
+  get: (socket, out) => {
+    if (!hasForms(socket)) return -Errno.ENOPROTOOPT;
+    return isConnected(socket) ? writeInt(SOL_IPV6, out, socket.domain) : -Errno.ENOTCONN;
+  },
 };
 
 const packetInfo: OptionRow = {

@@ -2,6 +2,7 @@
 import { Errno } from '../../abi/errno.ts';
 import { IPPROTO_ICMP, IPPROTO_ICMPV6 } from '../../abi/in.ts';
 import { SO_PEEK_OFF, SOL_SOCKET } from '../../abi/socket.ts';
+import type { Datagram, UdpEndpoint } from '../../netstack/endpoint.ts';
 import { int, type OptionRow } from './row.ts';
 import type { OptionState, OptionTarget } from './target.ts';
 
@@ -20,6 +21,26 @@ export function peekOffset({
   options.peekOffset = Math.max(0, options.peekOffset - (tcp.octetsRead - options.peekOffsetAt));
   options.peekOffsetAt = tcp.octetsRead;
   return options.peekOffset;
+}
+
+/** Where a peek under SO_PEEK_OFF begins. */
+export class PeekPlace {
+  /** In its datagram. */
+  from = 0;
+
+  /** The datagram that the offset lies in (__skb_try_recv_from_queue), of those from `taken` on. */
+  seek(endpoint: UdpEndpoint, offset: number, taken: number): Datagram | undefined {
+    let left = offset;
+    for (let i = taken; ; i++) {
+      const datagram = endpoint.peek(i);
+      const len = datagram === undefined ? 0 : datagram.packet.end - datagram.packet.at;
+      if (datagram === undefined || left === 0 || left < len) {
+        this.from = datagram === undefined ? 0 : left;
+        return datagram;
+      }
+      left -= len;
+    }
+  }
 }
 
 export const PEEK_ROW: OptionRow = int(SOL_SOCKET, SO_PEEK_OFF, 'SO_PEEK_OFF', {

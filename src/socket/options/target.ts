@@ -77,6 +77,8 @@ export interface OptionTarget {
   readonly udp: UdpEndpoint | undefined;
   /** IPV6_ADDRFORM. */
   becomeIpv4?(): void;
+  /** An IPv6 datagram is in the making (MSG_MORE). */
+  readonly isMaking6?: boolean;
   /** SO_ERROR: the pending errno, cleared; 0 for none. */
   takeErrno(): number;
   /** As getsockname(2) and getpeername(2): writes the name to `out`, returns its full length or a negative errno. */
