@@ -185,6 +185,10 @@ export class PortTable<U extends PortUser> {
     binding.port = 0;
   }
 
+  /** All that hold a port. */
+  *users(): IterableIterator<U> {
+    for (const { first } of this.#buckets.values()) for (let b = first; b !== undefined; b = b.next) yield b.user;
+  }
   /** The bindings of a port, newest first, for a protocol that demultiplexes by them. */
   first(port: number): PortBinding<U> | undefined {
     return this.#buckets.get(port)?.first;

@@ -17,6 +17,7 @@ import type { LinkEndpoint } from './link/link.ts';
 import { LoopbackLink } from './link/loopback.ts';
 import type { NetError } from './net-error.ts';
 import { PacketPool } from './packet.ts';
+import type { DatagramRow, TcpRow } from './rows.ts';
 import { Stats } from './stats.ts';
 import { TcpLayer } from './tcp/tcp-layer.ts';
 import { UdpLayer } from './udp/udp-layer.ts';
@@ -31,6 +32,9 @@ export interface TcpTransport extends TransportProtocol {
   createEndpoint(family: Family): TcpEndpoint;
   /** Sends what was withheld during the turn (acknowledgments); called once at the end of each step. */
   flush?(): void;
+  /** Its sockets, and the octets that they hold. */
+  rows?(): Iterable<TcpRow>;
+  readonly memory?: number;
   /** A link is gone for good: what went over it ends. */
   interfaceClosed?(interfaceIndex: number): void;
 }
@@ -134,6 +138,18 @@ export class Stack implements Netstack {
   }
   isLocal(address: IpAddress): boolean {
     return this.ip.isLocal(address);
+  }
+  get tcpRows(): Iterable<TcpRow> {
+    return this.#tcp.rows?.() ?? [];
+  }
+  get tcpMemory(): number {
+    return this.#tcp.memory ?? 0;
+  }
+  get udpRows(): Iterable<DatagramRow> {
+    return this.#udp.rows();
+  }
+  get pingRows(): Iterable<DatagramRow> {
+    return this.#ping.rows();
   }
   path(remote: IpAddress, source: IpAddress | undefined, interfaceIndex: number): PathInfo | NetError {
     return this.ip.route(remote, source, interfaceIndex);

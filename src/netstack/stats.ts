@@ -15,6 +15,8 @@ export class Stats {
   readonly Udp6 = udpCounters();
   readonly Tcp = tcpCounters();
   readonly IpExt = { InMcastPkts: 0, OutMcastPkts: 0, InBcastPkts: 0, OutBcastPkts: 0, InOctets: 0, OutOctets: 0 };
+  /** Which snmp6 prints among those of Ip6. */
+  readonly Ip6Ext = { InMcastPkts: 0, OutMcastPkts: 0, InOctets: 0, OutOctets: 0 };
   readonly TcpExt = tcpExtCounters();
   /** What Linux has no name for: bounded tables and hostile input. */
   readonly Sandsock = {

@@ -131,7 +131,13 @@ export class SocketFactory {
         );
       case SOCK_DGRAM:
         if (protocol === (family === 4 ? IPPROTO_ICMP : IPPROTO_ICMPV6)) {
-          return new PingSocket(this.#world, domain, this.#world.stack.createPing(family), statusFlags, protocol);
+          return new PingSocket(
+            this.#world,
+            domain,
+            owned(this.#world.stack.createPing(family), credentials),
+            statusFlags,
+            protocol,
+          );
         }
         if (protocol !== IPPROTO_IP && protocol !== IPPROTO_UDP) return -Errno.EPROTONOSUPPORT;
         return new InetDatagramSocket(

@@ -10,10 +10,12 @@ import { destinationOf, swapAddresses } from '../ip/header.ts';
 import type { IcmpError, IpLayer } from '../ip/ip.ts';
 import type { Packet, PacketPool } from '../packet.ts';
 import { PortTable } from '../ports.ts';
+import type { DatagramRow } from '../rows.ts';
 import type { TransportEnvironment } from '../stack.ts';
 import type { IcmpCounters } from '../stats.ts';
 import type { DatagramCounters } from '../udp/datagram-context.ts';
 import type { DatagramSocket } from '../udp/datagram-socket.ts';
+import { rowOf } from '../udp/row.ts';
 import { EtherType } from '../wire/ethernet.ts';
 import * as icmpv4 from '../wire/icmpv4.ts';
 import * as icmpv6 from '../wire/icmpv6.ts';
@@ -53,6 +55,9 @@ export class PingLayer implements PingContext {
   }
   counters(): DatagramCounters {
     return this.#counters;
+  }
+  *rows(): IterableIterator<DatagramRow> {
+    for (const socket of this.ports.users()) yield rowOf(socket);
   }
   createEndpoint(family: Family): UdpEndpoint {
     return new PingSocket(this, family);

@@ -57,6 +57,7 @@ export class IpInput {
       this.#receive4(packet, iface);
     } else {
       stats.Ip6.InReceives++;
+      stats.Ip6Ext.InOctets += packet.length;
       this.#receive6(packet, iface);
     }
   }
@@ -150,7 +151,7 @@ export class IpInput {
     const arrival = iface.isLoopback ? (this.#router.interfaceAt(packet.interfaceIndex) ?? iface) : iface;
     if (destination.isMulticast) {
       if (arrival.takesFor(destination, packet)) {
-        if (packet.ethertype === EtherType.Ipv4) stats.IpExt.InMcastPkts++;
+        (packet.ethertype === EtherType.Ipv4 ? stats.IpExt : stats.Ip6Ext).InMcastPkts++;
         packet.linkMulticast = true;
         return true;
       }

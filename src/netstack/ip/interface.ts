@@ -4,7 +4,7 @@
  */
 import type { Clock } from '../../lib/clock.ts';
 import type { Random } from '../../lib/random.ts';
-import type { IpAddress } from '../address.ts';
+import { IpAddress } from '../address.ts';
 import type { InterfaceInfo } from '../endpoint.ts';
 import type { LinkCounters, LinkEndpoint, LinkReceiver } from '../link/link.ts';
 import type { Packet, PacketPool } from '../packet.ts';
@@ -33,6 +33,20 @@ export interface InterfaceUser {
   neighborUnreachable(packet: Packet): void;
   interfaceClosed(iface: NetInterface, reason: string): void;
 }
+
+/** A group that an interface is in. */
+export interface GroupUse {
+  readonly group: IpAddress;
+  readonly users: number;
+  /** Every host is in it, so nobody is told. */
+  readonly isEveryHosts: boolean;
+}
+/** 224.0.0.1, ff02::1 and ff01::1. */
+const EVERY_HOSTS: readonly IpAddress[] = [
+  IpAddress.v4(0xe000_0001),
+  new IpAddress(0xff02 << 16, 0, 0, 1),
+  new IpAddress(0xff01 << 16, 0, 0, 1),
+];
 
 export class NetInterface implements InterfaceInfo, LinkReceiver {
   readonly env: IpEnvironment;
@@ -130,6 +144,21 @@ export class NetInterface implements InterfaceInfo, LinkReceiver {
     if (members === undefined || at < 0) return;
     members.splice(at, 1);
     if (members.length === 0) this.#groups.splice(i, 1);
+  }
+  /** Groups, and how many want each: those that sockets joined, and those every host is in. */
+  get groups(): readonly GroupUse[] {
+    const uses: { group: IpAddress; users: number; isEveryHosts: boolean }[] = [];
+    const add = (group: IpAddress, users: number, isEveryHosts: boolean): void => {
+      const known = uses.find((one) => one.group.equals(group));
+      if (known === undefined) uses.push({ group, users, isEveryHosts });
+      else known.users += users;
+    };
+    for (const { group, members } of this.#groups) add(group, members.length, false);
+    for (const { address } of this.addresses) {
+      if (!address.isV4 && !address.isLoopback) add(solicitedNode(address), 1, false);
+    }
+    for (const group of EVERY_HOSTS) add(group, 1, true);
+    return uses;
   }
   /** Groups that sockets joined, and those every host is in: 224.0.0.1, ff01::1, ff02::1, and the solicited-node groups of its addresses (RFC 1112, RFC 4291 2.8). */
   isMemberOf(group: IpAddress): boolean {

@@ -157,6 +157,7 @@ export class InternetLayer implements IpLayer, InterfaceUser {
     pushHeader(packet, resolved.local, resolved.remote, protocol, options, id);
     options.tap?.(packet);
     if (isV4) this.#countOctets(resolved, packet);
+    else this.#countOctets6(resolved, packet);
     this.#loopBack(packet, resolved, options);
     return tooLong ? this.#outputFragments(packet, resolved, mtu) : this.#transmit(packet, resolved);
   }
@@ -170,6 +171,12 @@ export class InternetLayer implements IpLayer, InterfaceUser {
     IpExt.OutOctets += packet.length;
     if (route.isBroadcast) IpExt.OutBcastPkts++;
     else if (route.remote.isMulticast) IpExt.OutMcastPkts++;
+  }
+
+  #countOctets6(route: ResolvedRoute, packet: Packet): void {
+    const { Ip6Ext } = this.env.stats;
+    Ip6Ext.OutOctets += packet.length;
+    if (route.remote.isMulticast) Ip6Ext.OutMcastPkts++;
   }
 
   #transmit(packet: Packet, route: ResolvedRoute): NetError | undefined {

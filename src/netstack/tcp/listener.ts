@@ -3,7 +3,7 @@
  * likewise. When the first is full a SYN is dropped, and the ACK that would complete a handshake is ignored, so the peer tries again.
  */
 /** net.ipv4.tcp_max_syn_backlog for a small host; also with a small backlog a few handshakes may overlap. */
-const HALF_OPEN_MAX = 1024;
+export const HALF_OPEN_MAX = 1024;
 const HALF_OPEN_MIN = 16;
 
 export class Listener<T> {

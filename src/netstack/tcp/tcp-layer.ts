@@ -23,6 +23,7 @@ import type { Packet, PacketPool } from '../packet.ts';
 import { PortTable } from '../ports.ts';
 import { Readiness } from '../readiness.ts';
 import { isSister, joinGroup, leaveGroup } from '../reuse-group.ts';
+import type { TcpRow } from '../rows.ts';
 import { defaultTcpSettings } from '../settings.ts';
 import type { TcpTransport, TransportEnvironment } from '../stack.ts';
 import { checksumIsValid } from '../transport-checksum.ts';
@@ -37,6 +38,7 @@ import { forbidsFragments, isTooFar } from './ip-settings.ts';
 import { fail, finish } from './lifecycle.ts';
 import { armRetransmit, flush as flushConnection, sendAck } from './output.ts';
 import { RingMemory } from './ring-memory.ts';
+import { rowOf } from './row.ts';
 import { Segment } from './segment.ts';
 import { before } from './seq.ts';
 import type { Tcb, TcpContext } from './tcb.ts';
@@ -56,8 +58,8 @@ export interface TcpLimits {
 }
 
 const FLOWS = 65_536;
-const TIME_WAIT = 8192;
-const CHALLENGES = 1000;
+export const TIME_WAIT_BUCKETS = 8192;
+export const CHALLENGES = 1000;
 const MEMORY = 512 << 20;
 
 export class TcpLayer implements TcpTransport, TcpContext {
@@ -96,7 +98,7 @@ export class TcpLayer implements TcpTransport, TcpContext {
     this.#nextId = () => env.nextSocketId();
     this.ports = new PortTable<Tcb>(env.random, undefined, true);
     this.flows = new FlowTable<Tcb>({ random: env.random, limit: limits.flows ?? FLOWS });
-    this.#timeWaitLimit = limits.timeWait ?? TIME_WAIT;
+    this.#timeWaitLimit = limits.timeWait ?? TIME_WAIT_BUCKETS;
     this.rings = new RingMemory(limits.memory ?? MEMORY);
     this.fastOpen = new FastOpen(env.random, limits.fastOpen ?? FAST_OPEN_DEFAULT);
     this.#challengeLimit = limits.challenges ?? CHALLENGES;
@@ -212,6 +214,15 @@ export class TcpLayer implements TcpTransport, TcpContext {
 
   isBound(address: IpAddress, port: number): boolean {
     return this.findListener(address, port, 0, IpAddress.ANY4, 0) !== undefined;
+  }
+
+  /** Listeners, then connections in all states. */
+  *rows(): IterableIterator<TcpRow> {
+    for (const list of this.#listeners.values()) for (const c of list) yield rowOf(c);
+    for (const c of this.flows.values()) yield rowOf(c);
+  }
+  get memory(): number {
+    return this.rings.used;
   }
 
   /** At the end of each turn: ACKs that waited for more to acknowledge. */

@@ -10,6 +10,7 @@ import { destinationOf, swapAddresses } from '../ip/header.ts';
 import { type IcmpError, type IpLayer, IpProtocol, type TransportProtocol } from '../ip/ip.ts';
 import type { Packet, PacketPool } from '../packet.ts';
 import { PortTable } from '../ports.ts';
+import type { DatagramRow } from '../rows.ts';
 import type { TransportEnvironment } from '../stack.ts';
 import type { UdpCounters } from '../stats.ts';
 import { checksumIsValid } from '../transport-checksum.ts';
@@ -17,6 +18,7 @@ import { EtherType } from '../wire/ethernet.ts';
 import * as udp from '../wire/udp.ts';
 import type { DatagramContext } from './datagram-context.ts';
 import type { DatagramSocket } from './datagram-socket.ts';
+import { rowOf } from './row.ts';
 import { UdpSocket } from './udp-endpoint.ts';
 
 /** RFC 8200 8.1: IPv6 wants a checksum, but of those that do without (RFC 6936). */
@@ -48,6 +50,9 @@ export class UdpLayer implements TransportProtocol, DatagramContext {
   }
   createEndpoint(family: Family): UdpEndpoint {
     return new UdpSocket(this, family);
+  }
+  *rows(): IterableIterator<DatagramRow> {
+    for (const socket of this.ports.users()) yield rowOf(socket);
   }
 
   receive(packet: Packet): void {

@@ -134,6 +134,14 @@ export class NetlinkSocket extends Socket implements OptionTarget, NetlinkPort, 
   get onlyFrom(): number | undefined {
     return this.#isConnected ? this.#peer : undefined;
   }
+  /** The first 32 groups that it is in. */
+  get groups(): number {
+    return this.#netlink.groups[0] as number;
+  }
+  /** Memory of what waits to be read. */
+  get charged(): number {
+    return this.#charged(0);
+  }
   hasGroup(group: number): boolean {
     return this.#netlink.hasGroup(group);
   }

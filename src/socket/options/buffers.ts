@@ -20,7 +20,7 @@ import { int, type OptionRow, writeOctets } from './row.ts';
 import type { OptionTarget } from './target.ts';
 
 /** net.core.wmem_max and rmem_max: 4 MiB by default since Linux 6.18. */
-const BUFFER_MAX = 4_194_304;
+export const BUFFER_MAX = 4_194_304;
 /** SOCK_MIN_SNDBUF and SOCK_MIN_RCVBUF of a 64-bit kernel, measured on Linux 6.18. */
 const SEND_FLOOR = 4608;
 const RECEIVE_FLOOR = 2304;

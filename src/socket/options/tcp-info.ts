@@ -38,6 +38,9 @@ const STATE: Readonly<Record<TcpState, number>> = {
   'TIME-WAIT': TCP_CLOSE,
 };
 
+/** TCP_* of include/net/tcp_states.h. */
+export const stateNumber = (state: TcpState): number => STATE[state];
+
 export const INFO_ROW: OptionRow = {
   option: TCP_INFO,
   name: 'TCP_INFO',
