@@ -101,6 +101,10 @@ function addRun(program: Command): void {
       "the gateway in sandsock's own process: faster, without a wall between it and the guest's memory",
     )
     .option('--no-gateway', 'no way out: the guest has its own loopback only')
+    .option(
+      '--no-proc-net',
+      'leave /proc/net and /proc/sys/net to the kernel, which has no sockets there: opens of files cost nothing then',
+    )
     .option('--no-sync-wake-up', 'do not ask the kernel to wake guest threads on this core')
     .addHelpText('after', RUN_EXAMPLES)
     .action(async (cmd: string, args: string[], options: unknown) => {

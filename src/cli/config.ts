@@ -91,6 +91,7 @@ const runSchema = z
     /** False for none; else routers of `link`. */
     gateway: z.union([z.literal(false), z.array(ipAddress).max(8)]).default([]),
     inlineGateway: z.boolean().default(false),
+    procNet: z.boolean().default(true),
     syncWakeUp: z.boolean().default(true),
   })
   .refine(({ gateway, link, publish }) => publish.length === 0 || (gateway !== false && link === undefined), {

@@ -244,6 +244,7 @@ export async function run(command: string, args: readonly string[], config: RunC
       ...(capture === undefined ? {} : { capture }),
       ...(listing === undefined ? {} : { observer: new StraceWriter(listing) }),
       ...(config.plane === undefined ? {} : { plane: config.plane }),
+      procNet: config.procNet,
       syncWakeUp: config.syncWakeUp,
       ownsThread: true,
     });

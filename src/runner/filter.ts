@@ -9,12 +9,14 @@
  * - userfaultfd would let the guest hold up whoever reads its memory, the supervisor first of all: ENOSYS, and EPERM for its device.
  * - A pidfd of a unix socket's peer could be one of the supervisor, which connects by name on the guest's behalf: ENOPROTOOPT, as before Linux 6.5.
  * - kill(0, signal) goes to the supervisor: the guest is born in a process group of processes outside (group-signals.ts). No other call can name that group.
+ * - open() and openat() go to the supervisor, which speaks for files of /proc (spoken-files.ts), unless they make a file, take a directory or only name what there is (O_PATH).
  * - What would leave the namespaces (setns, unshare, mount) goes to the supervisor, which permits it to the launch chain alone.
  *
  * What is refused whatever it points to is refused by the supervisor all the same, so that the report counts it (foreign-calls.ts, which lets none of it through); but clone3 here,
  * which libcs try for every thread and process before they fall back.
  */
 import { Errno } from '../abi/errno.ts';
+import { O_AMD64, O_ARM64, O_CREAT, O_EXCL, O_PATH } from '../abi/fcntl.ts';
 import { FIOGETOWN, FIONREAD, FIOSETOWN, SIOCGPGRP, SIOCSPGRP, TIOCOUTQ } from '../abi/ioctl.ts';
 import {
   CLONE_NEWCGROUP,
@@ -53,6 +55,8 @@ export interface FilterPlan {
   readonly plainTransfers?: boolean;
   /** A look at readiness that does not wait goes to the supervisor, which lets it through once all that earlier calls changed is shown. */
   readonly looks?: boolean;
+  /** What opens a file goes to the supervisor, which speaks for some. */
+  readonly opens?: boolean;
 }
 
 /** Calls that look at readiness, and the argument that says how long they wait: in milliseconds, or a pointer to it. */
@@ -134,9 +138,23 @@ export const WALLS = [
 /** Watched for the process's sake: which program runs, and whether its handlers restart calls. */
 export const WATCHED = ['execve', 'execveat', 'rt_sigaction'] as const;
 
+type On = (name: string, ...then: readonly Instruction[]) => Instruction[];
+/** Flags that no file of /proc which says something is opened with are the kernel's. Those of openat2() are in memory. */
+function opens(on: On, auditArch: number): Instruction[] {
+  const { O_DIRECTORY } = auditArch === AUDIT_ARCH.x64 ? O_AMD64 : O_ARM64;
+  const open = (argument: number): Instruction[] => [
+    load(dataArgument(argument)),
+    ...whenAnyBit(O_DIRECTORY | O_PATH, give(Verdict.Allow)),
+    and(O_CREAT | O_EXCL),
+    ...whenEqual(O_CREAT | O_EXCL, give(Verdict.Allow)),
+    give(Verdict.Notify),
+  ];
+  return [...on('open', ...open(1)), ...on('openat', ...open(2)), ...on('openat2', give(Verdict.Notify))];
+}
+
 export function buildFilter(plan: FilterPlan): Uint8Array {
   const { numbers } = plan;
-  const on = (name: string, ...then: readonly Instruction[]): Instruction[] => {
+  const on: On = (name, ...then) => {
     const nr = numbers[name];
     return nr === undefined ? [] : whenEqual(nr, ...then);
   };
@@ -176,6 +194,7 @@ export function buildFilter(plan: FilterPlan): Uint8Array {
       ...whenEqual(SOCKIOS, give(Verdict.Notify)),
       give(Verdict.Allow),
     ),
+    ...(plan.opens === true ? opens(on, plan.auditArch) : []),
     ...on('kill', load(dataArgument(0)), ...whenEqual(0, give(Verdict.Notify)), give(Verdict.Allow)),
     ...on('clone', load(dataArgument(0)), ...whenAnyBit(CLONE_NEW_ANY, give(Verdict.Notify)), give(Verdict.Allow)),
     ...on('clone3', give(Verdict.errno(ENOSYS))),

@@ -20,6 +20,7 @@ import { readString } from './guest-memory.ts';
 import type { GuestTask } from './guest-task.ts';
 import { FAREWELL } from './namespaces.ts';
 import type { SignalActions } from './signals.ts';
+import type { SpokenFiles } from './spoken-files.ts';
 import type { UnixNames } from './unix-names.ts';
 
 /** What becomes of the call: let through, a result of ours (a negative errno or a value), 'held' when it will be answered later, 'answered' when it was. */
@@ -36,6 +37,7 @@ export interface ForeignOptions {
   readonly chains: Chains;
   readonly signals: SignalActions;
   readonly unix: UnixNames;
+  readonly files: SpokenFiles;
   readonly devices: Devices;
   readonly unsupported: (call: string, what: string, errno: string, onLinuxToo?: boolean) => void;
   /** The process is about to install a handler without SA_RESTART. */
@@ -65,6 +67,7 @@ export class ForeignCalls {
     on('kill', ({ args }, task) => signalGroup(options.group, task().process, (args[2] as number) | 0));
     on('rt_sigaction', (listener, task) => this.#sigaction(listener, task));
     on('ioctl', (listener, task) => this.#ioctl(listener, task));
+    for (const name of ['open', 'openat', 'openat2'] as const) on(name, (listener) => this.#open(name, listener));
     on('bind', (listener, task) => options.unix.bind(listener, task()));
     on('connect', (listener, task) => options.unix.connect(listener, task()));
     on('sendto', (listener, task) => options.unix.sendto(listener, task));
@@ -103,6 +106,9 @@ export class ForeignCalls {
     // Nothing else runs in the memory of a chain's program, so the look races with nobody.
     const path = (): string => readString(task().foreignMemory, high * 0x1_0000_0000 + low, PATH_MAX) ?? '';
     return this.#options.chains.exec(listener, path) ? 'resume' : this.#forgetActions(listener);
+  }
+  #open(name: 'open' | 'openat' | 'openat2', listener: SeccompListener): Judgement {
+    return this.#options.chains.isGuest ? this.#options.files[name](listener) : 'resume';
   }
   #forgetActions(listener: SeccompListener): Judgement {
     this.#options.signals.forget(listener.tid);

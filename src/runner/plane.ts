@@ -38,6 +38,7 @@ export interface Plane {
   /** The placeholder of that inode or file, if it is one of ours. */
   byInode(inode: number): Placeholder | undefined;
   byFile(file: OpenFile): Placeholder | undefined;
+  readonly placeholders: Iterable<Placeholder>;
   /** For our ends that carry data. Before the first `open`. */
   attach(watches: PeerWatches): void;
   /** Before a trapped call on it: what the guest did natively until now is taken in. With `last` the guest will send no more natively, so all of it is taken. */

@@ -19,6 +19,7 @@ import { TcpLayer } from '../netstack/tcp/tcp-layer.ts';
 import { SocketFactory } from '../socket/factory.ts';
 import type { OpenFile } from '../socket/file.ts';
 import { InetSocket } from '../socket/inet-socket.ts';
+import { ProcNet } from '../socket/proc/proc-net.ts';
 import {
   type CallStatistics,
   type CrashReport,
@@ -57,6 +58,7 @@ import { PendingSignals } from './pending-signals.ts';
 import type { Plane } from './plane.ts';
 import { SeccompPlatform } from './seccomp-platform.ts';
 import { SignalActions } from './signals.ts';
+import { SpokenFiles } from './spoken-files.ts';
 import { StrictPlane } from './strict-plane.ts';
 import { ThreadEnds } from './thread-ends.ts';
 import { ARCHITECTURE, callName, filterFor, routes } from './trapped-calls.ts';
@@ -88,6 +90,8 @@ export interface SentryOptions extends ProgramOptions {
   readonly observer?: Observer<GuestTask>;
   /** SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP, on unless said: better with several guest threads, worse on a machine without an idle core. */
   readonly syncWakeUp?: boolean;
+  /** Whether /proc/net and /proc/sys/net show this network, on unless said: every open of a file is looked at for it. */
+  readonly procNet?: boolean;
   /** This thread does little else: while the guest is busy, timers and promises of the caller may come up to five milliseconds late. Not unless said. */
   readonly ownsThread?: boolean;
   /** `spawn` may start further programs. Not unless said. */
@@ -196,7 +200,7 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
     findCommand(command, env['PATH'], cwd);
     const isolation = await strongestIsolation(isRoot());
     const argv = launchChain(isolation, [command, ...args], chainSettings(isolation));
-    const filter = filterFor(planeOf(options));
+    const filter = filterFor(planeOf(options), options.procNet !== false);
     const killable = hasKillableWaits();
     // The gateway comes first: it is of no thread that has a filter.
     const clock = new TimerHeap(monotonic());
@@ -268,6 +272,7 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
         chains: this.#chains,
         signals,
         unix: this.#unix,
+        files: this.#spokenFiles(unsupported),
         devices: sockets.devices,
         unsupported,
         onInterruptible: (pid) => this.#platform.endParts(pid),
@@ -320,6 +325,10 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
     const text = weakness(this.isolation);
     // Whoever started us listens when we are made.
     if (text !== undefined) process.nextTick(() => this.emit('warning', text));
+  }
+  #spokenFiles(unsupported: (call: string, what: string, errno: string) => void): SpokenFiles {
+    const files = new ProcNet({ stack: this.stack, files: () => this.#plane.placeholders });
+    return new SpokenFiles({ files, settle: () => this.#platform.releaseClosed(), unsupported });
   }
   #watchSources(listenerFd: number): void {
     this.#loop.add(listenerFd, EPOLLIN, (events) => {

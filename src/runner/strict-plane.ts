@@ -94,6 +94,9 @@ export class StrictPlane implements Plane {
   byFile(file: OpenFile): Placeholder | undefined {
     return this.#byFile.get(file);
   }
+  get placeholders(): Iterable<Placeholder> {
+    return this.#byFile.values();
+  }
   attach(_watches: PeerWatches): void {
     // Our ends carry nothing.
   }

@@ -43,8 +43,8 @@ const CALL_NAMES: ReadonlyMap<number, string> = new Map(
 );
 export const callName = (nr: number): string => CALL_NAMES.get(nr) ?? `call ${nr}`;
 
-/** The filter of a sandbox on that plane: `struct sock_filter` array. */
-export function filterFor(plane: 'direct' | 'strict'): Uint8Array {
+/** The filter of a sandbox on that plane: `struct sock_filter` array. @param opens what opens files is looked at */
+export function filterFor(plane: 'direct' | 'strict', opens: boolean): Uint8Array {
   const isDirect = plane === 'direct';
   return buildFilter({
     auditArch: ARCHITECTURE.audit,
@@ -52,5 +52,6 @@ export function filterFor(plane: 'direct' | 'strict'): Uint8Array {
     trapped: isDirect ? trappedCalls.filter((name) => !dataCalls.has(name)) : trappedCalls,
     plainTransfers: isDirect,
     looks: !isDirect,
+    opens,
   });
 }

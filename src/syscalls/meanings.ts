@@ -180,6 +180,7 @@ const SENTENCES: readonly (readonly [names: string, sentence: string])[] = [
   ['MSG_OOB SIOCATMARK', 'No urgent data on this socket.'],
   ['MSG_CONFIRM', 'A hint without effect: the neighbour is probed as for any other datagram.'],
   ['unshare setns clone', NAMESPACE],
+  ['open', 'The network of the sandbox cannot be tuned: its settings can be read, and stay as they are.'],
   ['mount umount2 pivot_root open_tree move_mount fsopen fsmount', MOUNT],
   ['io_uring_setup io_uring_enter io_uring_register', URING],
   [
@@ -194,7 +195,7 @@ const SENTENCES: readonly (readonly [names: string, sentence: string])[] = [
 ];
 /** Protocols of AF_NETLINK. */
 const NETLINK_PROTOCOLS: ReadonlyMap<string, string> = new Map([
-  ['NETLINK_SOCK_DIAG', 'ss and its like list no sockets; /proc/net/tcp is the kernel’s and empty.'],
+  ['NETLINK_SOCK_DIAG', 'ss and its like read /proc/net instead, and show less of each socket.'],
   ['NETLINK_NETFILTER', NETFILTER],
   ['NETLINK_XFRM', 'No IPsec: keys and policies cannot be set.'],
   ['NETLINK_KOBJECT_UEVENT', 'No events of devices: udev and libusb see none come or go.'],
