@@ -4,7 +4,7 @@
 set -e -u
 if [ "${1:-}" = --packages ]; then
   export DEBIAN_FRONTEND=noninteractive
-  packages=(bc bind9-dnsutils bind9-host curl dnsmasq git iperf3 iproute2 iputils-ping libwww-perl memcached net-tools netcat-openbsd nginx-light openssh-client
+  packages=(bc bind9-dnsutils bind9-host curl dnsmasq git iperf3 iproute2 iputils-ping libwww-perl lsof memcached net-tools netcat-openbsd nginx-light openssh-client
     openssh-server openssl perl postgresql postgresql-client python3 python3-requests redis-server redis-tools rsync socat tcpdump util-linux wrk)
   missing=(); for p in "${packages[@]}"; do dpkg -s "$p" >/dev/null 2>&1 || missing+=("$p"); done
   if [ ${#missing[@]} -gt 0 ]; then apt-get update -qq; apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null; fi
