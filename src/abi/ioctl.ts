@@ -48,6 +48,10 @@ export const SIOCSARP = 0x8955;
 export const SIOCDARP = 0x8953;
 export const TCGETS = 21505;
 export const TIOCGWINSZ = 0x5413;
+/** Types for whoever reads the terminal, tty_ioctl(4). */
+export const TIOCSTI = 0x5412;
+/** Among others, pastes what was selected on the console, ioctl_console(2). */
+export const TIOCLINUX = 0x541c;
 export const SIOCRTMSG = 0x890d;
 export const SIOCGIFSLAVE = 0x8929;
 export const SIOCSIFSLAVE = 0x8930;

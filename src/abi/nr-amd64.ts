@@ -115,7 +115,9 @@ export const NR_AMD64 = {
   open_tree: 428,
   move_mount: 429,
   fsopen: 430,
+  fsconfig: 431,
   fsmount: 432,
+  fspick: 433,
   pidfd_open: 434,
   clone3: 435,
   close_range: 436,
@@ -123,4 +125,5 @@ export const NR_AMD64 = {
   pidfd_getfd: 438,
   process_madvise: 440,
   epoll_pwait2: 441,
+  mount_setattr: 442,
 } as const;

@@ -100,7 +100,9 @@ export const NR_ARM64 = {
   open_tree: 428,
   move_mount: 429,
   fsopen: 430,
+  fsconfig: 431,
   fsmount: 432,
+  fspick: 433,
   pidfd_open: 434,
   clone3: 435,
   close_range: 436,
@@ -108,4 +110,5 @@ export const NR_ARM64 = {
   pidfd_getfd: 438,
   process_madvise: 440,
   epoll_pwait2: 441,
+  mount_setattr: 442,
 } as const;

@@ -124,6 +124,10 @@ export class SeccompListener {
   get nr(): number {
     return this.#notif[4] as number;
   }
+  /** AUDIT_ARCH_* of the entry point. */
+  get arch(): number {
+    return this.#notif[5] as number;
+  }
   get ipLow(): number {
     return this.#notif[6] as number;
   }

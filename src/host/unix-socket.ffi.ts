@@ -195,6 +195,24 @@ function intOption(fd: number, option: number): number {
 export const takeError = (fd: number): number => intOption(fd, SO_ERROR);
 export const socketDomain = (fd: number): number => intOption(fd, SO_DOMAIN);
 export const socketType = (fd: number): number => intOption(fd, SO_TYPE);
+
+const SO_NETNS_COOKIE = 71;
+/** Which network namespace a socket belongs to, for comparison; it keeps that of who made it. undefined for what is no socket. */
+export function networkOf(fd: number): bigint | undefined {
+  words[5] = 8;
+  const got = getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, memory.address + 32, memory.address + 20);
+  return got === 0 ? new DataView(memory.bytes.buffer, memory.bytes.byteOffset).getBigUint64(32, true) : undefined;
+}
+let own: bigint | undefined;
+/** Whether a socket belongs to our own network, the host's. Where that cannot be told, it does. */
+export function isOfOurNetwork(fd: number): boolean {
+  if (own === undefined) {
+    const made = socket(AF_UNIX, UNIX_STREAM | SOCK_CLOEXEC, 0);
+    own = networkOf(made);
+    close(made);
+  }
+  return own === undefined || networkOf(fd) === own;
+}
 export const setSendBuffer = (fd: number, octets: number): number => setIntOption(fd, SO_SNDBUF, octets);
 function setIntOption(fd: number, option: number, value: number): number {
   words[4] = value;

@@ -21,7 +21,6 @@ const RET_K = 0x06;
 export const Verdict = {
   Allow: 0x7fff_0000,
   Notify: 0x7fc0_0000,
-  KillProcess: 0x8000_0000,
   /** Refuses the call with an errno. */
   errno: (code: number): number => 0x0005_0000 | code,
 } as const;
@@ -48,6 +47,11 @@ export const whenAtLeast = (k: number, ...then: readonly Instruction[]): Instruc
 export const whenAnyBit = (k: number, ...then: readonly Instruction[]): Instruction[] => test(JMP_JSET_K, k, then);
 export const unlessEqual = (k: number, ...then: readonly Instruction[]): Instruction[] => [
   { code: JMP_JEQ_K, jt: skip(then), jf: 0, k },
+  ...then,
+];
+
+export const unlessAtLeast = (k: number, ...then: readonly Instruction[]): Instruction[] => [
+  { code: JMP_JGE_K, jt: skip(then), jf: 0, k },
   ...then,
 ];
 

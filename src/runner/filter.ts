@@ -2,11 +2,15 @@
  * The guest's seccomp filter. It looks at registers only, so nothing that it decides can be changed behind its back; whatever depends on memory or on what a
  * descriptor is goes to the supervisor.
  *
- * - A foreign architecture's entry point (i386 on x86_64) ends the process; x32 numbers do not exist.
+ * - A foreign architecture's entry point (i386 on x86_64: int 0x80 with its socketcall) and x32 numbers go to the supervisor, which performs none of them.
+ * - A number that no Linux had when this was written is refused likewise: what a later kernel adds is passed only when somebody has looked at it.
  * - socket(AF_UNIX) is the kernel's own, inside the guest's network namespace. Every other family goes to the supervisor, which never lets the kernel perform it:
  *   a family that the sandbox has not is refused there and not here, so that the run's compatibility report can name it (a refused socket() costs 5 us and is rare).
  * - io_uring would perform socket calls unseen: ENOSYS, and programs fall back to epoll. clone3 keeps its flags in memory: ENOSYS, and libcs fall back to clone.
  * - userfaultfd would let the guest hold up whoever reads its memory, the supervisor first of all: ENOSYS, and EPERM for its device.
+ * - Keys are not in a namespace of the guest's, and a request for one makes the kernel start a program outside, which asks name servers (request_key(2)); bpf and perf_event_open act on the
+ *   kernel that all share: ENOSYS, as from a kernel without them.
+ * - A device of vhost is another way out (vhost-vsock), and a terminal that is typed into (TIOCSTI) is the caller's: EPERM, and EIO as where dev.tty.legacy_tiocsti is 0.
  * - A pidfd of a unix socket's peer could be one of the supervisor, which connects by name on the guest's behalf: ENOPROTOOPT, as before Linux 6.5.
  * - kill(0, signal) goes to the supervisor: the guest is born in a process group of processes outside (group-signals.ts). No other call can name that group.
  * - open() and openat() go to the supervisor, which speaks for files of /proc (spoken-files.ts), unless they make a file, take a directory or only name what there is (O_PATH).
@@ -17,7 +21,7 @@
  */
 import { Errno } from '../abi/errno.ts';
 import { O_AMD64, O_ARM64, O_CREAT, O_EXCL, O_PATH } from '../abi/fcntl.ts';
-import { FIOGETOWN, FIONREAD, FIOSETOWN, SIOCGPGRP, SIOCSPGRP, TIOCOUTQ } from '../abi/ioctl.ts';
+import { FIOGETOWN, FIONREAD, FIOSETOWN, SIOCGPGRP, SIOCSPGRP, TIOCLINUX, TIOCOUTQ, TIOCSTI } from '../abi/ioctl.ts';
 import {
   CLONE_NEWCGROUP,
   CLONE_NEWIPC,
@@ -37,6 +41,7 @@ import {
   give,
   type Instruction,
   load,
+  unlessAtLeast,
   unlessEqual,
   Verdict,
   whenAnyBit,
@@ -104,15 +109,29 @@ const plainTransfer = (flags: number): Instruction[] => [
 /** include/uapi/linux/audit.h. */
 export const AUDIT_ARCH = { x64: 0xc000_003e, arm64: 0xc000_00b7 } as const;
 
-const X32_BIT = 0x4000_0000;
+/** Set in the number of a call that came by the x32 entry point. */
+export const X32_BIT = 0x4000_0000;
+/** What a tracer puts in a number's place so that nothing happens. */
+const NO_CALL = 0xffff_ffff;
+/** Numbers that Linux has given to calls, up to 6.14 (arch/x86/entry/syscalls/syscall_64.tbl, scripts/syscall.tbl); from 424 on they are the same everywhere. */
+const COMMON_FIRST = 424;
+const COMMON_LAST = 466;
+const OWN_LAST: Readonly<Record<number, number>> = { [AUDIT_ARCH.x64]: 335, [AUDIT_ARCH.arm64]: 294 };
 const { ENOSYS, EOPNOTSUPP } = Errno;
+
+const unassigned = (auditArch: number): Instruction[] => [
+  ...whenEqual(NO_CALL, give(Verdict.Allow)),
+  ...whenAtLeast(COMMON_LAST + 1, give(Verdict.Notify)),
+  ...whenAtLeast((OWN_LAST[auditArch] ?? -1) + 1, ...unlessAtLeast(COMMON_FIRST, give(Verdict.Notify))),
+];
 
 /** CLONE_NEWTIME would need clone3. */
 export const CLONE_NEW_ANY =
   CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET;
 
+/** The type of an ioctl(2). */
+export const IOCTL_TYPE = 0xff00;
 /** Socket ioctls (include/uapi/linux/sockios.h): 0x8900 .. 0x89ff. */
-const SOCKIOS_MASK = 0xff00;
 const SOCKIOS = 0x8900;
 const OWNER_REQUESTS = [FIOSETOWN, SIOCSPGRP, FIOGETOWN, SIOCGPGRP] as const;
 /** Would make a network interface of a descriptor of /dev/net/tun. */
@@ -121,8 +140,23 @@ export const TUNSETIFF = 0x4004_54ca;
 /** Would make a userfaultfd of a descriptor of /dev/userfaultfd (USERFAULTFD_IOC_NEW, include/uapi/linux/userfaultfd.h). */
 export const USERFAULTFD_NEW = 0xaa00;
 
+/** Type of the requests of wireless interfaces (include/uapi/linux/wireless.h). */
+export const WIRELESS = 0x8b00;
+/** Type of the requests of /dev/vhost-net, /dev/vhost-vsock and their like (VHOST_VIRTIO, include/uapi/linux/vhost.h). */
+export const VHOST = 0xaf00;
+
 /** Calls that do not exist for the guest. */
-export const ABSENT = ['io_uring_setup', 'io_uring_enter', 'io_uring_register', 'userfaultfd'] as const;
+export const ABSENT = [
+  'io_uring_setup',
+  'io_uring_enter',
+  'io_uring_register',
+  'userfaultfd',
+  'add_key',
+  'request_key',
+  'keyctl',
+  'bpf',
+  'perf_event_open',
+] as const;
 /** Calls that could leave the namespaces or bring another file system in: for the launch chain alone. */
 export const WALLS = [
   'unshare',
@@ -133,7 +167,10 @@ export const WALLS = [
   'open_tree',
   'move_mount',
   'fsopen',
+  'fsconfig',
   'fsmount',
+  'fspick',
+  'mount_setattr',
 ] as const;
 /** Watched for the process's sake: which program runs, and whether its handlers restart calls. */
 export const WATCHED = ['execve', 'execveat', 'rt_sigaction'] as const;
@@ -164,9 +201,9 @@ export function buildFilter(plan: FilterPlan): Uint8Array {
   const trapped = new Set([...plan.trapped, ...WALLS, ...WATCHED, ...ABSENT].filter((name) => !special.has(name)));
   const program = [
     load(DATA_ARCH),
-    ...unlessEqual(plan.auditArch, give(Verdict.KillProcess)),
+    ...unlessEqual(plan.auditArch, give(Verdict.Notify)),
     load(DATA_NR),
-    ...(plan.auditArch === AUDIT_ARCH.x64 ? whenAtLeast(X32_BIT, give(Verdict.errno(ENOSYS))) : []),
+    ...unassigned(plan.auditArch),
     ...(transfers ? on('recvfrom', ...plainTransfer(PLAIN_RECEIVE)) : []),
     ...(transfers ? on('sendto', ...plainTransfer(PLAIN_SEND)) : []),
     ...[...trapped].flatMap((name) => on(name, give(Verdict.Notify))),
@@ -188,9 +225,13 @@ export function buildFilter(plan: FilterPlan): Uint8Array {
       ...whenEqual(TIOCOUTQ, give(Verdict.Notify)),
       ...whenEqual(TUNSETIFF, give(Verdict.Notify)),
       ...whenEqual(USERFAULTFD_NEW, give(Verdict.Notify)),
+      ...whenEqual(TIOCSTI, give(Verdict.Notify)),
+      ...whenEqual(TIOCLINUX, give(Verdict.Notify)),
       // Who is told by a signal is the placeholder's own, as with fcntl(2).
       ...OWNER_REQUESTS.flatMap((request) => whenEqual(request, give(Verdict.Allow))),
-      and(SOCKIOS_MASK),
+      and(IOCTL_TYPE),
+      ...whenEqual(VHOST, give(Verdict.Notify)),
+      ...whenEqual(WIRELESS, give(Verdict.Notify)),
       ...whenEqual(SOCKIOS, give(Verdict.Notify)),
       give(Verdict.Allow),
     ),

@@ -2,32 +2,52 @@
  * Trapped calls that are not about one of our sockets: host files and pipes are let through, the walls of the sandbox are kept, unix names are looked at.
  *
  * A call is let through (SECCOMP_USER_NOTIF_FLAG_CONTINUE) only where nothing that it points to decides safety, because another thread of the guest can
- * change that after the look (seccomp_unotify(2)).
+ * change that after the look (seccomp_unotify(2)). That holds for its descriptor too: what acts on a network by a descriptor is never let through.
  */
 import { Errno, type ErrnoName } from '../abi/errno.ts';
+import { isSocketRequest, SIOCATMARK, SIOCPROTOPRIVATE, TIOCLINUX, TIOCSTI } from '../abi/ioctl.ts';
 import { familyName, namespaceFlagNames, optionName } from '../abi/names.ts';
 import { AF_NETLINK, AF_UNIX, SO_PASSPIDFD, SO_PEERPIDFD, SOL_SOCKET } from '../abi/socket.ts';
 import { close } from '../host/libc.ffi.ts';
+import { pidfdSignal } from '../host/process.ffi.ts';
 import type { SeccompListener } from '../host/seccomp.ffi.ts';
 import { socketDomain } from '../host/unix-socket.ffi.ts';
 import { type Devices, isDeviceRequest } from '../socket/devices.ts';
 import { deviceIoctl } from '../syscalls/handlers/ioctl-devices.ts';
 import { offersSocket } from '../syscalls/offered.ts';
 import type { Chains } from './chains.ts';
-import { ABSENT, CLONE_NEW_ANY, TUNSETIFF, USERFAULTFD_NEW, WALLS } from './filter.ts';
+import {
+  ABSENT,
+  CLONE_NEW_ANY,
+  IOCTL_TYPE,
+  TUNSETIFF,
+  USERFAULTFD_NEW,
+  VHOST,
+  WALLS,
+  WIRELESS,
+  X32_BIT,
+} from './filter.ts';
 import { type Group, signalGroup } from './group-signals.ts';
 import { readString } from './guest-memory.ts';
-import type { GuestTask } from './guest-task.ts';
+import { type GuestTask, OURS_NOW } from './guest-task.ts';
 import { FAREWELL } from './namespaces.ts';
 import type { SignalActions } from './signals.ts';
 import type { SpokenFiles } from './spoken-files.ts';
 import type { UnixNames } from './unix-names.ts';
 
-/** What becomes of the call: let through, a result of ours (a negative errno or a value), 'held' when it will be answered later, 'answered' when it was. */
-export type Judgement = 'resume' | 'held' | 'answered' | number;
+/**
+ * What becomes of the call: let through, a result of ours (a negative errno or a value), 'held' when it will be answered later, 'answered' when it was. 'ours' when its descriptor has come to lead to one of our
+ * sockets since the first look: those are unix sockets of the host's network, with which nothing may be done that is meant for the guest's own.
+ */
+export type Judgement = 'resume' | 'held' | 'answered' | 'ours' | number;
 type Judge = (listener: SeccompListener, task: () => GuestTask) => Judgement;
 
 const PATH_MAX = 4096;
+/** Socket requests that no network answers: urgent data, and the file that a unix socket is bound to. */
+const HARMLESS_REQUESTS: ReadonlySet<number> = new Set([SIOCATMARK, SIOCPROTOPRIVATE]);
+const SIGSYS = 31;
+/** Numbers of x32 that its kernel could have; above them a number is nothing but wrong. */
+const X32_NUMBERS = 1024;
 /** Bits of unshare() and setns() without effect on the walls: CLONE_FILES, CLONE_FS, CLONE_SYSVSEM. */
 const HARMLESS_UNSHARE = 0x0400 | 0x0200 | 0x0004_0000;
 
@@ -48,10 +68,13 @@ export interface ForeignOptions {
 
 export class ForeignCalls {
   readonly #judges = new Map<number, Judge>();
+  /** Numbers of calls that may be let through. */
+  readonly #assigned: ReadonlySet<number>;
   readonly #options: ForeignOptions;
 
   constructor(options: ForeignOptions) {
     this.#options = options;
+    this.#assigned = new Set(Object.values(options.numbers));
     const on = (name: string, judge: Judge): void => {
       const nr = options.numbers[name];
       if (nr !== undefined) this.#judges.set(nr, judge);
@@ -75,11 +98,22 @@ export class ForeignCalls {
     on('sendmmsg', (listener, task) => options.unix.sendmmsg(listener, task()));
   }
   judge(listener: SeccompListener, task: () => GuestTask): Judgement {
-    return this.#judges.get(listener.nr)?.(listener, task) ?? 'resume';
+    const { nr } = listener;
+    const judge = this.#judges.get(nr);
+    if (judge !== undefined) return judge(listener, task);
+    if (this.#assigned.has(nr)) return 'resume';
+    const isX32 = nr >= X32_BIT && nr < X32_BIT + X32_NUMBERS;
+    return this.#refuse('syscall', isX32 ? `x32 number ${nr - X32_BIT}` : `number ${nr | 0}`, 'ENOSYS');
+  }
+  /** By the entry point of another architecture, whose numbers mean other calls. A program of it cannot run, so it ends as the kernel would end it. */
+  stranger(listener: SeccompListener, task: GuestTask): number {
+    const judgement = this.#refuse('syscall', `foreign architecture 0x${listener.arch.toString(16)}`, 'ENOSYS');
+    pidfdSignal(task.descriptors.pidfd, SIGSYS);
+    return judgement;
   }
 
   /** Counts it, once the guest's own program runs. */
-  #refuse(call: string, what: string, errno: ErrnoName, onLinuxToo = false): Judgement {
+  #refuse(call: string, what: string, errno: ErrnoName, onLinuxToo = false): number {
     if (this.#options.chains.isGuest) this.#options.unsupported(call, what, errno, onLinuxToo);
     return -Errno[errno];
   }
@@ -127,16 +161,20 @@ export class ForeignCalls {
     const [fd = 0, , request = 0, , low = 0, high = 0] = listener.args;
     if (request === TUNSETIFF) return this.#refuse('ioctl', 'TUNSETIFF', 'EPERM');
     if (request === USERFAULTFD_NEW) return this.#refuse('ioctl', 'USERFAULTFD_IOC_NEW', 'EPERM');
-    if (!this.#options.chains.isGuest || !isDeviceRequest(AF_UNIX, request)) return 'resume';
-    return this.#deviceRequest(task(), fd | 0, request, high * 0x1_0000_0000 + low);
+    if (request === TIOCSTI) return this.#refuse('ioctl', 'TIOCSTI', 'EIO');
+    if (request === TIOCLINUX) return this.#refuse('ioctl', 'TIOCLINUX', 'EPERM');
+    if ((request & IOCTL_TYPE) === VHOST) return this.#refuse('ioctl', `VHOST 0x${request.toString(16)}`, 'EPERM');
+    if (!this.#options.chains.isGuest || HARMLESS_REQUESTS.has(request)) return 'resume';
+    if (!isSocketRequest(request) && (request & IOCTL_TYPE) !== WIRELESS) return 'resume';
+    return this.#networkRequest(task(), fd | 0, request, high * 0x1_0000_0000 + low);
   }
   /** if_nametoindex(3) asks a unix socket, which knows the interfaces of the kernel's namespace and not the guest's. */
-  #deviceRequest(task: GuestTask, fd: number, request: number, argument: number): Judgement {
-    const copy = task.descriptors.copyOf(fd);
-    if (copy < 0) return 'resume';
-    const domain = socketDomain(copy);
+  #networkRequest(task: GuestTask, fd: number, request: number, argument: number): Judgement {
+    const copy = task.descriptors.foreignCopyOf(fd);
+    if (copy < 0) return copy === OURS_NOW ? 'ours' : -Errno.EBADF;
+    const isOfSocket = socketDomain(copy) >= 0;
     close(copy);
-    if (domain !== AF_UNIX) return 'resume';
+    if (!isOfSocket || !isDeviceRequest(AF_UNIX, request)) return -Errno.ENOTTY;
     const { devices, unsupported } = this.#options;
     const context = { memory: task.guestMemory, scratch: task.scratch, credentials: task.credentials, unsupported };
     return deviceIoctl(context, devices, AF_UNIX, request, argument);

@@ -186,6 +186,13 @@ export class GuestDescriptors implements FdTable, StatusFlagsSource {
     this.#closePidfd();
     return pidfdGetfd(this.pidfd, fd);
   }
+  /** As `copyOf`, for a number that led to none of our sockets a moment ago. OURS_NOW if it does by now: another thread has put one in its place. */
+  foreignCopyOf(fd: number): number {
+    const copy = this.copyOf(fd);
+    if (copy < 0 || this.#plane.byInode(socketInode(copy)) === undefined) return copy;
+    close(copy);
+    return OURS_NOW;
+  }
   /** The placeholder behind `fd`. A copy of it stays at hand until `done`. */
   find(fd: number): Placeholder | undefined {
     if (fd === this.#copied) return this.#found;
@@ -260,6 +267,9 @@ export class GuestDescriptors implements FdTable, StatusFlagsSource {
     this.#pidfd = NONE;
   }
 }
+
+/** No errno. */
+export const OURS_NOW = -0x1_0000;
 
 const EBADF = 9;
 const ENFILE = 23;

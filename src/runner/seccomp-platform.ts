@@ -39,6 +39,8 @@ export interface SeccompPlatformOptions {
   readonly plane: Plane;
   readonly hostFiles: HostFiles;
   readonly threadEnds: ThreadEnds;
+  /** AUDIT_ARCH_* of the calls that are served. */
+  readonly arch: number;
   readonly routes: ReadonlyMap<number, Route>;
   /** Number of shutdown(2). */
   readonly shutdown: number;
@@ -60,6 +62,7 @@ export class SeccompPlatform implements Platform<GuestTask> {
   readonly #listener: SeccompListener;
   readonly #plane: Plane;
   readonly #world: GuestWorld;
+  readonly #arch: number;
   readonly #routes: ReadonlyMap<number, Route>;
   readonly #shutdown: number;
   readonly #foreign: ForeignCalls;
@@ -81,6 +84,7 @@ export class SeccompPlatform implements Platform<GuestTask> {
     this.#listener = options.listener;
     this.#plane = options.plane;
     this.#world = options;
+    this.#arch = options.arch;
     this.#routes = options.routes;
     this.#shutdown = options.shutdown;
     this.#foreign = options.foreign;
@@ -105,6 +109,10 @@ export class SeccompPlatform implements Platform<GuestTask> {
     const listener = this.#listener;
     if (!listener.receive()) return;
     this.received++;
+    if (listener.arch !== this.#arch) {
+      this.#serveStranger();
+      return;
+    }
     const route = this.#routes.get(listener.nr);
     if (route === 'look') this.#look();
     else if (route !== undefined && this.#isOurs(route)) this.#begin(this.#taskOf(listener.tid));
@@ -151,6 +159,11 @@ export class SeccompPlatform implements Platform<GuestTask> {
     const second = route === 'first-and-second' ? 2 : 4;
     return route !== 'descriptor' && descriptors.find((args[second] as number) | 0) !== undefined;
   }
+  #serveStranger(): void {
+    const { tid, idLow, idHigh } = this.#listener;
+    this.passed++;
+    this.#listener.answer(idLow, idHigh, this.#foreign.stranger(this.#listener, this.#taskOf(tid)));
+  }
   #serveForeign(): void {
     const { tid, idLow, idHigh } = this.#listener;
     this.passed++;
@@ -160,9 +173,17 @@ export class SeccompPlatform implements Platform<GuestTask> {
       return task;
     });
     if (verdict === 'resume') this.#listener.resume(idLow, idHigh);
+    else if (verdict === 'ours') this.#serveAfterAll();
     else if (typeof verdict === 'number') this.#listener.answer(idLow, idHigh, verdict);
   }
 
+  /** Its descriptor leads to one of ours since another thread put it there. If it leads elsewhere once more, the handler finds none. */
+  #serveAfterAll(): void {
+    const { args, tid } = this.#listener;
+    const task = this.#taskOf(tid);
+    task.descriptors.find((args[0] as number) | 0);
+    this.#begin(task);
+  }
   #taskOf(tid: number): GuestTask {
     let task = this.#tasks.get(tid);
     if (task === undefined) {

@@ -264,6 +264,7 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
       plane: this.#plane,
       hostFiles: this.#hostFiles,
       threadEnds: this.#threadEnds,
+      arch: ARCHITECTURE.audit,
       routes: routes(),
       shutdown: ARCHITECTURE.numbers.shutdown,
       foreign: new ForeignCalls({

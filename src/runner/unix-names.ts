@@ -33,12 +33,12 @@ import {
   openNameItself,
   sendToName,
 } from '../host/unix-name.ffi.ts';
-import { sendTimeoutOf, socketDomain, socketType } from '../host/unix-socket.ffi.ts';
+import { isOfOurNetwork, sendTimeoutOf, socketDomain, socketType } from '../host/unix-socket.ffi.ts';
 import { type Alarm, type Clock, type Instant, micros, millis } from '../lib/clock.ts';
 import type { GuestMemory } from '../socket/guest-memory.ts';
 import { printable } from '../syscalls/printable.ts';
 import type { Judgement } from './foreign-calls.ts';
-import type { GuestTask } from './guest-task.ts';
+import { type GuestTask, OURS_NOW } from './guest-task.ts';
 import type { PendingSignals } from './pending-signals.ts';
 import type { SignalActions } from './signals.ts';
 import { answerWithSigpipe } from './sigpipe.ts';
@@ -63,6 +63,9 @@ const RETRY = millis(5);
 /** Messages that signals took away, kept until their threads call again. */
 const MAX_BROKEN = 256;
 
+/** No descriptor stands for the name. -1 is -EPERM. */
+const NO_TARGET = -0x1_0000;
+
 const SLASH = 0x2f;
 const DOT = 0x2e;
 
@@ -73,7 +76,7 @@ interface Held {
   readonly startedAt: Instant;
   readonly copy: number;
   readonly attempt: () => number;
-  /** Of a name that is sent or connected to, or -1. */
+  /** Of a name that is sent or connected to, or below 0. */
   readonly target: number;
   readonly sending: Sending | undefined;
   /** The call with its registers. */
@@ -133,7 +136,7 @@ export class UnixNames {
       const name = readName(task.foreignMemory, pointer(listener, 1), listener.args[4] as number);
       if (typeof name === 'number') return name;
       const path = pathOf(name);
-      if (path === undefined) return this.#abstract('bind', name) ?? bindName(copy, name);
+      if (path === undefined) return this.#abstract('bind', copy, name) ?? bindName(copy, name);
       return this.#bindPath(task, copy, name, path);
     });
   }
@@ -150,7 +153,7 @@ export class UnixNames {
       if (typeof name === 'number') return name;
       const path = pathOf(name);
       if (path === undefined) {
-        return this.#abstract('connect', name) ?? this.#attempt(copy, 0, this.#connecting(task, copy, name));
+        return this.#abstract('connect', copy, name) ?? this.#attempt(copy, 0, this.#connecting(task, copy, name));
       }
       const target = this.#known(task, path);
       if (target < 0) return target;
@@ -212,15 +215,15 @@ export class UnixNames {
     const message = Outgoing.of(task, header, { copy, flags, isStream, mayImpersonate: this.#options.isRoot });
     if (typeof message === 'number') return message;
     const target = this.#address(task, copy, message);
-    if (target >= -1) return { message, target, isStream };
+    if (target >= 0 || target === NO_TARGET) return { message, target, isStream };
     message.close();
     return target;
   }
 
   /** Runs `work` on a copy of the descriptor, which must be a unix socket; closes the copy unless the call is held. */
   #onCopy(call: string, listener: SeccompListener, task: GuestTask, work: (copy: number) => Judgement): Judgement {
-    const copy = task.descriptors.copyOf((listener.args[0] as number) | 0);
-    if (copy < 0) return -Errno.EBADF;
+    const copy = task.descriptors.foreignCopyOf((listener.args[0] as number) | 0);
+    if (copy < 0) return copy === OURS_NOW ? 'ours' : -Errno.EBADF;
     let judgement: Judgement = -Errno.ENOTSOCK;
     if (isSocket(copy)) judgement = socketDomain(copy) === AF_UNIX ? work(copy) : this.#inherited(call);
     if (judgement !== 'held') close(copy);
@@ -231,9 +234,12 @@ export class UnixNames {
     this.#options.unsupported(call, 'a socket inherited from the host', 'EPERM');
     return -Errno.EPERM;
   }
-  #abstract(call: string, name: Uint8Array): number | undefined {
-    if (this.#options.networkNamespace || familyOf(name) === AF_UNSPEC) return undefined;
-    this.#options.unsupported(call, 'an abstract unix name without a network namespace', 'EPERM');
+  /** Abstract names are those of the socket's own network: one that was inherited, or made by us, would find the host's. */
+  #abstract(call: string, copy: number, name: Uint8Array): number | undefined {
+    const { networkNamespace, unsupported } = this.#options;
+    if (familyOf(name) === AF_UNSPEC || (networkNamespace && !isOfOurNetwork(copy))) return undefined;
+    const why = networkNamespace ? 'by a socket of the host' : 'without a network namespace';
+    unsupported(call, `an abstract unix name ${why}`, 'EPERM');
     return -Errno.EPERM;
   }
 
@@ -301,13 +307,15 @@ export class UnixNames {
       return this.#attempt(copy, flags, () => message.attempt(), target, { message, task, answer, raises });
     });
   }
-  /** Turns the message's name into one that leads to the same socket and nowhere else. A descriptor to close after it, -1 for none, or an errno below. */
+  /** Turns the message's name into one that leads to the same socket and nowhere else. A descriptor to close after it, NO_TARGET, or a negative errno. */
   #address(task: GuestTask, copy: number, message: Outgoing): number {
     // A stream refuses any name, whichever it is; a seqpacket socket does not look at it.
     if (socketType(copy) !== SOCK_DGRAM)
       message.name = message.name.subarray(0, socketType(copy) === SOCK_STREAM ? 1 : 0);
     const path = pathOf(message.name);
-    if (path === undefined) return message.name.length === 0 ? -1 : (this.#abstract('sendmsg', message.name) ?? -1);
+    if (path === undefined) {
+      return (message.name.length === 0 ? undefined : this.#abstract('sendmsg', copy, message.name)) ?? NO_TARGET;
+    }
     const target = this.#known(task, path);
     if (target >= 0) message.name = nameOfDescriptor(target);
     return target;
@@ -323,7 +331,7 @@ export class UnixNames {
   #sendTo(task: GuestTask, copy: number, data: Uint8Array, flags: number, name: Uint8Array): Judgement {
     const path = pathOf(name);
     if (path === undefined) {
-      const refused = name.length === 0 ? undefined : this.#abstract('sendto', name);
+      const refused = name.length === 0 ? undefined : this.#abstract('sendto', copy, name);
       return refused ?? this.#attempt(copy, flags, () => sendToName(copy, data, flags, name));
     }
     const target = this.#known(task, path);

@@ -181,11 +181,20 @@ const SENTENCES: readonly (readonly [names: string, sentence: string])[] = [
   ['MSG_CONFIRM', 'A hint without effect: the neighbour is probed as for any other datagram.'],
   ['unshare setns clone', NAMESPACE],
   ['open', 'The network of the sandbox cannot be tuned: its settings can be read, and stay as they are.'],
-  ['mount umount2 pivot_root open_tree move_mount fsopen fsmount', MOUNT],
+  ['mount umount2 pivot_root open_tree move_mount fsopen fsconfig fsmount fspick mount_setattr', MOUNT],
   ['io_uring_setup io_uring_enter io_uring_register', URING],
   [
     'userfaultfd USERFAULTFD_IOC_NEW',
     'No page faults handled by the program: live migration of virtual machines, CRIU and some garbage collectors fall back.',
+  ],
+  ['add_key request_key keyctl', 'Keys are not kept by the kernel: programs keep them in memory or in files.'],
+  ['bpf', 'No programs in the kernel: tracers and filters of this kind do not work.'],
+  ['perf_event_open', 'No performance counters: perf does not work, profilers by timer do.'],
+  ['TIOCSTI TIOCLINUX', 'What the user types cannot be feigned.'],
+  ['VHOST', 'No devices of virtual machines by the kernel: hypervisors use their own.'],
+  [
+    'syscall',
+    'An entry point (32 bit, x32) or a number that is not known here: programs for this architecture do not use the one, and have a way without the other.',
   ],
   ['epoll_ctl_old epoll_wait_old', 'No Linux since 2.6 has these calls.'],
   [
