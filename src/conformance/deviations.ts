@@ -35,6 +35,8 @@ export const REASONS = {
     'An error queue without a pending error is not shown as POLLERR: whatever shows it makes the next native call fail.',
   repeated:
     'A further error of a UDP socket whose queue shows POLLERR already is no new edge of it: the placeholder has the error until a call takes it.',
+  unmoved:
+    'A datagram that was sent makes no edge of POLLOUT: on Linux its memory is given back at once and writers are told, though there was room all along; to show that, something would have to pass the placeholder with each send.',
   urgentless: 'SO_SELECT_ERR_QUEUE: an AF_UNIX datagram socket has nothing urgent to show.',
   shutWhileCorked:
     'shutdown(SHUT_WR) shuts the mirror as well, at once: parts that a datagram in the making gets after it, by send(2) without flags, are refused there',

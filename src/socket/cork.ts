@@ -4,6 +4,7 @@
  */
 import { IpAddress } from '../netstack/address.ts';
 import type { SendChoices } from '../netstack/endpoint.ts';
+import { truesize } from '../netstack/udp/receive-queue.ts';
 import type { IoVector } from './io-vector.ts';
 
 /** Most octets that a datagram takes beside its headers. */
@@ -19,6 +20,8 @@ export class DatagramCork {
   isLost = false;
   #bytes = new Uint8Array(0);
   #isOpen = false;
+  /** Octets of its first part. */
+  #first = 0;
   /** A send has been committed: it is kept over a rollback, be it empty. */
   #isKept = false;
   /** Octets of committed sends. */
@@ -36,6 +39,11 @@ export class DatagramCork {
   /** Most octets of the datagram. */
   get limit(): number {
     return this.to.isV4 ? PAYLOAD_MAX_V4 : PAYLOAD_MAX_V6;
+  }
+  /** Memory that Linux charges: that of its first part, whose buffer the others are put behind (__ip_append_data). */
+  get charged(): number {
+    if (!this.#isOpen || (this.#staged.length === 0 && !this.#isKept)) return 0;
+    return truesize(this.#first, this.to.isV4) + this.length - this.#first;
   }
   begin(to: IpAddress, port: number, choices: SendChoices): void {
     this.to = to;
@@ -58,6 +66,7 @@ export class DatagramCork {
     const len = iov.remaining;
     this.#reserve(from + len);
     if (iov.copyIn(this.#bytes, from, len) < len) return false;
+    if (from === 0 && !this.#isKept && this.#staged.length === 0) this.#first = len;
     this.#staged.push(from + len);
     return true;
   }

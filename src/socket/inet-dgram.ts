@@ -7,7 +7,7 @@
 import { Errno } from '../abi/errno.ts';
 import { IPPROTO_UDP } from '../abi/in.ts';
 import { SIOCINQ, SIOCOUTQ } from '../abi/ioctl.ts';
-import { POLLERR, POLLIN, POLLOUT, POLLPRI, POLLRDNORM, POLLWRBAND } from '../abi/poll.ts';
+import { POLLERR, POLLIN, POLLOUT, POLLPRI, POLLRDNORM, POLLWRBAND, POLLWRNORM } from '../abi/poll.ts';
 import {
   AF_INET,
   MSG_DONTROUTE,
@@ -170,9 +170,8 @@ export class InetDatagramSocket extends InetSocket {
   /** What is sent next with neither name nor flags is a datagram as it is. */
   get isPlain(): boolean {
     const { cork, segment, timestampingFlags } = this.options;
-    return (
-      !cork && segment === 0 && (timestampingFlags & STAMPS) === 0 && this.connectedFlow === 0 && !this.#cork.isOpen
-    );
+    const choosesNothing = !cork && segment === 0 && (timestampingFlags & STAMPS) === 0 && this.connectedFlow === 0;
+    return choosesNothing && !this.#cork.isOpen && this.#stray.to === undefined;
   }
   /** What comes before the name is looked at: 0 or a negative errno. IPv6 looks only once the message turns out to leave by IPv4. */
   protected refusesEarly(message: Message): number {
@@ -493,6 +492,8 @@ export class InetDatagramSocket extends InetSocket {
         else packet.release();
       }
       this.#packets.length = 0;
+      // Its memory is given back, of which writers are told (sock_wfree).
+      if (!this.waiters.isEmpty) this.waiters.wake(POLLOUT | POLLWRNORM | POLLWRBAND);
       if (this.#closesCork && amount > 0) this.#cork.clear();
       else this.#cork.rollback();
       this.#closesCork = false;
@@ -546,9 +547,9 @@ export class InetDatagramSocket extends InetSocket {
         const first = this.endpoint.peek(0);
         return first === undefined ? 0 : first.packet.end - first.packet.at;
       }
-      // A datagram sent is a frame at once; none is kept.
+      // A datagram sent is a frame at once; what is kept is one in the making.
       case SIOCOUTQ:
-        return 0;
+        return this.#cork.charged;
       default:
         return -Errno.ENOTTY;
     }

@@ -158,7 +158,9 @@ test('decisions of the router', (t) => {
   t.is(show(s, '0.0.0.0', '10.1.0.5'), '10.1.0.5 > 10.1.0.5 via 10.1.0.5 dev lo mtu 65535');
   // Weak host model: any address of ours may be the source on any interface.
   t.is(show(s, '192.0.2.1', '10.1.0.5'), '10.1.0.5 > 192.0.2.1 via 10.0.2.2 dev eth0 mtu 1400');
-  t.is(show(s, '192.0.2.1', undefined, 3), 'network-unreachable');
+  // Without a route, on the link that is named.
+  t.is(show(s, '192.0.2.1', undefined, 3), '10.1.0.5 > 192.0.2.1 via 192.0.2.1 dev eth1 mtu 1400');
+  t.is(show(s, '2001:db8::1', undefined, 3), 'network-unreachable');
   t.is(show(s, '192.0.2.1', undefined, 9), 'no-device');
   t.is(show(s, '224.0.0.1', '10.1.0.5'), '10.1.0.5 > 224.0.0.1 via 224.0.0.1 dev eth1 mtu 1400');
   t.is(show(s, 'ff02::1', undefined, 3), 'address-not-available');

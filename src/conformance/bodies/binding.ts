@@ -1,6 +1,6 @@
 /** Options that change what bind(2) takes and by which interface packets go: IP_FREEBIND, IP_BIND_ADDRESS_NO_PORT, SO_BINDTODEVICE, SO_BINDTOIFINDEX; IP_MTU. */
 import { conformance, type System } from '../body.ts';
-import { type Kit, kit } from '../kit.ts';
+import { inet6, type Kit, kit } from '../kit.ts';
 import * as c from '../linux.ts';
 import { asText } from '../show.ts';
 
@@ -160,4 +160,36 @@ conformance('binding: IP_MTU of a connected socket alone', { group }, (sys) => {
   a.getInt(fd, c.SOL_IPV6, c.IPV6_MTU);
   a.connect(fd, '::1', 9);
   a.getInt(fd, c.SOL_IPV6, c.IPV6_MTU);
+});
+conformance('IPv4 to where no route leads, by an interface that is named', { group }, (sys) => {
+  const a = kit(sys);
+  const send = (fd: number, host: string): void => {
+    a.sendTo(fd, 'x', host, 7);
+    const isConnected = a.connect(fd, host, 7) === 0;
+    a.port(fd);
+    if (isConnected) a.send(fd, 'x');
+    a.error(fd);
+  };
+  for (const host of ['10.9.9.9', '255.255.255.255', '224.0.0.9']) {
+    const bound = a.udp();
+    a.setInt(bound, c.SOL_SOCKET, c.SO_BINDTOIFINDEX, 1);
+    send(bound, host);
+    const local = a.udp();
+    a.setInt(local, c.SOL_SOCKET, c.SO_BINDTOIFINDEX, 1);
+    a.bind(local, '127.0.0.1', 0);
+    send(local, host);
+    const unicast = a.udp();
+    const index = a.sys.alloc(4, 'index');
+    a.sys.put(c.be32, index, 1);
+    a.task.call('setsockopt', unicast, c.SOL_IP, c.IP_UNICAST_IF, index, 4);
+    send(unicast, host);
+    const free = a.udp();
+    send(free, host);
+  }
+  const six = a.udp(0, c.AF_INET6);
+  const scoped = inet6('fe80::1', 7, 1);
+  a.task.call('connect', six, a.octets(scoped, 'addr'), scoped.length);
+  a.connect(six, '::ffff:10.9.9.9', 7);
+  a.port(six);
+  a.connect(six, 'fd00::9', 7);
 });

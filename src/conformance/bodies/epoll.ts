@@ -249,3 +249,27 @@ conformance('epoll_pwait takes an empty mask', { group }, (sys) => {
   a.watch(ep, a.udp(), c.EPOLLOUT);
   a.task.call('epoll_pwait', ep, a.eventRoom(), 8, 0, 0, 8);
 });
+conformance('a datagram socket that has sent tells an edge-triggered epoll that it may send', { group }, (sys) => {
+  const a = kit(sys);
+  const { fd, port } = a.udpBound();
+  const out = a.udp();
+  const epoll = a.epoll();
+  for (const [one, events] of [
+    [out, c.EPOLLOUT | c.EPOLLIN | c.EPOLLET],
+    [fd, c.EPOLLOUT | c.EPOLLIN | c.EPOLLET],
+  ] as const) {
+    a.watch(epoll, one, events >>> 0);
+  }
+  a.ready(epoll);
+  a.ready(epoll);
+  a.sendTo(out, 'x', '127.0.0.1', port);
+  a.ready(epoll);
+  a.sendTo(out, 'x', '127.0.0.1', port, c.MSG_MORE);
+  a.ready(epoll);
+  a.sendTo(out, 'x', '127.0.0.1', port);
+  a.ready(epoll);
+  a.sendTo(out, 'x', '127.0.0.1', 9);
+  a.ready(epoll);
+  a.sendTo(out, 'x', '127.0.0.1', 0);
+  a.ready(epoll);
+});

@@ -1,6 +1,6 @@
 /** Multicast membership over loopback: ip(7), ipv6(7). A fresh namespace has a route for no group, so the interface is always named. */
 import { conformance, type System } from '../body.ts';
-import { type Kit, kit } from '../kit.ts';
+import { inet, type Kit, kit } from '../kit.ts';
 import * as c from '../linux.ts';
 import { asText } from '../show.ts';
 
@@ -215,3 +215,21 @@ conformance('multicast: a socket of AF_INET6 hears the IPv4 groups that it joine
   send('two');
   for (const fd of [member, other]) a.recv(fd);
 });
+conformance(
+  'groups are left by the interface that the way to them leads by, be they groups or not',
+  { group },
+  (sys) => {
+    const a = kit(sys);
+    const fd = a.udp();
+    for (const host of ['127.0.0.0', '127.0.0.1', '10.9.9.9', '224.0.0.9', '255.255.255.255', '0.0.0.0']) {
+      const value = new Uint8Array(12);
+      value.set(inet(host, 0).subarray(4, 8));
+      const at = a.octets(value, 'mreq');
+      for (const len of [8, 12]) {
+        for (const option of [c.IP_DROP_MEMBERSHIP, c.IP_ADD_MEMBERSHIP, c.IP_DROP_MEMBERSHIP]) {
+          a.task.call('setsockopt', fd, c.SOL_IP, option, at, len);
+        }
+      }
+    }
+  },
+);

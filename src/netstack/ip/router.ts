@@ -139,7 +139,7 @@ export class Router {
     if (interfaceAddress !== undefined) {
       return this.interfaces.find((i) => i.hasAddress(interfaceAddress))?.index ?? 0;
     }
-    const route = this.#groupRoute(group, undefined, 0);
+    const route = group.isMulticast ? this.#groupRoute(group, undefined, 0) : this.route(group, undefined, 0, 0, 0);
     return typeof route === 'string' ? 0 : route.interfaceIndex;
   }
   /** The interface that a group or the limited broadcast leaves by. */
@@ -161,10 +161,19 @@ export class Router {
     if (local === undefined) return remote.isV4 ? 'network-unreachable' : 'address-not-available';
     return this.#resolved(iface, local, remote, remote, undefined, remote.isLimitedBroadcast);
   }
+  /** Who names an interface is taken at his word: what has no route is on that link (ip_route_output_key_hash_rcu). */
+  #linkRoute(remote: IpAddress, from: IpAddress | undefined, interfaceIndex: number): ResolvedRoute | NetError {
+    const iface = this.interfaceAt(interfaceIndex);
+    if (!remote.isV4 || iface?.isUp !== true) return 'network-unreachable';
+    if (from?.isLoopback === true && !iface.isLoopback) return 'invalid';
+    const local = from ?? (iface.isLoopback ? undefined : selectSource(remote, remote, iface.addresses, []));
+    return this.#resolved(iface, local ?? IpAddress.ANY4, remote, remote, undefined, this.isBroadcast(remote));
+  }
   #tableRoute(remote: IpAddress, from: IpAddress | undefined, interfaceIndex: number): ResolvedRoute | NetError {
     const spec = this.table.lookup(remote, interfaceIndex);
-    const iface = this.interfaceAt(spec?.interfaceIndex ?? 0);
-    if (spec === undefined || iface === undefined || !iface.isUp) return 'network-unreachable';
+    if (spec === undefined) return this.#linkRoute(remote, from, interfaceIndex);
+    const iface = this.interfaceAt(spec.interfaceIndex);
+    if (iface?.isUp !== true) return 'network-unreachable';
     // Linux refuses to let 127.0.0.0/8 out (__mkroute_output: EINVAL); RFC 1122 3.2.1.3.
     if (from?.isLoopback === true) return 'invalid';
     const nextHop = spec.gateway ?? remote;
