@@ -74,7 +74,9 @@ const sandsock = (
   argv: readonly string[],
   placement: Placement,
 ): Program =>
-  new Program(onCore([process.execPath, cli, 'run', '--plane', plane, ...options, '--', ...argv], placement));
+  new Program(
+    onCore([process.execPath, cli, 'run', '--kill-on-exit', '--plane', plane, ...options, '--', ...argv], placement),
+  );
 
 interface GatewayChoice {
   readonly plane: PlaneName;

@@ -100,6 +100,10 @@ function addRun(program: Command): void {
       '--inline-gateway',
       "the gateway in sandsock's own process: faster, without a wall between it and the guest's memory",
     )
+    .option(
+      '--kill-on-exit',
+      'end the sandbox with the program, as docker run does (default: with the last process that it leaves behind)',
+    )
     .option('--no-gateway', 'no way out: the guest has its own loopback only')
     .option(
       '--no-proc-net',

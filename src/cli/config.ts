@@ -92,6 +92,7 @@ const runSchema = z
     gateway: z.union([z.literal(false), z.array(ipAddress).max(8)]).default([]),
     inlineGateway: z.boolean().default(false),
     procNet: z.boolean().default(true),
+    killOnExit: z.boolean().default(false),
     syncWakeUp: z.boolean().default(true),
   })
   .refine(({ gateway, link, publish }) => publish.length === 0 || (gateway !== false && link === undefined), {

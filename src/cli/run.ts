@@ -62,7 +62,8 @@ class SignalForwarding {
     for (const name of FORWARDED) this.#handlers.set(name, () => this.#forward(constants.signals[name]));
     for (const name of FROM_TERMINAL) {
       this.#handlers.set(name, () => {
-        if (this.#sentry === undefined || !inForeground()) this.#forward(constants.signals[name]);
+        if (this.#sentry === undefined || this.#sentry.isOutlived || !inForeground())
+          this.#forward(constants.signals[name]);
       });
     }
     for (const [name, handler] of this.#handlers) process.on(name, handler);
@@ -246,6 +247,7 @@ export async function run(command: string, args: readonly string[], config: RunC
       ...(config.plane === undefined ? {} : { plane: config.plane }),
       procNet: config.procNet,
       syncWakeUp: config.syncWakeUp,
+      killOnExit: config.killOnExit,
       ownsThread: true,
     });
     const note = planeNote(config);

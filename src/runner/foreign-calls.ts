@@ -62,6 +62,8 @@ export interface ForeignOptions {
   readonly unsupported: (call: string, what: string, errno: string, onLinuxToo?: boolean) => void;
   /** The process is about to install a handler without SA_RESTART. */
   readonly onInterruptible: (pid: number) => void;
+  /** The guest's program has ended, and the keeper asks by this call whether to go on for what that left behind. Undefined where there is none: then the first shell became the program. */
+  readonly onKeeperAsks: ((listener: SeccompListener) => void) | undefined;
   /** The keeper has waited for the guest's end and goes. */
   readonly onFarewell: () => void;
 }
@@ -87,7 +89,7 @@ export class ForeignCalls {
     on('setsockopt', (listener) => this.#peerPidfd('setsockopt', listener));
     on('execve', (listener, task) => this.#exec(listener, task));
     on('execveat', (listener) => this.#forgetActions(listener));
-    on('kill', ({ args }, task) => signalGroup(options.group, task().process, (args[2] as number) | 0));
+    on('kill', (listener, task) => this.#kill(listener, task));
     on('rt_sigaction', (listener, task) => this.#sigaction(listener, task));
     on('ioctl', (listener, task) => this.#ioctl(listener, task));
     for (const name of ['open', 'openat', 'openat2'] as const) on(name, (listener) => this.#open(name, listener));
@@ -147,6 +149,14 @@ export class ForeignCalls {
   #forgetActions(listener: SeccompListener): Judgement {
     this.#options.signals.forget(listener.tid);
     return 'resume';
+  }
+  /** Of the caller's own process group; the keeper's means something else. */
+  #kill(listener: SeccompListener, task: () => GuestTask): Judgement {
+    const { chains, group, onKeeperAsks } = this.#options;
+    if (onKeeperAsks === undefined || listener.tid !== chains.keeper)
+      return signalGroup(group, task().process, (listener.args[2] as number) | 0);
+    onKeeperAsks(listener);
+    return 'held';
   }
   #sigaction(listener: SeccompListener, task: () => GuestTask): Judgement {
     if (!this.#options.chains.isGuest) return 'resume';

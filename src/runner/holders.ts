@@ -17,7 +17,7 @@ export interface Holder {
 const MAX_PROCESSES = 256;
 
 /** Of one thread; empty where it has ended. */
-function childrenOf(pid: number, tid: string): number[] {
+export function childrenOf(pid: number, tid: string): number[] {
   try {
     return readFileSync(`/proc/${pid}/task/${tid}/children`, 'latin1').split(' ').filter(Boolean).map(Number);
   } catch {

@@ -6,7 +6,8 @@
  *
  * - The death of the supervisor kills `unshare` (parent-death signal), which kills the namespace's first process, with which the kernel kills all that is in it.
  * - CMD is not the first process itself: to that one, signals whose action is the default would do nothing. The keeper is: a shell that waits, reaps orphans, ignores the terminal's
- *   signals (they reach CMD, which shares the foreground process group, directly) and passes the status on as 128 + signal. Its own messages go nowhere. Before it goes it ignores one
+ *   signals (they reach CMD, which shares the foreground process group, directly) and passes the status on as 128 + signal. Its own messages go nowhere. After CMD it goes on as long as the supervisor says so
+ *   (remnants.ts), which it asks by kill(0, 0), twice, since a signal may end the call on kernels before 5.19; after each answer a subshell's end makes it wait, and so reap. Before it goes it ignores one
  *   signal more, by a call that the supervisor sees: without that farewell it did not end by itself, which unshare's status cannot tell (2.38 makes 1 of SIGKILL).
  * - The part in brackets is for a supervisor that is root, whose guest has no user namespace: to the files of /proc and /sys it is the host's root, and through some of them
  *   (kernel/core_pattern, release_agent, uevent_helper) the kernel would start a program outside of the sandbox. They become read-only or empty, as in a container.
@@ -122,7 +123,7 @@ const restoreLimit = (softFiles: number | undefined): string =>
 
 /** Descriptor 9 is the guest's stderr while the keeper's own is silenced. */
 const keep = (softFiles: number | undefined): string =>
-  `${restoreLimit(softFiles)}exec 9>&2 2>/dev/null; trap : INT TERM HUP QUIT; (exec "$@" 2>&9 9>&-); status=$?; trap '' USR1; exit $status`;
+  `${restoreLimit(softFiles)}exec 9>&2 2>/dev/null; trap : INT TERM HUP QUIT; (exec "$@" 2>&9 9>&-); status=$?; while kill -0 0 || kill -0 0; do (:); done; trap '' USR1; exit $status`;
 const replace = (softFiles: number | undefined): string => `${restoreLimit(softFiles)}exec "$@"`;
 
 /** $1 is the directory: joining a mount namespace leads to its root. */

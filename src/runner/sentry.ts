@@ -56,6 +56,7 @@ import {
 } from './namespaces.ts';
 import { PendingSignals } from './pending-signals.ts';
 import type { Plane } from './plane.ts';
+import { Remnants } from './remnants.ts';
 import { SeccompPlatform } from './seccomp-platform.ts';
 import { SignalActions } from './signals.ts';
 import { SpokenFiles } from './spoken-files.ts';
@@ -88,6 +89,8 @@ export interface SentryOptions extends ProgramOptions {
   readonly capture?: CaptureSink;
   /** Sees every call on a socket; with `plane` direct those that are trapped. */
   readonly observer?: Observer<GuestTask>;
+  /** The sandbox ends with the guest's program, as docker run does it, and as one that `stays` does; otherwise with the last process that it leaves behind. */
+  readonly killOnExit?: boolean;
   /** SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP, on unless said: better with several guest threads, worse on a machine without an idle core. */
   readonly syncWakeUp?: boolean;
   /** Whether /proc/net and /proc/sys/net show this network, on unless said: every open of a file is looked at for it. */
@@ -132,8 +135,12 @@ export interface SentryEvents {
 const planeOf = (options: SentryOptions): PlaneName =>
   options.plane ?? (options.observer === undefined && options.capture === undefined ? 'direct' : 'strict');
 
+const endsWithProgram = ({ killOnExit, stays }: SentryOptions): boolean => killOnExit === true || stays === true;
+
 const OWN_STDIO: readonly StdioEntry[] = [0, 1, 2];
 const LINGER_MS = 10_000;
+/** SIGHUP, SIGINT, SIGQUIT, SIGKILL, SIGTERM. */
+const ENDING: ReadonlySet<number> = new Set([1, 2, 3, 9, 15]);
 const LINGER_STEP_MS = 5;
 
 type Unsupported = (call: string, what: string, errno: string, onLinuxToo?: boolean) => void;
@@ -173,6 +180,7 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
   readonly #unix: UnixNames;
   readonly #hostFiles = new HostFiles();
   readonly #threadEnds = new ThreadEnds();
+  readonly #remnants: Remnants;
   readonly #uplink: Uplink | undefined;
   readonly #lingering = new Lingering();
   #gatewayCounters: Counters | undefined = undefined;
@@ -249,6 +257,7 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
     this.#listener = new SeccompListener(launcher.listenerFd);
     const gap = this.#listener.probe();
     if (gap !== undefined) throw new RunError('E_UNSUPPORTED_KERNEL', gap.what, gap.remedy);
+    this.#remnants = new Remnants(this.#listener, this.#threadEnds, stack.clock, endsWithProgram(options));
     if (options.syncWakeUp !== false) this.#listener.setSyncWakeUp(true);
     this.#plane = this.plane === 'direct' ? new DirectPlane(this.#heads, stack.clock) : new StrictPlane();
 
@@ -277,6 +286,7 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
         devices: sockets.devices,
         unsupported,
         onInterruptible: (pid) => this.#platform.endParts(pid),
+        onKeeperAsks: isolation.processes ? (call) => this.#remnants.ask(call) : undefined,
         onFarewell: () => this.#keeperGoes(),
       }),
       signals,
@@ -289,11 +299,7 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
         const { nr } = this.#listener;
         uplink?.link.note(id, task.tid, task.process.pid, task.descriptors.number, nr, this.dispatcher.nextCallId);
       },
-      onClosed: (file) => {
-        this.#lingering.add(file);
-        const id = socketIdOf(file);
-        if (id !== undefined) uplink?.link.forget(id);
-      },
+      onClosed: (file) => this.#closed(file),
       onReleased: () => void stack.step(),
     });
     this.dispatcher = new Dispatcher<GuestTask>({
@@ -311,6 +317,11 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
     this.#loop.turn();
   }
 
+  #closed(file: OpenFile): void {
+    this.#lingering.add(file);
+    const id = socketIdOf(file);
+    if (id !== undefined) this.#uplink?.link.forget(id);
+  }
   #unixNames(signals: SignalActions, killable: boolean, unsupported: Unsupported): UnixNames {
     return new UnixNames({
       listener: this.#listener,
@@ -335,13 +346,20 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
     this.#loop.add(listenerFd, EPOLLIN, (events) => {
       if ((events & EPOLLIN) !== 0) this.#platform.serve();
       // No filtered process is left, and it would be ready for ever.
-      else this.#loop.remove(listenerFd);
+      else {
+        this.#loop.remove(listenerFd);
+        this.#remnants.allEnded();
+      }
     });
     this.#plane.attach(this.#loop);
     this.#loop.add(this.#plane.watchFd, EPOLLIN, () => this.#platform.releaseClosed());
     this.#loop.add(this.#hostFiles.watchFd, EPOLLIN, () => this.#hostFiles.dispatch());
-    this.#loop.add(this.#threadEnds.watchFd, EPOLLIN, () => this.#threadEnds.dispatch(this.#platform.threadEnded));
+    this.#loop.add(this.#threadEnds.watchFd, EPOLLIN, () => this.#threadEnds.dispatch(this.#threadEnded));
   }
+  readonly #threadEnded = (tid: number): void => {
+    this.#platform.threadEnded(tid);
+    this.#remnants.ended(tid);
+  };
   #watchLink(uplink: Uplink | undefined, isDevice: boolean): void {
     if (uplink === undefined) return;
     uplink.attach(this.#loop);
@@ -378,12 +396,14 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
   /** A bug of ours outside of any call. The guest ends with it, since nobody would answer its calls, and `exited` says why. */
   failed(error: unknown): void {
     this.#failure ??= { error };
+    this.#remnants.end();
     this.#launched.end();
   }
 
   async #watchEnd(): Promise<number> {
     try {
       const { code, signal } = await this.#launched.ended;
+      if (this.#failure === undefined && !this.isolation.processes) await this.#remnants.untilAllEnded();
       if (this.#failure !== undefined) throw this.#failure.error;
       const hasBegun = this.#chains.isGuest;
       const isShort = signal !== null || (hasBegun && !this.#keeperWent);
@@ -425,6 +445,7 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
     this.#plane.close();
     this.#unix.close();
     this.#hostFiles.close();
+    this.#remnants.close();
     this.#threadEnds.close();
     this.#launcher.close();
     close(this.#launcher.listenerFd);
@@ -433,9 +454,14 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
   #keeperGoes(): void {
     this.#keeperWent = true;
   }
-  /** Sends a signal to the guest's program; before it runs, it waits for it. */
+  /** The guest's program has ended, and what it left behind goes on. */
+  get isOutlived(): boolean {
+    return this.#remnants.areLeft;
+  }
+  /** Sends a signal to the guest's program; before it runs, it waits for it. When it is outlived, one that would end it ends what is left. */
   kill(signal?: number): void {
-    this.#program.kill(signal);
+    if (!this.isOutlived) this.#program.kill(signal);
+    else if (signal === undefined || ENDING.has(signal)) this.#remnants.end();
   }
   /** Resolves when the guest's program starts, or has ended before it could. */
   get started(): Promise<void> {
@@ -469,6 +495,7 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
   terminate(): void {
     this.#dismissed = true;
     for (const program of this.#joined) program.end();
+    this.#remnants.end();
     this.#launched.end();
   }
 

@@ -29,7 +29,7 @@ one() {
   shift
   [ -e "$script" ] || script=$script.sh
   title=${title/\// } title="${plane:+$plane }${title/case.sh /}"
-  export PLANE=$plane RUN=${plane:+$SANDSOCK run --plane $plane}
+  export PLANE=$plane RUN=${plane:+$SANDSOCK run --kill-on-exit --plane $plane}
   case $1 in
     */*) ;;   # these start their own sandboxes
     *) if [ -n "$plane" ]; then wrap=($RUN --); else wrap=(${WRAP-$programs/ns.sh}); fi ;;

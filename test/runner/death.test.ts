@@ -12,8 +12,8 @@ const isolated = needingInTurn(sandbox, namespaces);
 /** A guest with a child, a grandchild and one that has left its session. */
 const FAMILY = ['sh', '-c', 'sleep 301 & (sleep 302 & wait) & setsid sleep 303 & echo ready; wait; sleep 304'];
 
-async function family(): Promise<Running> {
-  const running = new Running(FAMILY);
+async function family(options: readonly string[] = []): Promise<Running> {
+  const running = new Running(FAMILY, { options });
   await running.says('ready');
   const end = performance.now() + 5000;
   while (find(running, 'sleep 303').length === 0 && performance.now() < end) await delay(20);
@@ -56,7 +56,7 @@ isolated('the supervisor killed: all of it goes', async (t) => {
 });
 
 isolated('the guest killed: its status is told, all of it goes', async (t) => {
-  const running = await family();
+  const running = await family(['--kill-on-exit']);
   const [guest] = find(running, 'sh -c sleep 301').filter((pid) => commandOf(pid).startsWith('sh -c sleep 301'));
   t.truthy(guest);
   kill([guest as number]);

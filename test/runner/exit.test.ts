@@ -114,12 +114,6 @@ sandboxed('SIGTERM ends a guest that does nothing about it', async (t) => {
   t.is((await running.end()).status, 143);
 });
 
-needingInTurn(sandbox, namespaces)('what the guest leaves behind ends with it', async (t) => {
-  const running = new Running(['sh', '-c', 'setsid sleep 300 & echo ready'], { input: '', options: ['--no-gateway'] });
-  t.is((await running.end()).status, 0);
-  t.deepEqual(await running.gone(), []);
-});
-
 needingInTurn(sandbox, namespaces)('orphans are reaped', async (t) => {
   const { stdout } = await run(['sh', '-c', '(sleep 0.05 &) ; sleep 0.3; ls -d /proc/[0-9]* | wc -l']);
   // keeper, sh, ls and wc.

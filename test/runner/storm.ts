@@ -242,7 +242,7 @@ class Case {
     chmodSync(this.#directory, 0o777);
     const ports = ['--host-port', String(host.port), '-p', `${host.publishedPort}:${SERVED}`];
     this.#running = new Running(['python3', BUSY, '10.0.2.2', String(host.port), String(SERVED)], {
-      options: ['--plane', kill.plane, ...ports, '--json'],
+      options: ['--kill-on-exit', '--plane', kill.plane, ...ports, '--json'],
       env: { TMPDIR: this.#directory },
       input: '',
       ...(kill.uid === undefined ? {} : { uid: kill.uid }),

@@ -60,7 +60,7 @@ onTerminal('Ctrl-D is the end of the input', async (t) => {
 });
 
 onTerminal('an interactive shell has job control', async (t) => {
-  const lines = ['P> ', 'sleep 30 & kill %1; echo R$((1+1))\\n', 'R2', 'exit\\n'];
+  const lines = ['P> ', 'sleep 30 & sleep 0.5; kill %1; echo R$((1+1))\\n', 'R2', 'exit\\n'];
   const text = await type(lines, ['env', 'PS1=P> ', 'sh', '-i']);
   t.regex(text, /R2/);
   t.notRegex(text, /STATUS -9$/);
