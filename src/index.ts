@@ -1,12 +1,18 @@
 /**
- * sandsock as a library. Two ways in:
+ * sandsock as a library (docs/api.md). Two ways in:
  *
- * - `Sentry` runs an unmodified program in a sandbox, as `sandsock run` does, and tells its calls and flows as events.
+ * - `Sandbox` runs unmodified programs in a sandbox, as `sandsock run` does, and tells their calls and connections as events. `examples/sandbox.ts` shows it.
  * - `Emulator` makes socket system calls without any process: numbered calls with registers, on emulated memory, descriptors and time, over a `Stack` of `sandsock/netstack`.
  *   `examples/emulator.ts` shows it.
  */
-export { RunError } from './runner/errors.ts';
-export { Sentry, type SentryEvents, type SentryOptions, type SentrySummary } from './runner/sentry.ts';
+export type { CaptureSink } from './netstack/link/pcapng.ts';
+export type { CallEvent } from './runner/call-events.ts';
+export type { Death } from './runner/deaths.ts';
+export { RunError, type RunErrorCode } from './runner/errors.ts';
+export { Guest } from './runner/guest.ts';
+export type { Isolation } from './runner/namespaces.ts';
+export { type ConnectionEvent, Sandbox, type SandboxEvents, type SandboxSummary } from './runner/sandbox.ts';
+export type { SandboxOptions, SpawnOptions } from './runner/sandbox-options.ts';
 export type { Committable } from './socket/committable.ts';
 export type { Credentials } from './socket/credentials.ts';
 export { EmulatedFdTable } from './socket/emulated-fd-table.ts';

@@ -11,7 +11,7 @@ import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pc from 'picocolors';
 import { findCommand } from '../runner/command.ts';
-import type { RunReport } from './run.ts';
+import type { RunReport } from '../runner/summary.ts';
 
 const MAIN = join(import.meta.dirname, 'main.js');
 const SIGNALLED = 128;

@@ -1,41 +1,20 @@
 /** `sandsock run`: one guest, its signals, its listing and its summary. */
-import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { inForeground } from '../host/process.ffi.ts';
-import { IpAddress } from '../netstack/address.ts';
-import type { Death } from '../runner/deaths.ts';
-import { Sentry, type SentryOptions, type SentrySummary } from '../runner/sentry.ts';
+import { hostResolvers } from '../runner/host-resolvers.ts';
+import { Sentry, type SentryOptions } from '../runner/sentry.ts';
+import { reportOf } from '../runner/summary.ts';
 import type { RunConfig } from './config.ts';
 import { CaptureFile, openSink, type Sink, stderrSink } from './sink.ts';
-import { StraceWriter } from './strace-writer.ts';
+import { straceWriter } from './strace-writer.ts';
 
-/** Name servers that resolv.conf(5) names; the resolver takes the first three. */
-export function nameserversOf(file: string): string[] {
-  let text: string;
-  try {
-    text = readFileSync(file, 'utf8');
-  } catch {
-    return [];
-  }
-  const named = [...text.matchAll(/^\s*nameserver\s+(\S+)/gm)].map(([, address = '']) => address.replace(/%.*$/, ''));
-  return named.filter((address) => IpAddress.parse(address) !== undefined).slice(0, 3);
-}
-
-const RESOLV_CONF = '/etc/resolv.conf';
-/** systemd-resolved's own listing of the servers behind its 127.0.0.53. */
-const RESOLVED_CONF = '/run/systemd/resolve/resolv.conf';
-
-/** The host's resolvers are those that the host's own programs ask, be they on its loopback. */
 function gatewayOptions(config: RunConfig): NonNullable<SentryOptions['gateway']> {
-  const named = nameserversOf(RESOLV_CONF);
-  const upstream = nameserversOf(RESOLVED_CONF);
   return {
+    ...hostResolvers(),
     hostPorts: config.hostPort,
     published: config.publish,
     // Who opens each flow is told for the summary; without one nobody reads it, and it costs a connection more than its handshake.
     flowRecords: config.json !== undefined,
-    nameservers: named.length > 0 ? named : upstream,
-    guestNameservers: named,
   };
 }
 
@@ -79,88 +58,6 @@ class SignalForwarding {
   stop(): void {
     for (const [name, handler] of this.#handlers) process.off(name, handler);
   }
-}
-
-/** The summary as JSON shows it. Octets are those of Ethernet frames. */
-export interface RunReport {
-  readonly exitStatus: number;
-  readonly durationMs: number;
-  readonly plane: string;
-  readonly isolation: Sentry['isolation'];
-  /** Socket calls answered, by name. */
-  readonly calls: Readonly<Record<string, { calls: number; errors: number; blocked: number; notTaken: number }>>;
-  readonly callsServed: number;
-  /** Calls that stopped at the filter, and those of them that were about files of the host. */
-  readonly trapped: number;
-  readonly passed: number;
-  readonly frames: { readonly fromGuest: number; readonly toGuest: number; readonly dropped: number };
-  /** Packets that the guest's own stack gave up, by reason: no answer of a neighbour yet and its queue full, no buffer or no place on the link, receive buffers of UDP sockets full, messages sent natively without a way out. */
-  readonly stackDrops: {
-    readonly neighbor: number;
-    readonly discarded: number;
-    readonly udpReceive: number;
-    readonly nativeSend: number;
-  };
-  readonly octets: { readonly fromGuest: number; readonly toGuest: number };
-  /** Flows that the gateway opened; null when it did not tell. */
-  readonly flows: { readonly tcp: number; readonly udp: number; readonly dns: number } | null;
-  readonly flowsAnnounced: number;
-  readonly refused: Readonly<Record<string, number>>;
-  readonly unsupported: readonly { call: string; what: string; errno: string; count: number }[];
-  readonly crashes: number;
-  readonly deaths: readonly Death[];
-}
-
-type LinkFigures = Pick<RunReport, 'frames' | 'octets'>;
-
-function linkFigures(link: SentrySummary['link']): LinkFigures {
-  if (link === undefined) {
-    return { frames: { fromGuest: 0, toGuest: 0, dropped: 0 }, octets: { fromGuest: 0, toGuest: 0 } };
-  }
-  const dropped = link.txDropped + link.rxDropped + link.rxErrors;
-  return {
-    frames: { fromGuest: link.txFrames, toGuest: link.rxFrames, dropped },
-    octets: { fromGuest: link.txOctets, toGuest: link.rxOctets },
-  };
-}
-
-function flowsOf(gateway: SentrySummary['gateway'], link: SentrySummary['link']): RunReport['flows'] {
-  if (gateway !== undefined) return { tcp: gateway.flows.tcp, udp: gateway.flows.udp, dns: gateway.flows.dns };
-  return (link?.txFrames ?? 0) === 0 ? { tcp: 0, udp: 0, dns: 0 } : null;
-}
-
-function stackDropsOf({ stack }: Sentry, nativeSend: number): RunReport['stackDrops'] {
-  const { Ip, Ip6, Udp, Udp6, Sandsock } = stack.stats;
-  return {
-    neighbor: Sandsock.NeighborQueueDrops,
-    discarded: Ip.OutDiscards + Ip6.OutDiscards + Ip.InDiscards + Ip6.InDiscards,
-    udpReceive: Udp.RcvbufErrors + Udp6.RcvbufErrors,
-    nativeSend,
-  };
-}
-
-export function reportOf(sentry: Sentry, exitStatus: number, durationMs: number): RunReport {
-  const { calls, received, passed, link, flows, gateway, refusals, crashes, deaths, lostSends } = sentry.summary();
-  return {
-    exitStatus,
-    durationMs: Math.round(durationMs),
-    plane: sentry.plane,
-    isolation: sentry.isolation,
-    calls: Object.fromEntries(calls.map(({ name, ...counts }) => [name, counts])),
-    callsServed: calls.reduce((sum, call) => sum + call.calls, 0),
-    trapped: received,
-    passed,
-    ...linkFigures(link),
-    stackDrops: stackDropsOf(sentry, lostSends),
-    flows: flowsOf(gateway, link),
-    flowsAnnounced: flows,
-    refused: gateway?.refused ?? {},
-    unsupported: refusals.flatMap(({ call, what, errno, count, onLinuxToo }) =>
-      onLinuxToo ? [] : [{ call, what, errno, count }],
-    ),
-    crashes,
-    deaths,
-  };
 }
 
 /** Says it, and true, if not all of `file` could be written. */
@@ -243,7 +140,7 @@ export async function run(command: string, args: readonly string[], config: RunC
     const sentry = await Sentry.start(command, args, {
       ...linkOptions(config),
       ...(capture === undefined ? {} : { capture }),
-      ...(listing === undefined ? {} : { observer: new StraceWriter(listing) }),
+      ...(listing === undefined ? {} : { observer: straceWriter(listing) }),
       ...(config.plane === undefined ? {} : { plane: config.plane }),
       procNet: config.procNet,
       syncWakeUp: config.syncWakeUp,

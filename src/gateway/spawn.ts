@@ -14,7 +14,7 @@ import { MESSAGE_LIMIT } from './messages.ts';
 
 export { type CompleteConfig, type GatewayConfig, macOf, type PublishedPort } from './config.ts';
 export { PublishError } from './listeners.ts';
-export type { Counters, FlowMetadata, MessageFromGateway } from './messages.ts';
+export type { Counters, FlowClosed, FlowMetadata, FlowOpened, FlowRefused, MessageFromGateway } from './messages.ts';
 
 /** Behind the three standard ones, the link and the control channel. */
 const FIRST_LISTENER = 5;

@@ -98,16 +98,9 @@ export class CallRecord {
   followedBy(record: CallRecord): this {
     return this.onNegative(record).onZero(record).onPositive(record);
   }
-  /** Of a word that a futex(2) can be about. */
-  get resultAddress(): number {
-    return this.address + 8 * Word.Result;
-  }
   /** A result or a negative errno; 0 as long as there is none, which a result of 0 looks like. */
   get result(): number {
     return (this.#words[2 * Word.Result] as number) | 0;
-  }
-  forgetResult(): void {
-    this.set(Word.Result, 0);
   }
 }
 

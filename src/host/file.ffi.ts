@@ -25,7 +25,7 @@ const open = native<(path: string, flags: number) => number>('int open(const cha
 
 const SPLICE_F_NONBLOCK = 2;
 const O_CLOEXEC_NONBLOCK = 0o2004000;
-const O_CLOEXEC = 0o2000000;
+export const O_CLOEXEC = 0o2000000;
 const O_WRONLY = 1;
 const O_RDWR = 2;
 export const SEEK_SET = 0;
@@ -64,9 +64,9 @@ export function eventsOf(fd: number, events: number): number {
 export const openNull = (): number => open('/dev/null', O_RDWR | O_CLOEXEC);
 
 const pipeEnds = arena(4096);
-/** Both ends of a pipe, non-blocking; -1 where none could be made. */
-export function pipePair(): readonly [readable: number, writable: number] {
-  if (pipe2(pipeEnds.address, O_CLOEXEC_NONBLOCK) !== 0) return [-1, -1];
+/** Both ends of a pipe; -1 where none could be made. */
+export function pipePair(flags = O_CLOEXEC_NONBLOCK): readonly [readable: number, writable: number] {
+  if (pipe2(pipeEnds.address, flags) !== 0) return [-1, -1];
   const [readable = -1, writable = -1] = new Int32Array(pipeEnds.bytes.buffer, 0, 2);
   return [readable, writable];
 }

@@ -54,10 +54,11 @@ const F_SETFD = 2;
 const FIRST_OWN_FD = 3;
 const LAST_FD = 0xffff_ffff;
 const FUTEX_WAIT = 0;
-const FUTEX_WAKE = 1;
 const FUTEX_WAKE_OP = 5;
 /** FUTEX_OP(FUTEX_OP_SET, 0, FUTEX_OP_CMP_EQ, 0xfff): the second word becomes 0, and nobody is woken for that. */
 const SET_0 = 0xfff;
+/** FUTEX_OP(FUTEX_OP_SET, 1, FUTEX_OP_CMP_EQ, 0): it becomes 1, and who waits for that is woken. */
+const SET_1 = 0x1000;
 const CLONE_VM = 0x100;
 const CLONE_PARENT = 0x8000;
 /** As a shell has it. */
@@ -135,21 +136,30 @@ export class Launcher {
   readonly #pidfd: number;
   readonly #stays: boolean;
   #isGone = false;
+  /** Raised by us, and lowered by the launcher when it has seen that. */
   readonly #asked: SharedWord;
-  readonly #clone: CallRecord;
+  /** Raised by the launcher when it has done what it was asked for. */
+  readonly #done: SharedWord;
   readonly #install: CallRecord;
+  /** The last before the clone of the program that is asked for. */
+  readonly #beforeClone: CallRecord;
+  /** What follows it. */
+  readonly #afterClone: CallRecord;
 
   /** @throws RunError */
   constructor(options: LauncherOptions) {
     const table = new CallTable(TABLE_OCTETS + options.filter.length);
     this.#asked = table.word();
+    this.#done = table.word();
     this.#install = table.call(
       'seccomp',
       SECCOMP_SET_MODE_FILTER,
       filterFlags(options.killable),
       filterProgram(table, options.filter),
     );
-    this.#clone = table.call('clone', CLONE_VM | CLONE_PARENT);
+    // The listener: whoever holds it could answer.
+    this.#beforeClone = table.call('close_range', FIRST_OWN_FD, LAST_FD);
+    this.#afterClone = this.#tell(table);
     // The death of this process kills the launcher; a death before it asked for that has closed this pipe.
     const [readable, writable] = pipePair();
     this.#stays = options.stays;
@@ -164,8 +174,7 @@ export class Launcher {
   }
   #program(table: CallTable, readable: number, writable: number): CallRecord {
     const exit = table.call('exit_group', 0);
-    const [install, clone, asked] = [this.#install, this.#clone, this.#asked.address];
-    const tell = (about: CallRecord): CallRecord => table.call('futex', about.resultAddress, FUTEX_WAKE, 1);
+    const [install, asked] = [this.#install, this.#asked.address];
 
     const preparations = [
       ...defaultActions(table),
@@ -186,27 +195,26 @@ export class Launcher {
 
     // A wake-up may be for nothing; that the word has changed (EAGAIN) is not.
     const wait = table.call('futex', asked, FUTEX_WAIT, 0);
-    const serve = [
-      table.call('futex', install.resultAddress, FUTEX_WAKE_OP, 0, 0, asked, SET_0),
-      // The listener: whoever holds it could answer.
-      table.call('close_range', FIRST_OWN_FD, LAST_FD),
-      clone,
-    ];
-    install.followedBy(tell(install).followedBy(exit)).onPositive(tell(install).followedBy(wait));
-    wait.followedBy(wait).onNegative(table.sequence(serve));
-    clone.followedBy(tell(clone).followedBy(this.#stays ? wait : exit));
+    const lower = table.call('futex', this.#done.address, FUTEX_WAKE_OP, 0, 0, asked, SET_0);
+    wait.followedBy(wait).onNegative(lower.followedBy(this.#beforeClone));
+    install.followedBy(this.#tell(table).followedBy(exit)).onPositive(this.#tell(table).followedBy(wait));
+    this.#afterClone.followedBy(this.#stays ? wait : exit);
     return first;
   }
 
-  /** Waits for a result, which is not 0. @throws RunError */
-  #await(record: CallRecord): number {
-    for (let i = 0; i < PATIENCE && record.result === 0; i++) awaitWord(record.resultAddress);
-    if (record.result === 0) throw launchError('the launcher does not answer');
-    return record.result;
+  #tell(table: CallTable): CallRecord {
+    return table.call('futex', this.#asked.address, FUTEX_WAKE_OP, 0, 1, this.#done.address, SET_1);
+  }
+  /** Waits until the launcher has done what it was asked for: from then on it reads no record that is made for that. @throws RunError */
+  #await(): void {
+    for (let i = 0; i < PATIENCE && this.#done.value === 0; i++) awaitWord(this.#done.address);
+    if (this.#done.value === 0) throw launchError('the launcher does not answer');
+    this.#done.value = 0;
   }
   #takeListener(): number {
     try {
-      const installed = this.#await(this.#install);
+      this.#await();
+      const installed = this.#install.result;
       if (installed < 0) throw filterError(-installed);
       const fd = pidfdGetfd(this.#pidfd, installed);
       if (fd < 0) throw launchError(`pidfd_getfd: ${errnoName(-fd)}`);
@@ -236,11 +244,14 @@ export class Launcher {
     const change = table.call('chdir', table.text(program.cwd));
     change.followedBy(exit).onZero(unblock.followedBy(execve));
     execve.followedBy(exit);
-    this.#clone.forgetResult();
-    this.#clone.onZero(change);
+    // Of its own: the child goes on from there at a time of its own.
+    const clone = table.call('clone', CLONE_VM | CLONE_PARENT);
+    clone.followedBy(this.#afterClone).onZero(change);
+    this.#beforeClone.followedBy(clone);
     this.#asked.value = 1;
     wakeWord(this.#asked.address);
-    const pid = this.#await(this.#clone);
+    this.#await();
+    const pid = clone.result;
     if (!this.#stays) this.close();
     if (pid < 0) throw launchError(`clone: ${errnoName(-pid)}`);
     const child = new Child(pid);

@@ -78,7 +78,12 @@ function* packageCases(): Generator<Case> {
   }
   yield { path: 'src/host/thing.ffi.ts', source: using('koffi'), rule: undefined };
   yield { path: 'src/host/zod.ffi.ts', source: using('zod'), rule: imports };
-  for (const path of ['src/cli/config.ts', 'src/gateway/config.ts', 'src/gateway/messages.ts'])
+  for (const path of [
+    'src/cli/config.ts',
+    'src/gateway/config.ts',
+    'src/gateway/messages.ts',
+    'src/runner/sandbox-options.ts',
+  ])
     yield { path, source: using('zod/mini'), rule: undefined };
   yield { path: 'test/koffi.ts', source: using('koffi'), rule: imports };
   yield { path: 'test/inner/koffi.ffi.ts', source: using('koffi'), rule: undefined };
