@@ -2,9 +2,9 @@
  * Wait queues, as the kernel's: an object that can become ready keeps a queue of waiters; each names the poll events it cares for and is
  * told when one of them rises. Intrusive doubly linked, so that waiting allocates nothing once a task owns its waiters.
  *
- * How a waiter stands in the queue says when it is told (kernel/sched/wait.c). Who watches (poll(2), an epoll item) stands in front, the newest first, and is told always. Who
- * waits for its turn (a receive, an accept) stands behind, first come first served; all are told and try in that order, since one of them may leave what is there to the next. Of those that stand
- * as one (EPOLLEXCLUSIVE, the tasks in epoll_wait(2)) each event is told to the first that takes it.
+ * How a waiter stands in the queue says when it is told (kernel/sched/wait.c). Who watches (poll(2), an epoll item, a receive or send on a stream) stands in front, the newest first, and is told always. Who
+ * waits for its turn (a read of a pipe, a send to a full peer) stands behind, first come first served; all are told and try in that order, since one of them may leave what is there to the next. Of those
+ * that stand as one (EPOLLEXCLUSIVE, an accept, a receive of datagrams, the tasks in epoll_wait(2)) each event is told to the first that takes it.
  */
 /** How a waiter stands in its queue. */
 export const Standing = { Watch: 0, Turn: 1, One: 2 } as const;

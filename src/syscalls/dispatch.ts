@@ -180,11 +180,13 @@ export class Dispatcher<T extends Task = Task> implements Scheduler {
       this.#retry(task);
       return;
     }
+    if (task.phase === Phase.Woken) task.passOn();
     this.#finish(task, task.partialOr ?? (task.rule === 'restart' ? -ERESTARTSYS : -Errno.EINTR));
   }
   /** The call is gone without answer: its thread died or a signal took it away. The task may be used again. */
   abandon(task: T): void {
     if (task.idle) return;
+    if (task.phase === Phase.Woken) task.passOn();
     this.#rollback(task);
     task.finish();
   }
@@ -192,8 +194,9 @@ export class Dispatcher<T extends Task = Task> implements Scheduler {
   /** As `abandon`, but what the call has done already stays the result of the same call, made again. */
   orphan(task: T): void {
     const done = task.partialOr;
-    if (task.idle || done === undefined) this.abandon(task);
-    else task.keep(done);
+    if (task.idle || done === undefined) return this.abandon(task);
+    if (task.phase === Phase.Woken) task.passOn();
+    task.keep(done);
   }
 
   /** Counts of every call of the table that was used. */
@@ -308,6 +311,8 @@ export class Dispatcher<T extends Task = Task> implements Scheduler {
     } else {
       this.#rollback(task);
       if (subject !== undefined) this.platform.rolledBack(task, subject);
+      // What was for this call alone is for another again.
+      subject?.waiters.wakeOne(subject.poll());
     }
     this.observer?.answered(task, result, taken);
     return taken;

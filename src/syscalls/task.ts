@@ -75,7 +75,7 @@ export interface CallContext {
   hold(file: OpenFile): void;
   /** The thread's descriptor table from now on. */
   useFiles(files: FdTable): void;
-  /** A call that takes something waits for its turn (the default); one that only looks watches; of those in epoll_wait(2) one is woken. */
+  /** A call waits for its turn (the default), or watches (one that only looks, or is on a stream); of those that stand as one (accept, epoll_wait) one is woken. */
   waitOn(queue: WaitQueue, events: number, standing?: Standing): void;
   /** The result if nothing happens until `at`: `-EAGAIN`, `0`, `TRY_AGAIN`, ... A deadline counts from the first try: set it then, later calls are ignored. */
   waitUntil(at: Instant, onTimeout: number): void;
@@ -421,6 +421,16 @@ export class Task implements CallContext {
   unwait(): void {
     for (let i = 0; i < this.#waiting; i++) this.#waiters[i]?.leave();
     this.#waiting = 0;
+  }
+  /** @internal The call was woken, and ends without another try: of those of whom an event wakes one, another is to have it. */
+  passOn(): void {
+    for (let i = 0; i < this.#waiting; i++) {
+      const waiter = this.#waiters[i];
+      const queue = waiter?.queue;
+      if (waiter?.standing !== Standing.One || queue === undefined) continue;
+      waiter.leave();
+      queue.wakeOne(waiter.mask);
+    }
   }
   /** @internal What a timeout or a signal turns into; undefined without partial result. */
   get partialOr(): number | undefined {

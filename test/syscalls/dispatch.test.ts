@@ -8,6 +8,7 @@ import {
   POLLIN,
   POLLOUT,
   SOCK_DGRAM,
+  SOCK_STREAM,
 } from '../../src/abi/index.ts';
 import { micros } from '../../src/lib/clock.ts';
 import { FakeSocket, gives, takes } from './fake-socket.ts';
@@ -269,20 +270,47 @@ test('one call at a time per task', (t) => {
   t.throws(() => w.call('read', fd, BASE, 1), { message: /already in read/ });
 });
 
-test('two tasks that wait for one thing are both woken, and who comes too late waits again', (t) => {
+/** Two tasks that wait on one socket, the first of them `task`; what it says to those that try again. */
+function twoWait(type: number, ...answers: Parameters<FakeSocket['onReceive']['says']>) {
   const w = world();
-  const socket = new FakeSocket();
+  const socket = new FakeSocket(AF_INET, type);
   const fd = w.fd(socket);
   const thread = w.thread();
-  socket.onReceive.says(AGAIN, AGAIN, gives('1'), AGAIN, gives('2'));
-  w.call('read', fd, BASE, 1);
-  w.emulator.call(thread, 'read', fd, BASE + 8, 1);
-  socket.rise(POLLIN);
-  w.emulator.settle();
-  t.deepEqual([w.task.result, thread.result], [1, undefined]);
-  socket.rise(POLLIN);
-  w.emulator.settle();
-  t.is(thread.result, 1);
+  socket.onReceive.says(AGAIN, AGAIN, ...answers);
+  w.call('recvfrom', fd, BASE, 1, 0, 0, 0);
+  w.emulator.begin(thread, 'recvfrom', fd, BASE + 8, 1, 0, 0, 0);
+  const rise = (): void => {
+    socket.rise(POLLIN);
+    w.emulator.settle();
+  };
+  return { task: w.task, emulator: w.emulator, socket, thread, rise };
+}
+test('two tasks that wait on one stream are both woken, the newest first, and who comes too late waits again', (t) => {
+  const w = twoWait(SOCK_STREAM, gives('1'), AGAIN, gives('2'));
+  w.rise();
+  t.deepEqual([w.task.result, w.thread.result], [undefined, 1]);
+  w.rise();
+  t.is(w.task.result, 1);
+});
+test('of two tasks that wait for datagrams each arrival wakes one, the oldest first', (t) => {
+  // The first may peek: the other is not asked.
+  const w = twoWait(SOCK_DGRAM, gives('1'), gives('2'));
+  w.rise();
+  t.deepEqual([w.task.result, w.thread.result], [1, undefined]);
+  w.rise();
+  t.is(w.thread.result, 1);
+});
+test('an arrival that woke a task which a signal took away, or that did not take its answer, is for another', (t) => {
+  const gone = twoWait(SOCK_DGRAM, gives('1'));
+  gone.socket.rise(POLLIN);
+  gone.emulator.interrupt(gone.task, false);
+  gone.emulator.settle();
+  t.deepEqual([gone.task.result, gone.thread.result], [-Errno.EINTR, 1]);
+
+  const refused = twoWait(SOCK_DGRAM, gives('1'));
+  refused.task.refuse = true;
+  refused.rise();
+  t.is(refused.thread.result, 1);
 });
 
 test('the observer sees the answer before and after', (t) => {

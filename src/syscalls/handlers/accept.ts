@@ -5,6 +5,7 @@ import { POLLIN, POLLRDNORM } from '../../abi/poll.ts';
 import { SOCK_CLOEXEC, SOCK_NONBLOCK } from '../../abi/socket.ts';
 import type { Committable } from '../../socket/committable.ts';
 import type { Socket } from '../../socket/socket.ts';
+import { Standing } from '../../socket/wait-queue.ts';
 import type { CallContext } from '../task.ts';
 import { addressOut } from './guest.ts';
 import { isNonblocking, socketOf, waitFor } from './sockets.ts';
@@ -22,7 +23,7 @@ export function accept4(ctx: CallContext, fd: number, addr: number, lengthAt: nu
   const socket = listener.acceptPeek();
   if (typeof socket === 'number') {
     if (socket !== -Errno.EAGAIN || isNonblocking(listener)) return socket;
-    return waitFor(ctx, listener, POLLIN | POLLRDNORM, listener.receiveTimeoutUs, -Errno.EAGAIN);
+    return waitFor(ctx, listener, POLLIN | POLLRDNORM, listener.receiveTimeoutUs, -Errno.EAGAIN, Standing.One);
   }
   return hand(ctx, listener, socket, addr, lengthAt, flags);
 }
