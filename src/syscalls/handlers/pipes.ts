@@ -10,6 +10,7 @@ import { SPLICE_F_NONBLOCK } from '../../abi/splice.ts';
 import type { OpenFile } from '../../socket/file.ts';
 import type { IoVector } from '../../socket/io-vector.ts';
 import { MemoryFile, PAGE, PipeFile } from '../../socket/pipe.ts';
+import { Standing } from '../../socket/wait-queue.ts';
 import { BLOCKED, type CallContext } from '../task.ts';
 import { putLong } from './guest.ts';
 import { isNonblocking } from './sockets.ts';
@@ -38,7 +39,7 @@ function writable(ctx: CallContext, pipe: PipeFile, nonblock: boolean): number {
 }
 function waits(ctx: CallContext, pipe: PipeFile, events: number, nonblock: boolean): number {
   if (nonblock) return -Errno.EAGAIN;
-  ctx.waitOn(pipe.waiters, events);
+  ctx.waitOn(pipe.waiters, events, Standing.Watch);
   return BLOCKED;
 }
 
@@ -271,7 +272,24 @@ export function vmsplicePipe(ctx: CallContext, pipe: OpenFile, isWriter: boolean
   return start(ctx, isWriter ? new MemoryToPipe(pipe, nonblock) : new PipeToMemory(pipe, nonblock));
 }
 
-/** sendfile(2) from an anonymous file to a pipe or another such file; undefined if they are not of the emulated table. */
+/** splice_file_to_pipe from what has no octets to give: the pipe is waited for first. */
+class NothingToPipe extends Transfer {
+  readonly #to: PipeFile;
+  readonly #len: number;
+
+  constructor(to: PipeFile, len: number) {
+    super();
+    this.#to = to;
+    this.#len = len;
+  }
+  override run(ctx: CallContext): number {
+    const refusal = writable(ctx, this.#to, asksNotToWait(0, this.#to));
+    if (refusal !== 0) return refusal;
+    return this.#len === 0 ? 0 : -Errno.EINVAL;
+  }
+}
+
+/** sendfile(2) without a socket; undefined if the files are not of the emulated table. */
 export function sendToFile(
   ctx: CallContext,
   to: OpenFile,
@@ -280,8 +298,10 @@ export function sendToFile(
   offset: number,
   count: number,
 ): number | undefined {
-  if (to instanceof PipeFile && from instanceof PipeFile) return -Errno.EINVAL;
-  if (!(from instanceof MemoryFile)) return from instanceof PipeFile ? -Errno.EINVAL : undefined;
+  if (to instanceof PipeFile && !(from instanceof MemoryFile)) return start(ctx, new NothingToPipe(to, count));
+  if (from instanceof PipeFile) return -Errno.EINVAL;
+  if (count === 0 && !(from instanceof MemoryFile && to instanceof MemoryFile)) return 0;
+  if (!(from instanceof MemoryFile)) return undefined;
   const place = new Place(from, offsetAt, offset);
   if (to instanceof PipeFile) return start(ctx, new FileToPipe(place, to, count, asksNotToWait(0, to)));
   return to instanceof MemoryFile ? copyFile(ctx, place, new Place(to, 0, 0), count) : undefined;

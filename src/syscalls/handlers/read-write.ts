@@ -30,10 +30,18 @@ function transferFlagsOf(flags: number): number {
   return ((flags & RWF_NOWAIT) === 0 ? 0 : MSG_DONTWAIT) | ((flags & RWF_NOSIGNAL) === 0 ? 0 : MSG_NOSIGNAL);
 }
 
+/** What vfs_read and vfs_write look at before the buffer: the descriptor's mode, and whether the file has octets at all (an epoll object has none). */
+function modeRefused(file: OpenFile, other: number): number {
+  if ((file.statusFlags & O_ACCMODE) === other) return -Errno.EBADF;
+  return file instanceof Socket || file instanceof PipeEnd || file instanceof SeekableFile ? 0 : -Errno.EINVAL;
+}
+
 export function read(ctx: CallContext, fd: number, buffer: number, size: number): number {
   const file = ctx.file(fd);
   if (file === undefined) return -Errno.EBADF;
   if (ctx.attempt > 0) return readAgain(ctx, file);
+  const refused = modeRefused(file, O_WRONLY);
+  if (refused !== 0) return refused;
   const { message } = ctx;
   message.clear();
   const fault = accessOk(ctx, buffer, size) ? importBuffer(ctx, buffer, size) : -Errno.EFAULT;
@@ -56,6 +64,8 @@ export function write(ctx: CallContext, fd: number, buffer: number, size: number
   const file = ctx.file(fd);
   if (file === undefined) return -Errno.EBADF;
   if (ctx.attempt > 0) return writeAgain(ctx, file);
+  const refused = modeRefused(file, O_RDONLY);
+  if (refused !== 0) return refused;
   const { message } = ctx;
   message.clear();
   const fault = accessOk(ctx, buffer, size) ? importBuffer(ctx, buffer, size) : -Errno.EFAULT;
@@ -72,8 +82,8 @@ function sendFrom(ctx: CallContext, socket: Socket, flags: number): number {
 function vectors(ctx: CallContext, fd: number, vector: number, count: number, other: number): OpenFile | number {
   const file = ctx.file(fd);
   if (file === undefined) return -Errno.EBADF;
-  if ((file.statusFlags & O_ACCMODE) === other) return -Errno.EBADF;
-  if (!(file instanceof Socket || file instanceof PipeEnd || file instanceof SeekableFile)) return -Errno.EINVAL;
+  const refused = modeRefused(file, other);
+  if (refused !== 0) return refused;
   if (count > UIO_MAXIOV) return -Errno.EINVAL;
   ctx.message.clear();
   const fault = importVector(ctx, ctx.message.iov, vector, count);

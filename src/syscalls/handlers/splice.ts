@@ -16,6 +16,7 @@ import type { Committable } from '../../socket/committable.ts';
 import type { OpenFile } from '../../socket/file.ts';
 import { Message } from '../../socket/message.ts';
 import { Socket } from '../../socket/socket.ts';
+import { Standing } from '../../socket/wait-queue.ts';
 import { BLOCKED, type CallContext } from '../task.ts';
 import { copyIn, importVector, putLong } from './guest.ts';
 import { sendToFile, spliceFiles, Transfer, teePipes, vmsplicePipe } from './pipes.ts';
@@ -159,7 +160,7 @@ interface PipeMove {
 }
 
 function pipeWaits(ctx: CallContext, pipe: PipeEnd, events: number): number {
-  ctx.waitOn(pipe.waiters, events);
+  ctx.waitOn(pipe.waiters, events, Standing.Watch);
   pipe.watch();
   return BLOCKED;
 }
@@ -197,15 +198,15 @@ function socketWaits(ctx: CallContext, socket: Socket, toSend: boolean): number 
 
 // Socket to pipe
 
-/** Only AF_UNIX looks at the pipe's flag too (unix_stream_splice_read). */
-const isAtOnce = ({ domain }: Socket, flags: number, nonblock: boolean): boolean =>
-  (flags & MSG_DONTWAIT) !== 0 || (domain === AF_UNIX && nonblock);
+/** Only streams of AF_UNIX look at the pipe's flag too (unix_stream_splice_read). */
+const isAtOnce = ({ domain, type }: Socket, flags: number, nonblock: boolean): boolean =>
+  (flags & MSG_DONTWAIT) !== 0 || (domain === AF_UNIX && type === SOCK_STREAM && nonblock);
 
 function socketToPipe(ctx: CallContext, { socket, pipe, nonblock, left }: PipeMove): number {
   const room = pipe.room();
   if (room === -Errno.EPIPE) ctx.raiseSigpipe();
   if (room === -Errno.EAGAIN && !nonblock) return pipeWaits(ctx, pipe, WRITABLE);
-  if (room < 0) return room;
+  if (room < 0 || left === 0) return Math.min(0, room);
   const flags = transferFlags(socket, 0);
   const wanted = stagedMessage(ctx, Math.min(left, PIECE), flags);
   wanted.isSplice = true;
@@ -253,7 +254,8 @@ export function sendfile(ctx: CallContext, out: number, from: number, offsetAt: 
   const length = Math.min(count, MAX_RW_COUNT);
   if (target instanceof Socket) {
     // What cannot be put back must not be read for a socket that may take less (splice_direct_to_actor).
-    if (isAppending(target) || !(source instanceof SeekableFile)) return -Errno.EINVAL;
+    if (isAppending(target) || !isSeekable(source)) return -Errno.EINVAL;
+    if (!(source instanceof SeekableFile)) return nothingFrom(length);
     return ctx.file(out) === target ? sendFrom(ctx, target, source, offsetAt, offset, length) : -Errno.EBADF;
   }
   if (!(source instanceof Socket)) {
@@ -264,8 +266,11 @@ export function sendfile(ctx: CallContext, out: number, from: number, offsetAt: 
 }
 function sendToPipe(ctx: CallContext, from: number, source: Socket, target: PipeEnd, length: number): number {
   if (ctx.file(from) !== source) return -Errno.EBADF;
-  return length === 0 ? 0 : spliceToPipe(ctx, source, target, length, 0);
+  return spliceToPipe(ctx, source, target, length, 0);
 }
+/** An epoll object has a position, though no octets: what it refuses is to be read. */
+const isSeekable = (file: OpenFile | undefined): boolean => !(file instanceof PipeEnd || file instanceof Socket);
+const nothingFrom = (length: number): number => (length === 0 ? 0 : -Errno.EINVAL);
 const isAppending = (file: OpenFile): boolean => (file.statusFlags & O_APPEND) !== 0;
 
 function sendFrom(
