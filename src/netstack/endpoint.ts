@@ -338,8 +338,12 @@ export interface TcpEndpoint extends PortSharing {
   /** The octet was read out of band. */
   takeUrgent(): void;
 
-  /** @param how a value of Shutdown. 'not-connected' as Linux, where it takes effect nevertheless; in SYN-SENT and (for reading) LISTEN as `disconnect`. */
-  shutdown(how: number): NetError | undefined;
+  /**
+   * 'not-connected' as Linux, where it takes effect nevertheless; in SYN-SENT and (for reading) LISTEN as `disconnect`.
+   * @param how a value of Shutdown
+   * @param sent is called when the FIN has been sent, before the observer is told
+   */
+  shutdown(how: number, sent?: () => void): NetError | undefined;
   /** connect(AF_UNSPEC): back to CLOSED with RST as RFC 9293 ABORT; a bound port stays. What was connected or about to be has 'connection-reset' pending. */
   disconnect(): void;
   /** Last reference gone: FIN, or RST if octets were unread or lingerSeconds is 0; the connection finishes without an observer. */

@@ -1,5 +1,6 @@
-/** What a datagram may not be sent for whatever its socket (udp_sendmsg). */
+/** What a datagram may not be sent for whatever its socket (udp_sendmsg), and what poll(2) says of one that may (datagram_poll). */
 import { Errno } from '../abi/errno.ts';
+import { POLLOUT, POLLWRBAND, POLLWRNORM } from '../abi/poll.ts';
 import { MSG_DONTROUTE, MSG_OOB } from '../abi/socket.ts';
 import type { IpAddress } from '../netstack/address.ts';
 import type { Netstack, UdpSettings } from '../netstack/endpoint.ts';
@@ -7,6 +8,10 @@ import type { Message } from './message.ts';
 
 /** Longer is EMSGSIZE before anything else is looked at (udp_sendmsg); what fits a datagram is the endpoint's to say. */
 const LENGTH_MAX = 0xffff;
+
+/** datagram_poll: room to write is room for out-of-band data as well. */
+export const WRITE_SPACE = POLLOUT | POLLWRNORM | POLLWRBAND;
+export const withBand = (events: number): number => ((events & POLLOUT) === 0 ? events : events | POLLWRBAND);
 
 /** MSG_DONTROUTE: true for what needs no gateway (RT_SCOPE_LINK). */
 export function isOnLink(stack: Netstack, destination: IpAddress): boolean {

@@ -7,7 +7,7 @@
 import { Errno } from '../abi/errno.ts';
 import { IPPROTO_UDP } from '../abi/in.ts';
 import { SIOCINQ, SIOCOUTQ } from '../abi/ioctl.ts';
-import { POLLERR, POLLIN, POLLOUT, POLLPRI, POLLRDNORM, POLLWRBAND, POLLWRNORM } from '../abi/poll.ts';
+import { POLLERR, POLLIN, POLLPRI, POLLRDNORM } from '../abi/poll.ts';
 import {
   AF_INET,
   MSG_DONTROUTE,
@@ -30,7 +30,7 @@ import { writePathMtu } from './control/path-mtu.ts';
 import { wantsControl, writeControl } from './control/report.ts';
 import { Choices, STAMPS } from './control/send.ts';
 import { DatagramCork } from './cork.ts';
-import { earlyRefusal, isByRoute, isOnLink, leadsHere } from './datagram-rules.ts';
+import { earlyRefusal, isByRoute, isOnLink, leadsHere, WRITE_SPACE, withBand } from './datagram-rules.ts';
 import { applyDatagramOptions } from './datagram-settings.ts';
 import { errnoOf, resultOf } from './errors.ts';
 import { decodeDatagramPeer, decodeDestination, NO_NAME, writeName } from './inet-name.ts';
@@ -47,9 +47,6 @@ const PROBED = 1;
 const LOOKED = 'looked for a path MTU';
 
 type Staged = 'nothing' | 'send' | 'cork' | 'receive' | 'error';
-
-/** datagram_poll: room to write is room for out-of-band data as well. */
-const withBand = (events: number): number => ((events & POLLOUT) === 0 ? events : events | POLLWRBAND);
 
 const NO_ACCEPT: Committable = { commit: () => undefined, rollback: () => undefined, eventsAfter: () => 0 };
 
@@ -492,8 +489,8 @@ export class InetDatagramSocket extends InetSocket {
         else packet.release();
       }
       this.#packets.length = 0;
-      // Its memory is given back, of which writers are told (sock_wfree).
-      if (!this.waiters.isEmpty) this.waiters.wake(POLLOUT | POLLWRNORM | POLLWRBAND);
+      // A packet that has left its queue makes room, whether there was any or not (sock_wfree): an edge for epoll.
+      if (amount > 0 && !this.waiters.isEmpty) this.waiters.wake(WRITE_SPACE);
       if (this.#closesCork && amount > 0) this.#cork.clear();
       else this.#cork.rollback();
       this.#closesCork = false;

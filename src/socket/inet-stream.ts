@@ -234,7 +234,8 @@ export class InetStreamSocket extends InetSocket {
       const isOpen = !isClosed(state) && state !== 'SYN-SENT' && state !== 'SYN-RECEIVED';
       this.#association = isOpen ? 'connected' : 'disconnecting';
     }
-    const error = endpoint.shutdown(how + 1);
+    // On Linux's loopback the FIN reaches the other end before this one's state changes.
+    const error = endpoint.shutdown(how + 1, this.staysHere ? () => this.arrive() : undefined);
     // A listener that stops listening and an attempt given up leave a fresh socket (inet_shutdown).
     if (state === 'SYN-SENT' || (state === 'LISTEN' && endpoint.state !== 'LISTEN')) {
       this.#dropCandidate();

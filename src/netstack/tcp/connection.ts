@@ -355,7 +355,7 @@ export class TcpConnection extends Tcb implements TcpEndpoint {
     return timestampNow(this);
   }
 
-  shutdown(how: number): NetError | undefined {
+  shutdown(how: number, sent?: () => void): NetError | undefined {
     const { state, context } = this;
     // inet_shutdown: reading from a listener and an attempt under way are given up; writing to a listener is nothing.
     const givesUp = state === 'SYN-SENT' || (state === 'LISTEN' && (how & Shutdown.Read) !== 0);
@@ -366,6 +366,9 @@ export class TcpConnection extends Tcb implements TcpEndpoint {
       this.shut |= how;
       if ((how & Shutdown.Write) !== 0) this.#sendFin();
     }
+    context.end();
+    sent?.();
+    context.begin();
     context.notify(this, this.readiness());
     context.end();
     // What waits in TIME-WAIT is closed to its user.

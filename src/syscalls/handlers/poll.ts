@@ -15,6 +15,7 @@ import {
 } from '../../abi/poll.ts';
 import { i16, i32 } from '../../abi/struct.ts';
 import type { OpenFile } from '../../socket/file.ts';
+import { Socket } from '../../socket/socket.ts';
 import { Standing } from '../../socket/wait-queue.ts';
 import { BLOCKED, type CallContext, TRY_AGAIN } from '../task.ts';
 import { descriptorTable } from './descriptors.ts';
@@ -51,12 +52,13 @@ function look(ctx: CallContext, watch: Watch): number {
   }
   return ready;
 }
-/** What arrives wakes who waits for urgent data as well (sock_def_readable), to find a descriptor that was closed meanwhile. */
-const wakening = (events: number): number => ((events & POLLPRI) === 0 ? events : events | POLLIN);
+/** What arrives at a socket wakes who waits for urgent data as well (sock_def_readable), to find a descriptor that was closed meanwhile. */
+const wakening = (file: OpenFile, events: number): number =>
+  (events & POLLPRI) === 0 || !(file instanceof Socket) ? events : events | POLLIN;
 /** Waits for anything until the limit, after which one more look is taken. */
 function sleep(ctx: CallContext, watch: Watch): number {
   for (const [i, file] of watch.files.entries()) {
-    if (file !== undefined) ctx.waitOn(file.waiters, wakening(watch.events[i] as number), Standing.Watch);
+    if (file !== undefined) ctx.waitOn(file.waiters, wakening(file, watch.events[i] as number), Standing.Watch);
   }
   if (watch.limit.end !== Infinity) ctx.waitUntil(watch.limit.end, TRY_AGAIN);
   // A handler that ran makes these EINTR, whatever SA_RESTART says (signal(7)).
