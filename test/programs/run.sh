@@ -1,7 +1,7 @@
 #!/bin/bash
 # run.sh [SCRIPT...]: each script (all of them without a name) under its own time limit; a line each, then the count; exits 1 if one failed.
 # PLANES="direct strict" puts the sandbox in front of each, once with each plane; SANDSOCK is its command. Without planes the scripts run as they are under WRAP,
-# which is a fresh network namespace (ns.sh, needs root) unless set: the baseline. A script may have arguments: "crossing/case.sh redis client tap".
+# which is a fresh network namespace (ns.sh) unless set: the baseline, also as the plane "native" among the others. A script may have arguments: "crossing/case.sh redis client tap".
 # What the sandbox cannot do yet is in the file not-yet (a script, what its output shows, the reason), and has to fail so. A script whose programs this machine
 # lacks is skipped with a line; with CI=true that is a failure.
 # JOBS: scripts at once (two a processor). APP_TIMEOUT: seconds a script may take (60). LOGS: where their output goes. APPS_DATA: where the data is or goes.
@@ -25,10 +25,10 @@ result() { echo "${1%%(*}" >> "$results"; printf '%-9s %4d.%02ds %s\n' "$1" $(($
 
 # one PLANE NAME [ARGUMENTS]: runs it and says how it ended
 one() {
-  local plane=$1 title=${*:2} script=$programs/$2 wrap=() missing log t0 rc us pattern='' reason=''
+  local plane=${1#native} title=${*:2} of=$1 script=$programs/$2 wrap=() missing log t0 rc us pattern='' reason=''
   shift
   [ -e "$script" ] || script=$script.sh
-  title=${title/\// } title="${plane:+$plane }${title/case.sh /}"
+  title=${title/\// } title="${of:+$of }${title/case.sh /}"
   export PLANE=$plane RUN=${plane:+$SANDSOCK run --kill-on-exit --plane $plane}
   case $1 in
     */*) ;;   # these start their own sandboxes
@@ -45,7 +45,7 @@ one() {
   else result "FAIL($rc)" $us "$title"$'\n'"$(tail -n 15 "$log" | sed 's/^/    | /')"; fi
 }
 
-tasks=("$@"); [ $# -gt 0 ] || mapfile -t tasks < <(cd "$programs" && ls ./*.sh | sed 's/^\.\///; s/\.sh$//' | grep -vxE 'lib|nightly|ns|prepare|run|sandboxed')
+tasks=("$@"); [ $# -gt 0 ] || mapfile -t tasks < <(cd "$programs" && ls ./*.sh | sed 's/^\.\///; s/\.sh$//' | grep -vxE 'lib|nightly|ns|prepare|run|sandboxed|times')
 planes=(${PLANES:-}); [ ${#planes[@]} -gt 0 ] || planes=('')
 for plane in "${planes[@]}"; do
   for task in "${tasks[@]}"; do
