@@ -148,7 +148,7 @@ export class SpokenFiles {
     const [, name] = /\/\d+(?:\/task\/\d+)?\/net\/(\w+)$/.exec(target) ?? [];
     if (name !== undefined) {
       settle();
-      return files.read(name, () => readFileSync(`/proc/${tid}/root${target}`, 'latin1'));
+      return files.read(name, () => textOf(`/proc/${tid}/root${target}`));
     }
     const [, path] = /\/sys\/net\/([\w/-]+)$/.exec(target) ?? [];
     return path === undefined ? undefined : files.setting(path);
@@ -169,6 +169,14 @@ function isNumber(path: Uint8Array, from: number, to: number): boolean {
   return to > from;
 }
 
+/** Empty where the guest is gone. */
+function textOf(path: string): string {
+  try {
+    return readFileSync(path, 'latin1');
+  } catch {
+    return '';
+  }
+}
 /** Where a path leads, if it is a file of a proc file system. */
 function targetOf(tid: number, directory: number, path: string): string | undefined {
   for (const way of waysOf(tid, directory, path)) {

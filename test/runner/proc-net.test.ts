@@ -86,6 +86,38 @@ print('ok')
 const scratch = mkdtempSync(join(tmpdir(), 'sandsock-test-'));
 test.after.always(() => rmSync(scratch, { recursive: true }));
 
+guest(
+  'a path that another thread changes leads to ours, to the kernel’s own or to the other file, and to nothing else',
+  async (t, plane) => {
+    const { status, stdout, stderr } = await python(
+      `
+import ctypes, os, socket, sys, threading
+libc = ctypes.CDLL(None, use_errno=True)
+s = socket.socket(); s.bind(('127.0.0.1', 7001)); s.listen(1)
+other = sys.argv[1] + '/flipped'; open(other, 'w').write('other')
+paths = [b'/proc/net/tcp', other.encode()]
+path = ctypes.create_string_buffer(200); path.value = paths[0]
+done, seen = [], set()
+def flip():
+    i = 0
+    while not done: i ^= 1; ctypes.memmove(path, paths[i] + b'\\0', len(paths[i]) + 1)
+thread = threading.Thread(target=flip); thread.start()
+for i in range(400):
+    fd = libc.open(path, os.O_RDONLY)
+    if fd < 0: continue
+    lines = os.read(fd, 1 << 16).splitlines(); os.close(fd)
+    seen.add('other' if lines == [b'other'] else 'ours' if len(lines) == 2 and b':1B59' in lines[1] else 'empty' if len(lines) == 1 else repr(lines))
+done.append(1); thread.join()
+assert seen <= {'ours', 'empty', 'other'} and 'ours' in seen and 'other' in seen, seen
+print('ok')
+`,
+      [scratch],
+      on(plane),
+    );
+    t.deepEqual({ status, stdout, stderr }, { status: 0, stdout: 'ok\n', stderr: '' });
+  },
+);
+
 guest('settings can be read and not changed, which the report says', async (t, plane) => {
   const report = join(scratch, `report-${plane}`);
   const { status, stdout, stderr } = await python(
