@@ -235,7 +235,8 @@ export class HostDriver implements Driver {
     this.#mapData();
     if (!this.#inPlace) this.#enterNamespace();
     z.must(Setup.prctl, 'prctl(PR_SET_DUMPABLE)', PR_SET_DUMPABLE, 1);
-    z.must(Setup.close, 'close', ARENA_FD);
+    // The arena's, and what whoever started the suite left open: how large a table of descriptors is can be seen by select(2).
+    z.must(Setup.close_range, 'close_range', ARENA_FD, 0xffff_ffff, 0);
     // Processes inherit them.
     this.#action(z, SIGPIPE, SA_RESTART);
     this.#action(z, SIGUSR2, SA_RESTART);
