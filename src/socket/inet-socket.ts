@@ -139,7 +139,6 @@ export abstract class InetSocket extends Socket implements OptionTarget, NameCon
 
   override setError(errno: number): void {
     this.#storedErrno = errno;
-    this.waiters.wake(POLLERR);
   }
   takeErrno(): number {
     const stored = this.#storedErrno;

@@ -103,7 +103,7 @@ export abstract class Socket extends OpenFile implements Committable {
   }
   /**
    * Puts an error (positive errno) back for the next call to find, as sk_err: one that came after part of a call had succeeded, whose result is
-   * that part (recvmmsg, a send larger than the buffer).
+   * that part (recvmmsg, a send larger than the buffer). Nobody is told (do_recvmmsg).
    */
   abstract setError(errno: number): void;
   /** `how` 0..2 as shutdown(2). */

@@ -82,5 +82,5 @@ export function disconnected(socket: UnixSocket, peer: UnixSocket): void {
   if (socket.queue.count === 0) return;
   socket.purge();
   socket.roomMade();
-  if (!peer.isDead && peer.peer === socket) peer.setError(Errno.ECONNRESET);
+  if (!peer.isDead && peer.peer === socket) peer.reportError(Errno.ECONNRESET);
 }

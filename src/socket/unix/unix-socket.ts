@@ -382,6 +382,10 @@ export abstract class UnixSocket extends Socket implements UnixOptionTarget, Car
   }
   override setError(errno: number): void {
     this.#errno = errno;
+  }
+  /** As `setError`, with word of it (sk_error_report). */
+  reportError(errno: number): void {
+    this.#errno = errno;
     this.waiters.wake(POLLERR);
   }
   takeErrno(): number {
