@@ -11,7 +11,7 @@ import { parseHere, ranJson, runSandboxed } from '../conformance/sandboxed.ts';
 import { select, UnknownGroup } from '../conformance/selection.ts';
 import { type Body, bodies } from '../conformance/suite.ts';
 import { RunError } from '../runner/errors.ts';
-import type { PlaneName } from '../runner/sentry.ts';
+import type { PlaneName } from '../runner/sentry-types.ts';
 
 export interface ConformanceOptions {
   readonly group?: string;

@@ -2,7 +2,8 @@
 import { constants } from 'node:os';
 import { inForeground } from '../host/process.ffi.ts';
 import { hostResolvers } from '../runner/host-resolvers.ts';
-import { Sentry, type SentryOptions } from '../runner/sentry.ts';
+import { Sentry } from '../runner/sentry.ts';
+import type { SentryOptions } from '../runner/sentry-types.ts';
 import { reportOf } from '../runner/summary.ts';
 import type { RunConfig } from './config.ts';
 import { CaptureFile, openSink, type Sink, stderrSink } from './sink.ts';
@@ -66,6 +67,8 @@ function tellFailed(sink: { readonly failed: boolean } | undefined, file: string
   stderrSink.line(`sandsock: ${file} could not be written to its end and is not complete`);
   return true;
 }
+/** Nothing is served for so long. */
+const STALLED_MS = 5000;
 /** As docker run has it: a failure of ours. */
 const FAILED = 125;
 
@@ -146,16 +149,18 @@ export async function run(command: string, args: readonly string[], config: RunC
       syncWakeUp: config.syncWakeUp,
       killOnExit: config.killOnExit,
       ownsThread: true,
+      crashFiles: true,
+      watch: { afterMs: STALLED_MS, speaks: true },
     });
     const note = planeNote(config);
     if (note !== undefined) stderrSink.line(`sandsock: ${note}`);
     sentry.on('warning', (text) => stderrSink.line(`sandsock: ${text}`));
-    sentry.on('crash', (report) => {
-      const { error, ...where } = report;
+    sentry.on('crash', (report, file) => {
+      const { error, call } = report;
       const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-      stderrSink.line(
-        `sandsock: a bug of sandsock ended this guest; please report it: ${JSON.stringify(where)}\n${text}`,
-      );
+      const where = call === '' ? 'ended this run' : `ended this guest in ${call}`;
+      const left = file === undefined ? '' : `: ${file} says what is known of it`;
+      stderrSink.line(`sandsock: a bug of sandsock ${where}; please report it${left}\n${text}`);
     });
     signals.begin(sentry);
     status = await sentry.exited;

@@ -1,5 +1,5 @@
 /** Those of deviations.ts that are about connections: their beginning, urgent data, what is held back, their end. */
-import type { PlaneName } from '../runner/sentry.ts';
+import type { PlaneName } from '../runner/sentry-types.ts';
 import type { Deviation } from './deviations.ts';
 
 const BOTH: readonly PlaneName[] = ['strict', 'direct'];

@@ -2,7 +2,7 @@
  * Where `sandsock run` differs from Linux and must: lines of transcripts, by body and plane, each with its reason. A difference that is not listed here fails a run, and so does an entry whose
  * difference is no more. docs/conformance.md prints the reasons.
  */
-import type { PlaneName } from '../runner/sentry.ts';
+import type { PlaneName } from '../runner/sentry-types.ts';
 import { CONNECTION_DEVIATIONS } from './deviations-connection.ts';
 import { DATAGRAM_DEVIATIONS } from './deviations-datagram.ts';
 

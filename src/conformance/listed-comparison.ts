@@ -1,5 +1,5 @@
 /** Compares transcripts but for what deviations.ts lists. */
-import type { PlaneName } from '../runner/sentry.ts';
+import type { PlaneName } from '../runner/sentry-types.ts';
 import { DEVIATIONS, type Deviation, EVERYWHERE, type Reason } from './deviations.ts';
 import type { Difference } from './runner.ts';
 

@@ -5,7 +5,7 @@
 import { spawn } from 'node:child_process';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
-import type { PlaneName } from '../runner/sentry.ts';
+import type { PlaneName } from '../runner/sentry-types.ts';
 import { type Deviation, REASONS } from './deviations.ts';
 import { type HostOptions, HostUnavailable } from './host/driver.ts';
 import { ListedComparison } from './listed-comparison.ts';

@@ -221,12 +221,17 @@ export class PacketPool {
   exhausted = 0;
   readonly #large: Packet[] = [];
   readonly #small: Packet[] = [];
+  /** The fewest that were free at one time. */
+  #leastLarge: number;
+  #leastSmall: number;
   readonly #largeCount: number;
   readonly #smallCount: number;
 
   constructor(options: PoolOptions = { large: 256, small: 4096 }) {
     this.#largeCount = options.large;
     this.#smallCount = options.small;
+    this.#leastLarge = options.large;
+    this.#leastSmall = options.small;
     const octets = RESERVED + options.large * LARGE_OCTETS + options.small * SMALL_OCTETS;
     const pages = Math.ceil(octets / WASM_PAGE);
     // Never grown: growth would detach every view. Untouched pages cost no memory.
@@ -250,11 +255,18 @@ export class PacketPool {
       this.exhausted++;
       return undefined;
     }
+    if (this.#large.length < this.#leastLarge) this.#leastLarge = this.#large.length;
+    if (this.#small.length < this.#leastSmall) this.#leastSmall = this.#small.length;
     return packet.reset();
   }
   /** Free buffers of either size. */
   get available(): { readonly large: number; readonly small: number } {
     return { large: this.#large.length, small: this.#small.length };
+  }
+  /** Buffers of both sizes, and the most that were in use at one time. */
+  get use(): { readonly buffers: number; readonly most: number; readonly exhausted: number } {
+    const buffers = this.#largeCount + this.#smallCount;
+    return { buffers, most: buffers - this.#leastLarge - this.#leastSmall, exhausted: this.exhausted };
   }
   /** True when less than a quarter of the buffers of either size is free: queues that hold packets for a slow reader stop growing. */
   get isLow(): boolean {

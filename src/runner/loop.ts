@@ -45,6 +45,11 @@ export class Loop {
   #unfinished = false;
   #closed = false;
   #failed = false;
+  #armed: Instant | undefined = undefined;
+  /** Of the turns so far: how many, the longest, and how late the latest came after the moment that it was due; in microseconds. */
+  turns = 0;
+  longestUs = 0;
+  latestUs = 0;
 
   /** @param waits a turn may hold Node's loop up for some milliseconds while the guest is busy. */
   constructor(stepped: Stepped, waits: boolean) {
@@ -93,7 +98,9 @@ export class Loop {
     } finally {
       this.#inTurn = false;
     }
-    if (!this.#isClosed) this.#timer.set(this.#unfinished ? monotonic() : this.#stepped.nextDeadline());
+    if (this.#isClosed) return;
+    this.#armed = this.#unfinished ? monotonic() : this.#stepped.nextDeadline();
+    this.#timer.set(this.#armed);
   }
   /** A handler may have closed the loop. */
   get #isClosed(): boolean {
@@ -101,6 +108,8 @@ export class Loop {
   }
   #rounds(): void {
     const began = monotonic();
+    this.turns++;
+    if (this.#armed !== undefined) this.latestUs = Math.max(this.latestUs, began - this.#armed);
     let more = true;
     for (let round = 1; ; round++) {
       const count = this.#epoll.wait(more ? 0 : this.#patience());
@@ -112,6 +121,7 @@ export class Loop {
       if (this.#waits ? monotonic() - began > TURN_US : round === BUDGET) break;
     }
     this.#unfinished = more;
+    this.longestUs = Math.max(this.longestUs, monotonic() - began);
   }
   /** Milliseconds to wait for the next event. */
   #patience(): number {

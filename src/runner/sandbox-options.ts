@@ -36,6 +36,8 @@ const sandboxSchema = z
         error: 'has no method write',
       })
       .optional(),
+    crashFiles: z.boolean().default(true),
+    stalledAfterMs: z.number().min(100).max(3_600_000).default(5000),
     cwd: directory.optional(),
     env: environment.optional(),
     signal: abortSignal.optional(),

@@ -2,7 +2,7 @@
  * The library's way to run programs: a sandbox with one network, and any number of guests that come and go in it.
  *
  * It is the sentry of `sandsock run`, whose first program does nothing but hold the walls until the sandbox is closed; what is spawned joins it (chains.ts). Everything is served on the caller's
- * thread, between its own timers and promises: a caller that computes for long holds its guests up.
+ * thread, between its own timers and promises: a caller that computes for long holds its guests up, which the event `stalled` tells.
  */
 import { EventEmitter } from 'node:events';
 import type { FlowClosed, FlowOpened, FlowRefused, MessageFromGateway } from '../gateway/spawn.ts';
@@ -22,8 +22,10 @@ import {
   type SandboxOptions,
   type SpawnOptions,
 } from './sandbox-options.ts';
-import { Sentry, type SentryOptions } from './sentry.ts';
+import { Sentry } from './sentry.ts';
+import type { SentryOptions } from './sentry-types.ts';
 import { type RunReport, reportOf } from './summary.ts';
+import { callName } from './trapped-calls.ts';
 
 /** A connection, or an exchange of datagrams, with a host beyond the sandbox. */
 export type ConnectionEvent =
@@ -41,7 +43,11 @@ export interface SandboxEvents {
   /** Something that whoever runs the sandbox should know, as one sentence. */
   readonly warning: [text: string];
   /** A call met a bug of sandsock; its guest was ended. */
-  readonly crash: [report: CrashReport];
+  readonly crash: [report: CrashReport, file: string | undefined];
+  /** Nobody was served for as long as the option `stalledAfterMs` says: the thread was in a call, or busy with something else. Told once it is back. */
+  readonly stalled: [
+    stall: { readonly afterMs: number; readonly call: string | undefined; readonly tid: number | undefined },
+  ];
   /** Nobody sees it any more: the sandbox has ended. */
   readonly ended: [];
 }
@@ -95,6 +101,8 @@ export class Sandbox extends EventEmitter<SandboxEvents> {
         env: {},
         stdio: [readable, 'ignore', 'ignore'],
         stays: true,
+        crashFiles: config.crashFiles,
+        watch: { afterMs: config.stalledAfterMs, speaks: false },
       });
       sandbox = new Sandbox(sentry, config, writable);
       await sentry.started;
@@ -115,7 +123,10 @@ export class Sandbox extends EventEmitter<SandboxEvents> {
     this.isolation = sentry.isolation;
     this.plane = sentry.plane;
     sentry.on('warning', (text) => this.emit('warning', text));
-    sentry.on('crash', (report) => this.emit('crash', report));
+    sentry.on('crash', (report, file) => this.emit('crash', report, file));
+    sentry.on('stalled', ({ afterMs, nr, tid }) =>
+      this.emit('stalled', { afterMs, call: nr === undefined ? undefined : callName(nr), tid }),
+    );
     sentry.on('gateway', (message) => this.#heard(message));
     const abort = (): void => sentry.terminate();
     config.signal?.addEventListener('abort', abort, { once: true });

@@ -5,13 +5,12 @@
  */
 import { EventEmitter } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Counters, GatewayConfig, MessageFromGateway } from '../gateway/spawn.ts';
+import type { Counters } from '../gateway/spawn.ts';
 import { HostRandom, monotonic, realtimeOffset } from '../host/clock.ts';
 import { EPOLLIN } from '../host/epoll.ffi.ts';
 import { close } from '../host/libc.ffi.ts';
 import { hasKillableWaits, SeccompListener, seccompGap } from '../host/seccomp.ffi.ts';
 import { type Clock, type Instant, TimerHeap } from '../lib/clock.ts';
-import type { LinkCounters } from '../netstack/link/link.ts';
 import type { CaptureSink } from '../netstack/link/pcapng.ts';
 import type { PacketPool } from '../netstack/packet.ts';
 import { Stack } from '../netstack/stack.ts';
@@ -20,21 +19,16 @@ import { SocketFactory } from '../socket/factory.ts';
 import type { OpenFile } from '../socket/file.ts';
 import { InetSocket } from '../socket/inet-socket.ts';
 import { ProcNet } from '../socket/proc/proc-net.ts';
-import {
-  type CallStatistics,
-  type CrashReport,
-  Dispatcher,
-  type Observer,
-  type Refusal,
-} from '../syscalls/dispatch.ts';
+import { type CrashReport, Dispatcher } from '../syscalls/dispatch.ts';
 import { systemCalls } from '../syscalls/table.ts';
 import type { Carrier } from './carrier.ts';
 import { Chains } from './chains.ts';
 import type { Child } from './child.ts';
 import { findCommand } from './command.ts';
-import { type Death, Deaths } from './deaths.ts';
+import { CrashFiles } from './crash-file.ts';
+import { Deaths } from './deaths.ts';
 import { DescriptorCarrier } from './descriptor-carrier.ts';
-import { type DeviceOptions, openDevice } from './device-link.ts';
+import { openDevice } from './device-link.ts';
 import { DirectPlane } from './direct-plane.ts';
 import { RunError } from './errors.ts';
 import { ForeignCalls } from './foreign-calls.ts';
@@ -58,79 +52,15 @@ import { PendingSignals } from './pending-signals.ts';
 import type { Plane } from './plane.ts';
 import { Remnants } from './remnants.ts';
 import { SeccompPlatform } from './seccomp-platform.ts';
+import type { Load, PlaneName, ProgramOptions, SentryEvents, SentryOptions, SentrySummary } from './sentry-types.ts';
 import { SignalActions } from './signals.ts';
 import { SpokenFiles } from './spoken-files.ts';
 import { StrictPlane } from './strict-plane.ts';
 import { ThreadEnds } from './thread-ends.ts';
-import { ARCHITECTURE, callName, filterFor, routes } from './trapped-calls.ts';
+import { ARCHITECTURE, CALL_NAMES, callName, filterFor, routes } from './trapped-calls.ts';
 import { UnixNames } from './unix-names.ts';
 import { type Capture, Uplink } from './uplink.ts';
-
-export type PlaneName = 'direct' | 'strict';
-
-/** What a program of the guest is given. */
-export interface ProgramOptions {
-  readonly cwd?: string;
-  readonly env?: Readonly<Record<string, string | undefined>>;
-  /** Descriptors of ours for its 0, 1 and 2; ours unless said. */
-  readonly stdio?: readonly StdioEntry[];
-}
-
-export interface SentryOptions extends ProgramOptions {
-  /** How data reaches the guest: direct unless said, but strict for an observer or a capture, which ask for every call. */
-  readonly plane?: PlaneName;
-  /** The host side of the link. Without it the guest has its loopback only. */
-  readonly gateway?: GatewayConfig;
-  /** Where the gateway runs: in a process of its own unless said, or in this thread's loop, which is faster and has no wall between guest memory and host sockets. */
-  readonly gatewayPlace?: 'process' | 'inline';
-  /** A link of the caller's in place of the gateway. */
-  readonly device?: DeviceOptions;
-  /** Where a capture (pcapng) of the link to the gateway goes. */
-  readonly capture?: CaptureSink;
-  /** Sees every call on a socket; with `plane` direct those that are trapped. */
-  readonly observer?: Observer<GuestTask>;
-  /** The sandbox ends with the guest's program, as docker run does it, and as one that `stays` does; otherwise with the last process that it leaves behind. */
-  readonly killOnExit?: boolean;
-  /** SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP, on unless said: better with several guest threads, worse on a machine without an idle core. */
-  readonly syncWakeUp?: boolean;
-  /** Whether /proc/net and /proc/sys/net show this network, on unless said: every open of a file is looked at for it. */
-  readonly procNet?: boolean;
-  /** This thread does little else: while the guest is busy, timers and promises of the caller may come up to five milliseconds late. Not unless said. */
-  readonly ownsThread?: boolean;
-  /** `spawn` may start further programs. Not unless said. */
-  readonly stays?: boolean;
-}
-
-export interface SentrySummary {
-  /** Trapped calls, and how many of them were none of ours. */
-  readonly received: number;
-  readonly passed: number;
-  readonly calls: readonly CallStatistics[];
-  /** What guests asked for and did not get: the gaps of the sandbox, then what Linux refuses as well. */
-  readonly refusals: readonly Refusal[];
-  /** Distinct refusals beyond those listed. */
-  readonly refusalsDropped: number;
-  readonly crashes: number;
-  /** Messages that the guest sent natively and that could not leave. */
-  readonly lostSends: number;
-  /** Undefined without a gateway. */
-  readonly link: LinkCounters | undefined;
-  /** Flows that the gateway was told of. */
-  readonly flows: number;
-  /** As the gateway told them at the end. */
-  readonly gateway: Counters | undefined;
-  /** Who was ended before its time. */
-  readonly deaths: readonly Death[];
-}
-
-export interface SentryEvents {
-  /** Something worth a line on stderr. */
-  readonly warning: [text: string];
-  /** A call of the guest met a bug of ours; the guest was ended. */
-  readonly crash: [report: CrashReport];
-  /** What the gateway tells: flows opened, closed, refused (unless its configuration has `flowRecords` false). */
-  readonly gateway: [message: MessageFromGateway];
-}
+import { Cell, Watchdog } from './watchdog.ts';
 
 const planeOf = (options: SentryOptions): PlaneName =>
   options.plane ?? (options.observer === undefined && options.capture === undefined ? 'direct' : 'strict');
@@ -188,6 +118,8 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
   /** What was thrown in a turn. */
   #failure: { readonly error: unknown } | undefined = undefined;
   readonly #loop: Loop;
+  readonly #crashFiles: CrashFiles | undefined;
+  readonly #watchdog: Watchdog | undefined;
   #deadline: Instant | undefined = undefined;
   readonly #chains: Chains;
   /** Processes that the launcher has made and that live. */
@@ -292,7 +224,7 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
       signals,
       killable,
       clock,
-      onCrash: (_task, report) => this.emit('crash', report),
+      onCrash: (_task, report) => this.#crashed(report),
       onCaller: (task, file) => {
         const id = uplink === undefined ? undefined : socketIdOf(file);
         if (id === undefined) return;
@@ -310,6 +242,8 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
     this.dispatcher.observer = options.observer;
     this.#platform.dispatcher = this.dispatcher;
     this.#loop = new Loop(this, options.ownsThread === true);
+    this.#crashFiles = options.crashFiles === true ? new CrashFiles(() => this.#state()) : undefined;
+    this.#watchdog = this.#watched(options);
     this.#watchSources(launcher.listenerFd);
     this.#watchLink(uplink, options.device !== undefined);
     this.exited = this.#watchEnd();
@@ -317,6 +251,29 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
     this.#loop.turn();
   }
 
+  #watched({ watch }: SentryOptions): Watchdog | undefined {
+    if (watch === undefined) return undefined;
+    const watchdog = new Watchdog({ ...watch, names: CALL_NAMES }, (stall) => this.emit('stalled', stall));
+    this.dispatcher.doing = watchdog.cells.subarray(Cell.Call);
+    return watchdog;
+  }
+  #crashed(report: CrashReport): void {
+    this.emit('crash', report, this.#crashFiles?.write(report));
+  }
+  #state(): object {
+    const { plane, isolation } = this;
+    return { plane, isolation, load: this.#load() };
+  }
+  #load(): Load {
+    const { turns, longestUs, latestUs } = this.#loop;
+    const { held, mostHeld } = this.dispatcher;
+    const stalls = this.#watchdog?.stalls ?? 0;
+    return {
+      loop: { turns, longestMs: longestUs / 1000, latestMs: latestUs / 1000, stalls },
+      held: { now: held, most: mostHeld },
+      slab: this.stack.pool.use,
+    };
+  }
   #closed(file: OpenFile): void {
     this.#lingering.add(file);
     const id = socketIdOf(file);
@@ -395,6 +352,10 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
 
   /** A bug of ours outside of any call. The guest ends with it, since nobody would answer its calls, and `exited` says why. */
   failed(error: unknown): void {
+    const lastCalls = this.dispatcher.lastCalls();
+    if (this.#failure === undefined) {
+      this.#crashed({ call: '', nr: -1, registers: '', attempt: 0, error, lastCalls });
+    }
     this.#failure ??= { error };
     this.#remnants.end();
     this.#launched.end();
@@ -422,6 +383,7 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
       }
     } finally {
       await this.#uplink?.close();
+      await this.#watchdog?.stop();
       this.#close();
     }
   }
@@ -496,6 +458,7 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
     this.#dismissed = true;
     for (const program of this.#joined) program.end();
     this.#remnants.end();
+    this.#remnants.end();
     this.#launched.end();
   }
 
@@ -512,6 +475,7 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
       flows: this.#uplink?.flows ?? 0,
       gateway: this.#gatewayCounters,
       deaths: this.#deaths.list,
+      load: this.#load(),
     };
   }
 }

@@ -1,6 +1,7 @@
 /** The summary of a run: docs/summary.md says what each member means. */
 import type { Death } from './deaths.ts';
-import type { Sentry, SentrySummary } from './sentry.ts';
+import type { Sentry } from './sentry.ts';
+import type { Load, SentrySummary } from './sentry-types.ts';
 
 /** The summary as JSON shows it. Octets are those of Ethernet frames. */
 export interface RunReport {
@@ -30,6 +31,9 @@ export interface RunReport {
   readonly unsupported: readonly { call: string; what: string; errno: string; count: number }[];
   readonly crashes: number;
   readonly deaths: readonly Death[];
+  readonly loop: Load['loop'];
+  readonly held: Load['held'];
+  readonly slab: Load['slab'];
 }
 
 type LinkFigures = Pick<RunReport, 'frames' | 'octets'>;
@@ -61,7 +65,8 @@ function stackDropsOf({ stack }: Sentry, nativeSend: number): RunReport['stackDr
 }
 
 export function reportOf(sentry: Sentry, exitStatus: number, durationMs: number): RunReport {
-  const { calls, received, passed, link, flows, gateway, refusals, crashes, deaths, lostSends } = sentry.summary();
+  const { calls, received, passed, link, flows, gateway, refusals, crashes, deaths, lostSends, load } =
+    sentry.summary();
   return {
     exitStatus,
     durationMs: Math.round(durationMs),
@@ -81,5 +86,6 @@ export function reportOf(sentry: Sentry, exitStatus: number, durationMs: number)
     ),
     crashes,
     deaths,
+    ...load,
   };
 }

@@ -38,7 +38,7 @@ export function routes(): Map<number, Route> {
   return map;
 }
 
-const CALL_NAMES: ReadonlyMap<number, string> = new Map(
+export const CALL_NAMES: ReadonlyMap<number, string> = new Map(
   Object.entries(ARCHITECTURE.numbers).map(([name, nr]) => [nr, name]),
 );
 export const callName = (nr: number): string => CALL_NAMES.get(nr) ?? `call ${nr}`;

@@ -11,6 +11,7 @@ import { ERESTARTSYS, Errno, isError } from '../abi/errno.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { OpenFile } from '../socket/file.ts';
 import type { SignalSender } from '../socket/owner.ts';
+import { CallHistory, type PastCall } from './call-history.ts';
 import type { Syscall, SyscallTable } from './syscall.ts';
 import { BLOCKED, Phase, type Scheduler, type Task, TRY_AGAIN } from './task.ts';
 
@@ -22,6 +23,8 @@ export interface CrashReport {
   readonly registers: string;
   readonly attempt: number;
   readonly error: unknown;
+  /** Those before it, and itself. */
+  readonly lastCalls: readonly PastCall[];
 }
 
 /** Where guests live: the emulator, or processes under seccomp. */
@@ -106,6 +109,12 @@ export class Dispatcher<T extends Task = Task> implements Scheduler {
   /** Calls with numbers that the table does not have. */
   unknownCalls = 0;
   crashes = 0;
+  /** Calls that wait, and the most that did at one time. */
+  held = 0;
+  mostHeld = 0;
+  /** Number and thread of the call that is being tried, 0 for none, where another thread may look. */
+  doing: Int32Array = new Int32Array(2);
+  readonly #history = new CallHistory((nr) => this.#table.get(nr)?.name ?? `call ${nr}`);
   #callId = 0;
   #runList: T[] = [];
   #draining: T[] = [];
@@ -126,6 +135,7 @@ export class Dispatcher<T extends Task = Task> implements Scheduler {
     const owed = task.takeOwed(nr, registers);
     this.#callId = this.nextCallId;
     task.start(call, nr, registers, this.#callId);
+    this.#history.begun(task.tid, nr);
     if (call === undefined) {
       this.unknownCalls++;
       this.#trying = task;
@@ -218,6 +228,14 @@ export class Dispatcher<T extends Task = Task> implements Scheduler {
       refusals.set(key, { call, what, errno, onLinuxToo, count: 1, first });
     } else this.refusalsDropped++;
   }
+  lastCalls(): PastCall[] {
+    return this.#history.list();
+  }
+  /** @internal */
+  heldChanged(by: 1 | -1): void {
+    this.held += by;
+    if (this.held > this.mostHeld) this.mostHeld = this.held;
+  }
   /** @internal */
   woken(task: Task): boolean {
     if (task.phase === Phase.Parked) this.#enqueue(task as T);
@@ -253,17 +271,21 @@ export class Dispatcher<T extends Task = Task> implements Scheduler {
     task.phase = Phase.Trying;
     task.again = false;
     this.#trying = task;
+    this.doing[0] = task.nr;
+    this.doing[1] = task.tid;
     let result: number;
     try {
       result = call.run(task, task.registers);
     } catch (error) {
       this.#crashed(task, error);
       this.#trying = undefined;
+      this.doing[1] = 0;
       return;
     }
     if (result === BLOCKED) this.#park(task);
     else this.#finish(task, result);
     this.#trying = undefined;
+    this.doing[1] = 0;
   }
   #park(task: T): void {
     if (task.attempt === 0) {
@@ -325,6 +347,7 @@ export class Dispatcher<T extends Task = Task> implements Scheduler {
     task.staged = 0;
   }
   #count(task: T, result: number, taken: boolean): void {
+    this.#history.ended(task.tid, result);
     const statistics = task.call === undefined ? undefined : this.#statistics.get(task.call);
     if (statistics === undefined) return;
     if (!taken) statistics.notTaken++;
@@ -347,7 +370,8 @@ export class Dispatcher<T extends Task = Task> implements Scheduler {
     this.crashes++;
     const { call, nr, attempt } = task;
     const registers = Array.from(task.registers, (word) => word.toString(16)).join(' ');
-    return this.platform.crashed(task, { call: call?.name ?? '', nr, registers, attempt, error });
+    const lastCalls = this.#history.list();
+    return this.platform.crashed(task, { call: call?.name ?? '', nr, registers, attempt, error, lastCalls });
   }
   /** What a handler staged before it threw is dropped; that may throw as well, for the same reason. */
   #abandonStaged(task: T): void {

@@ -145,6 +145,8 @@ export interface Scheduler {
   /** Shows the events a file will have after a commit that comes now. */
   falling(task: Task, events: number): void;
   unsupported(call: string, what: string, errno: string, onLinuxToo?: boolean): void;
+  /** A call waits from now on, or does no more. */
+  heldChanged(by: 1 | -1): void;
 }
 
 /** Where a task's call stands. `Woken` is on the run list. */
@@ -243,6 +245,8 @@ export class Task implements CallContext {
   #heldLow = 0;
   #heldHigh = 0;
   readonly #scheduler: Scheduler;
+  /** Its call has waited. */
+  #isHeld = false;
   #owed: Owed[] = [];
   readonly #held: OpenFile[] = [];
   #received: Received[] = [];
@@ -415,6 +419,8 @@ export class Task implements CallContext {
   /** @internal The call waits: its files stay. */
   park(): void {
     this.phase = Phase.Parked;
+    if (!this.#isHeld) this.#scheduler.heldChanged(1);
+    this.#isHeld = true;
     if (this.attempt === 0 && this.subject !== undefined) this.hold(this.subject);
   }
   /** @internal Stops waiting, before the next try or the end. */
@@ -439,6 +445,8 @@ export class Task implements CallContext {
   /** @internal The call is over: nothing of it stays. */
   finish(): void {
     this.#letGo();
+    if (this.#isHeld) this.#scheduler.heldChanged(-1);
+    this.#isHeld = false;
     this.call = undefined;
     this.phase = Phase.Idle;
   }

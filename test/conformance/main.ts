@@ -8,7 +8,7 @@ import { compare, type Outcome, runBodies, type Sides } from '../../src/conforma
 import { parseHere, ranJson, runSandboxed } from '../../src/conformance/sandboxed.ts';
 import { select, UnknownGroup } from '../../src/conformance/selection.ts';
 import { type Body, bodies } from '../../src/conformance/suite.ts';
-import type { PlaneName } from '../../src/runner/sentry.ts';
+import type { PlaneName } from '../../src/runner/sentry-types.ts';
 import { inetFamily } from './random.ts';
 import { messageSteps, messages } from './random-messages.ts';
 import { alone, stepsOf, together } from './random-sequences.ts';

@@ -2,7 +2,8 @@
 import { readdirSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import { Sentry, type SentryOptions } from '../../src/runner/sentry.ts';
+import { Sentry } from '../../src/runner/sentry.ts';
+import type { SentryOptions } from '../../src/runner/sentry-types.ts';
 import { needingInTurn } from '../support/needs.ts';
 import { PLANES, python3, sandbox } from './sandbox.ts';
 
