@@ -344,7 +344,7 @@ export interface TcpEndpoint extends PortSharing {
    * @param sent is called when the FIN has been sent, before the observer is told
    */
   shutdown(how: number, sent?: () => void): NetError | undefined;
-  /** connect(AF_UNSPEC): back to CLOSED with RST as RFC 9293 ABORT; a bound port stays. What was connected or about to be has 'connection-reset' pending. */
+  /** connect(AF_UNSPEC), of which the observer is not told: back to CLOSED with RST as RFC 9293 ABORT; a bound port stays. What was connected or about to be has 'connection-reset' pending. */
   disconnect(): void;
   /** Last reference gone: FIN, or RST if octets were unread or lingerSeconds is 0; the connection finishes without an observer. */
   close(): void;

@@ -125,11 +125,12 @@ export abstract class InetSocket extends Socket implements OptionTarget, NameCon
     return settings.boundInterface === 0 ? -Errno.EINVAL : 0;
   }
 
-  override getName(out: Uint8Array, peer: boolean): number {
+  /** @param isOver the peer of a connection that is no more counts as well */
+  override getName(out: Uint8Array, peer: boolean, isOver = false): number {
     const { endpoint } = this;
     const { boundInterface } = endpoint.settings;
     if (!peer) return writeName(out, this.domain, endpoint.localAddress, endpoint.localPort, boundInterface);
-    if (!this.hasPeer) return -Errno.ENOTCONN;
+    if (isOver ? endpoint.remotePort === 0 : !this.hasPeer) return -Errno.ENOTCONN;
     const flow = this.options.sendFlowInfo ? this.connectedFlow : 0;
     return writeName(out, this.domain, endpoint.remoteAddress, endpoint.remotePort, boundInterface, flow);
   }
@@ -138,6 +139,7 @@ export abstract class InetSocket extends Socket implements OptionTarget, NameCon
   protected connectedFlow = 0;
 
   override setError(errno: number): void {
+    // Nobody is told (do_recvmmsg).
     this.#storedErrno = errno;
   }
   takeErrno(): number {

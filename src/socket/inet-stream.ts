@@ -10,7 +10,7 @@
 import { Errno } from '../abi/errno.ts';
 import { O_NONBLOCK } from '../abi/fcntl.ts';
 import { IPPROTO_TCP } from '../abi/in.ts';
-import { POLLIN, POLLOUT, POLLPRI, POLLRDNORM, POLLWRNORM } from '../abi/poll.ts';
+import { POLLERR, POLLIN, POLLOUT, POLLPRI, POLLRDNORM, POLLWRNORM } from '../abi/poll.ts';
 import {
   AF_UNSPEC,
   MSG_DONTWAIT,
@@ -189,6 +189,9 @@ export class InetStreamSocket extends InetSocket {
     this.#dropCandidate();
     this.endpoint.disconnect();
     this.#association = 'unconnected';
+    // As in shutdown(); sk_error_report.
+    this.arrive();
+    this.endpointChanged(POLLERR);
     return 0;
   }
 
@@ -228,16 +231,15 @@ export class InetStreamSocket extends InetSocket {
   }
 
   override shutdown(how: number): number {
-    const { endpoint } = this;
-    const { state } = endpoint;
+    const { state } = this.endpoint;
     if (this.#association === 'connecting') {
       const isOpen = !isClosed(state) && state !== 'SYN-SENT' && state !== 'SYN-RECEIVED';
       this.#association = isOpen ? 'connected' : 'disconnecting';
     }
     // On Linux's loopback the FIN reaches the other end before this one's state changes.
-    const error = endpoint.shutdown(how + 1, this.staysHere ? () => this.arrive() : undefined);
+    const error = this.endpoint.shutdown(how + 1, this.staysHere ? () => this.arrive() : undefined);
     // A listener that stops listening and an attempt given up leave a fresh socket (inet_shutdown).
-    if (state === 'SYN-SENT' || (state === 'LISTEN' && endpoint.state !== 'LISTEN')) {
+    if (state === 'SYN-SENT' || (state === 'LISTEN' && this.endpoint.state !== 'LISTEN')) {
       this.#dropCandidate();
       this.#association = 'unconnected';
     }

@@ -60,7 +60,7 @@ export abstract class Socket extends OpenFile implements Committable {
   abstract acceptPeek(): Socket | number;
   abstract readonly acceptCommittable: Committable;
   /** Writes the local (`peer` false) or remote address to `out`; returns its full length or -ENOTCONN. */
-  abstract getName(out: Uint8Array, peer: boolean): number;
+  abstract getName(out: Uint8Array, peer: boolean, isOver?: boolean): number;
   /** Stages one message or part of a stream. Returns octets taken, or -EAGAIN when there is no room, -EPIPE (the handler raises SIGPIPE unless MSG_NOSIGNAL), ... */
   abstract send(message: Message, callId: number): number;
   /**

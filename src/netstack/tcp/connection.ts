@@ -123,9 +123,11 @@ export class TcpConnection extends Tcb implements TcpEndpoint {
   connect(address: IpAddress, port: number, fastOpen = false): NetError | undefined {
     if (this.state !== 'CLOSED') return 'already-connected';
     const route = this.#routeTo(address, port);
-    if (typeof route === 'string') return route;
-    const refused = this.#takeTuple(route, port);
-    if (refused !== undefined) return refused;
+    const refused = typeof route === 'string' ? route : this.#takeTuple(route, port);
+    if (refused !== undefined) {
+      this.remotePort = 0;
+      return refused;
+    }
     const { pingPong } = this;
     this.#renew();
     this.pingPong = pingPong;
@@ -400,8 +402,6 @@ export class TcpConnection extends Tcb implements TcpEndpoint {
     this.remoteAddress = this.family === 4 ? IpAddress.ANY4 : IpAddress.ANY6;
     this.remotePort = 0;
     this.#forgetImplicitBinding();
-    // sk_error_report at the end of tcp_disconnect.
-    this.context.notify(this, Err);
     this.context.end();
   }
   /** tcp_need_reset; after both ends have said FIN, only for want of what was never sent. */

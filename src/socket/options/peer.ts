@@ -45,7 +45,7 @@ const peerName: OptionRow = {
   name: 'SO_PEERNAME',
   get: (socket, out) => {
     const name = new Uint8Array(NAME_CAPACITY);
-    const len = socket.getName(name, true);
+    const len = socket.getName(name, true, true);
     if (len < 0) return -Errno.ENOTCONN;
     return len < out.length ? -Errno.EINVAL : writeOctets(out, name.subarray(0, out.length));
   },

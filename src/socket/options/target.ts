@@ -82,7 +82,7 @@ export interface OptionTarget {
   /** SO_ERROR: the pending errno, cleared; 0 for none. */
   takeErrno(): number;
   /** As getsockname(2) and getpeername(2): writes the name to `out`, returns its full length or a negative errno. */
-  getName(out: Uint8Array, peer: boolean): number;
+  getName(out: Uint8Array, peer: boolean, isOver?: boolean): number;
   /** Values in `options` and `settings` changed: they take effect. */
   optionsChanged(): void;
 }

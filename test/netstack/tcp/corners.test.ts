@@ -154,7 +154,7 @@ test('what observers do while they are told is told in turn, not nested', (t) =>
     endpointChanged: () => {
       order.push('begin');
       if (endpoint.receivable > 0) endpoint.consume(endpoint.receivable);
-      if (order.length < 4) endpoint.shutdown(3);
+      if (order.length < 4) endpoint.abort();
       order.push('end');
     },
   };
