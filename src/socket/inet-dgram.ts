@@ -231,7 +231,7 @@ export class InetDatagramSocket extends InetSocket {
     }
     if (message.iov.copyIn(packet.bytes, packet.at, len) < len) {
       packet.release();
-      return -Errno.EFAULT;
+      return this.givesBack(Errno.EFAULT);
     }
     this.#packets.push(packet);
     this.#staged = 'send';
@@ -289,9 +289,10 @@ export class InetDatagramSocket extends InetSocket {
     return 0;
   }
   #giveUpCork(errno: number): number {
+    const hasBuffer = errno === Errno.EFAULT || this.#cork.length > 0;
     this.#cork.clear();
     if (this.#staged === 'cork') this.#staged = 'nothing';
-    return -errno;
+    return hasBuffer ? this.givesBack(errno) : -errno;
   }
   /** UDP_CORK was cleared: what there is goes out, and nobody is told if it cannot (udp_push_pending_frames). */
   #uncork(): void {

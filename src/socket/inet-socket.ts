@@ -1,6 +1,6 @@
 /** What stream and datagram sockets of AF_INET and AF_INET6 share: names, options, the pending error, and the way from endpoint events to waiters. */
 import { Errno } from '../abi/errno.ts';
-import { POLLERR } from '../abi/poll.ts';
+import { POLLERR, POLLOUT, POLLWRNORM } from '../abi/poll.ts';
 import { AF_INET, AF_UNSPEC } from '../abi/socket.ts';
 import type { Instant } from '../lib/clock.ts';
 import type { IpSettings, Netstack, TcpEndpoint, UdpEndpoint } from '../netstack/endpoint.ts';
@@ -167,6 +167,11 @@ export abstract class InetSocket extends Socket implements OptionTarget, NameCon
   override poll(): number {
     const events = this.endpoint.readiness();
     return this.#storedErrno === 0 ? events : events | POLLERR;
+  }
+  /** A datagram failed behind its buffer, which is given back: an edge as if it had been sent (sock_wfree). */
+  protected givesBack(errno: number): number {
+    this.endpointChanged(POLLOUT | POLLWRNORM);
+    return -errno;
   }
   endpointChanged(events: number): void {
     if (!this.waiters.isEmpty) this.waiters.wake(events);

@@ -54,9 +54,9 @@ export class UnixMessageSocket extends UnixSocket {
     const refusal = this.allocationRefusal();
     if (refusal !== 0) return refusal;
     const octets = new Uint8Array(len);
-    if (message.iov.copyIn(octets, 0, len) < len) return -Errno.EFAULT;
+    if (message.iov.copyIn(octets, 0, len) < len) return this.givesBack(-Errno.EFAULT);
     const to = this.#receiver(address, message, outgoing);
-    if (typeof to === 'number') return to;
+    if (typeof to === 'number') return this.#unsent(to);
     const parcel = new Parcel(octets, messageCharge(len), this);
     parcel.credential = this.credentialFor(outgoing, message, to);
     parcel.files = outgoing.takeFiles();
@@ -64,6 +64,10 @@ export class UnixMessageSocket extends UnixSocket {
     this.stagedCharge += parcel.charge;
     this.units = 1;
     return len;
+  }
+  /** Who waits for room keeps the buffer. */
+  #unsent(error: number): number {
+    return this.awaitedRoom === undefined ? this.givesBack(error) : error;
   }
   /** The name that a message gives, undefined for none. Sequenced packets have a peer, and ignore it. */
   #destination(message: Message): UnixAddress | number | undefined {

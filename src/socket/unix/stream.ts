@@ -70,13 +70,13 @@ export class UnixStreamSocket extends UnixSocket {
     const from = iov.position;
     if (iov.copyIn(octets, 0, octets.length) < octets.length) {
       iov.seek(from);
-      return -Errno.EFAULT;
+      return this.givesBack(-Errno.EFAULT);
     }
     const refusal =
       other.isDead || (other.ended & RCV_SHUTDOWN) !== 0 ? -Errno.EPIPE : this.filesRefusal(outgoing, other);
     if (refusal !== 0) {
       iov.seek(from);
-      return refusal;
+      return this.givesBack(refusal);
     }
     const parcel = new Parcel(octets, streamCharge(octets.length), this);
     parcel.credential = this.credentialFor(outgoing, message, other);

@@ -368,6 +368,11 @@ export abstract class UnixSocket extends Socket implements UnixOptionTarget, Car
     this.#relay.leave();
     this.waiters.wake(events);
   }
+  /** A send failed behind its buffer, which is given back: an edge for epoll, as any other that makes room (sock_wfree, unix_write_space). */
+  protected givesBack(error: number): number {
+    this.roomChanged();
+    return error;
+  }
   /** The peer changes: what was waited for there is not any more (unix_dgram_peer_wake_disconnect_wakeup). */
   forgetRoom(): void {
     if (this.#relay.queue === undefined) return;
