@@ -223,9 +223,11 @@ export class InetDatagramSocket extends InetSocket {
     const chosen = this.#choose(message);
     if (chosen !== 0) return chosen;
     const isStray = this.#stray.to !== undefined && !this.#hasName && isByRoute(message, this.endpoint.settings);
-    const packet = isStray ? this.#routeAstray(len) : this.#route(len);
+    const isProbe = this.isProbe(message.flags);
+    // Of a probe only the route is looked for, with permission to use it (ip_make_skb).
+    const packet = isStray && !isProbe ? this.#routeAstray(len) : this.#route(isProbe ? 0 : len, isProbe);
     if (typeof packet === 'number') return packet;
-    if (this.isProbe(message.flags)) {
+    if (isProbe) {
       packet.release();
       return PROBED;
     }
@@ -280,9 +282,8 @@ export class InetDatagramSocket extends InetSocket {
     // Where it goes and where from stays, whatever connect(2) says meanwhile (struct inet_cork).
     const source = (probe.route as Route | undefined)?.local;
     probe.release();
-    const { endpoint, peerName } = this;
-    const to = this.#hasName ? peerName.address : endpoint.remoteAddress;
-    const port = this.#hasName ? peerName.port : endpoint.remotePort;
+    const to = this.#hasName ? this.peerName.address : this.endpoint.remoteAddress;
+    const port = this.#hasName ? this.peerName.port : this.endpoint.remotePort;
     if (this.#hasName) this.#strays(to, port, true);
     else this.#stray.clear();
     this.#cork.begin(to, port, { ...this.#choices.copy(), source });
@@ -324,8 +325,9 @@ export class InetDatagramSocket extends InetSocket {
     const refusal = toV4 ? earlyRefusal(message, len) : 0;
     if (refusal !== 0) return refusal;
     if (this.#hasName && to.port === 0 && this.needsPort) return -Errno.EINVAL;
-    if ((message.flags & MSG_DONTROUTE) !== 0 && !isOnLink(this.stack, destination)) return -Errno.ENETUNREACH;
-    return this.#readChoices(message, toV4);
+    const chosen = this.#readChoices(message, toV4);
+    if (chosen !== 0) return chosen;
+    return (message.flags & MSG_DONTROUTE) === 0 || isOnLink(this.stack, destination) ? 0 : -Errno.ENETUNREACH;
   }
   #readChoices(message: Message, toV4: boolean): number {
     const choices = this.#choices;
@@ -358,8 +360,7 @@ export class InetDatagramSocket extends InetSocket {
   }
   /** inet_send_prepare: a port first, whatever comes of the message. */
   #autobind(): boolean {
-    const { endpoint } = this;
-    return endpoint.autobind() === undefined;
+    return this.endpoint.autobind() === undefined;
   }
   #routeAstray(len: number): Packet | number {
     const { peerName } = this;
@@ -377,7 +378,7 @@ export class InetDatagramSocket extends InetSocket {
     return packet;
   }
   /** A packet of `len` octets for what `#choose` found, or a negative errno. */
-  #route(len: number): Packet | number {
+  #route(len: number, isProbe = false): Packet | number {
     const { endpoint, peerName: to } = this;
     const choices = this.#choices;
     if (this.#hasName) choices.fill(to.address.isV4, to.scopeId, this);
@@ -386,10 +387,11 @@ export class InetDatagramSocket extends InetSocket {
       this.#hasName ? to.port : 0,
       len,
       choices.isEmpty ? undefined : choices,
+      isProbe,
     );
     if (!(packet instanceof Packet)) return -errnoOf(packet);
     // sock_alloc_send_skb: after the checks of the message, before it takes any of it.
-    if (!this.hasError && !endpoint.sendEnded) return packet;
+    if (isProbe || (!this.hasError && !endpoint.sendEnded)) return packet;
     packet.release();
     return -(this.takeErrno() || Errno.EPIPE);
   }

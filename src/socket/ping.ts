@@ -69,15 +69,28 @@ export class PingSocket extends InetDatagramSocket {
     const isV4 = this.domain === AF_INET;
     if (nameLength < (isV4 ? sockaddrIn : sockaddrIn6).size) return -Errno.EINVAL;
     if (familyOf(name, nameLength) !== (isV4 ? AF_INET : AF_INET6)) return -Errno.EAFNOSUPPORT;
-    const refused = super.decodeDestination(message);
-    return !isV4 && this.peerName.address.isV4 ? -Errno.EINVAL : refused;
+    if (isV4) return super.decodeDestination(message);
+    this.peerName.read6(name, nameLength);
+    const { address, scopeId } = this.peerName;
+    const { boundInterface } = this.endpoint.settings;
+    const index = scopeId || boundInterface;
+    if ((index === 0 && needsScope(address)) || (boundInterface !== 0 && index !== boundInterface))
+      return -Errno.EINVAL;
+    // The unspecified address is nowhere here, not this host (ping_v6_sendmsg).
+    if (address.isUnspecified) return address.isV4 ? -Errno.EINVAL : -Errno.ENETUNREACH;
+    return address.isV4 ? -Errno.EINVAL : super.decodeDestination(message);
   }
 
   /** ping_check_bind_addr: the name in full, whose interface is there. */
   override bind(name: Uint8Array, len: number, credentials: Credentials): number {
     const isNarrow = this.domain === AF_INET6 && len < sockaddrIn6.size;
     this.#bindScope = this.domain === AF_INET6 ? sockaddrIn6.fields.scopeId.get(name, sockaddrIn6.offset.scopeId) : 0;
-    return isNarrow ? -Errno.EINVAL : super.bind(name, len, credentials);
+    if (isNarrow) return -Errno.EINVAL;
+    const { settings } = this.endpoint;
+    const { boundInterface } = settings;
+    const result = super.bind(name, len, credentials);
+    if (result < 0) settings.boundInterface = boundInterface;
+    return result;
   }
   /** There are no privileged ports, and that the socket is bound comes after all that there is to say of the address. */
   protected override bindRefusal(): number {

@@ -145,3 +145,57 @@ conformance('a send with a length of control data and no place for it', { group 
     }
   }
 });
+conformance('IP_PKTINFO with 0.0.0.0 does not send from where the socket is bound', { group }, (sys) => {
+  const a = kit(sys);
+  const { fd, port } = a.udpBound();
+  const out = a.udp();
+  a.bind(out, '127.0.0.2', 0);
+  for (const to of ['127.0.0.1', '224.0.0.9', '255.255.255.255']) {
+    send(a, out, inet(to, port));
+    send(a, out, inet(to, port), packetInfo('0.0.0.0'));
+    receive(sys, a, fd);
+    receive(sys, a, fd);
+  }
+});
+conformance('a socket bound to a group or to everybody sends from elsewhere once it is connected', { group }, (sys) => {
+  const a = kit(sys);
+  const { port } = a.udpBound();
+  for (const own of ['127.255.255.255', '224.0.0.9', '127.0.0.2'] as const) {
+    const out = a.udp();
+    a.bind(out, own, 0);
+    for (const round of [1, 2]) {
+      for (const to of ['224.0.0.9', '255.255.255.255', '127.0.0.1']) send(a, out, inet(to, port + round - 1));
+      a.connect(out, '127.0.0.1', port);
+    }
+  }
+  for (const own of ['::ffff:224.0.0.9', '::ffff:127.255.255.255'] as const) {
+    const out = a.udp(0, c.AF_INET6);
+    a.bind(out, own, 0);
+    for (const to of ['::1', '::ffff:127.0.0.1'] as const) send(a, out, inet6(to, port));
+  }
+});
+conformance('MSG_PROBE looks for a route and for nothing else', { group }, (sys) => {
+  const a = kit(sys);
+  for (const host of ['127.0.0.1', '::1']) {
+    const { port } = a.udpBound(host);
+    const out = a.udp(0, host === '::1' ? c.AF_INET6 : c.AF_INET);
+    a.sendTo(out, 'x', host, port, c.MSG_PROBE);
+    a.task.call('shutdown', out, c.SHUT_RDWR);
+    a.sendTo(out, 'x', host, port, c.MSG_PROBE);
+    a.sendTo(out, 'x', host, port);
+    a.sendTo(out, new Uint8Array(65_530), host, port, c.MSG_PROBE);
+    a.sendTo(out, 'x', host, 0, c.MSG_PROBE);
+    a.sendTo(out, 'x', host === '::1' ? 'fd00::9' : '10.9.9.9', port, c.MSG_PROBE);
+  }
+});
+conformance('ping over IPv6: where echo requests may not go', { group: 'ping' }, (sys) => {
+  const a = kit(sys);
+  const fd = a.task.call('socket', c.AF_INET6, c.SOCK_DGRAM, c.IPPROTO_ICMPV6);
+  const request = Uint8Array.of(128, 0, 0, 0, 0, 0, 0, 1);
+  for (const name of [inet6('::', 7), inet6('::ffff:127.0.0.1', 7), inet6('fe80::1', 7), inet6('fd00::9', 7)]) {
+    a.task.call('sendto', fd, a.octets(request, 'out'), 8, 0, a.octets(name, 'addr'), name.length);
+  }
+  const scoped = inet6('fe80::1', 7, 1);
+  a.task.call('bind', fd, a.octets(scoped, 'addr'), scoped.length);
+  a.connect(fd, 'fe80::1', 7);
+});

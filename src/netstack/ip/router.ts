@@ -82,7 +82,7 @@ export class Router {
     interfaceIndex: number,
     anySource: boolean,
   ): NetError | undefined {
-    const isForeign = from !== undefined && from.isV4 && remote.isV4 && !anySource && !this.isLocal(from);
+    const isForeign = from !== undefined && from.isV4 && remote.isV4 && !anySource && !this.#isSource4(from);
     // ip_route_output_key_hash_rcu: what can be nobody's address is invalid, what is someone else's leads nowhere. Of IPv6 who binds or chooses a source has looked at it.
     if (isForeign) return isNobodys(from) ? 'invalid' : 'network-unreachable';
     if (interfaceIndex !== 0 && this.interfaceAt(interfaceIndex)?.isUp !== true) {
@@ -92,6 +92,9 @@ export class Router {
     return remote.isV4 && from?.isV4 === false ? 'network-unreachable' : undefined;
   }
 
+  #isSource4(address: IpAddress): boolean {
+    return this.isLocal(address) && !this.isBroadcast(address);
+  }
   /** From an IPv4 address to an IPv6 one there is no way, which is looked at once there would be one from another (ip6_dst_lookup_tail). */
   #mappedRoute(remote: IpAddress, interfaceIndex: number, protocol: number, port: number): NetError {
     const way = this.route(remote, undefined, interfaceIndex, protocol, port);
@@ -146,11 +149,16 @@ export class Router {
   #groupDevice(remote: IpAddress, from: IpAddress | undefined, interfaceIndex: number): NetInterface | undefined {
     return (
       this.interfaceAt(interfaceIndex) ??
-      (from === undefined ? undefined : this.interfaces.find((i) => i.isUp && i.hasAddress(from))) ??
+      (from === undefined ? undefined : this.#deviceOf(from)) ??
       this.interfaceAt(this.table.lookup(remote, 0)?.interfaceIndex ?? 0) ??
       // IPv6 has a route for ff00::/8 on every interface; IPv4 needs one in the table.
       (remote.isV4 ? undefined : this.interfaces.find((i) => i.isUp && !i.isLoopback))
     );
+  }
+  /** All of 127.0.0.0/8 is the loopback interface's (__ip_dev_find). */
+  #deviceOf(address: IpAddress): NetInterface | undefined {
+    const isOfLoopback = address.isV4 && address.isLoopback;
+    return this.interfaces.find((i) => i.isUp && (i.hasAddress(address) || (isOfLoopback && i.isLoopback)));
   }
   #groupRoute(remote: IpAddress, from: IpAddress | undefined, interfaceIndex: number): ResolvedRoute | NetError {
     const iface = this.#groupDevice(remote, from, interfaceIndex);

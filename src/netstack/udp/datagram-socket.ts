@@ -9,7 +9,7 @@
  * here. What became of a send comes back in the error queue: ICMP errors, errors of this host, timestamps. Left out: corking, which is the socket layer's.
  */
 
-import { type Family, IpAddress } from '../address.ts';
+import type { Family, IpAddress } from '../address.ts';
 import {
   type Datagram,
   type DatagramError,
@@ -34,7 +34,7 @@ import * as ipv6 from '../wire/ipv6.ts';
 import type { DatagramContext } from './datagram-context.ts';
 import { icmpRecord, stampRecord, tooLongRecord } from './error-records.ts';
 import { Memberships } from './memberships.ts';
-import { forbidsFragments, mayFragment, mtuOf, note, pathMtuOf } from './path.ts';
+import { anyOf, forbidsFragments, mayFragment, mtuOf, note, pathMtuOf, sourceOf } from './path.ts';
 import { ReceiveQueue } from './receive-queue.ts';
 import { RouteMemo } from './route-memo.ts';
 import { segmentAt } from './segments.ts';
@@ -70,6 +70,8 @@ export abstract class DatagramSocket implements UdpEndpoint {
   #closed = false;
   /** Linux's SOCK_BINDADDR_LOCK and SOCK_BINDPORT_LOCK: what bind() named outlives disconnect. */
   #addressLocked = false;
+  /** What connect() chose to send from where the socket is bound to an address that is no source (inet_saddr). */
+  #chosen: IpAddress | undefined = undefined;
   #portLocked = false;
   readonly #routes: RouteMemo;
   readonly #output: OutputOptions & { ttl: number } = { ttl: 0, tos: 0, dontFragment: false };
@@ -85,7 +87,7 @@ export abstract class DatagramSocket implements UdpEndpoint {
     this.#groups = new Memberships(context.ip);
     this.#routes = new RouteMemo(context.ip);
     this.settings.multicastAll = family === 4;
-    this.localAddress = this.remoteAddress = this.#any;
+    this.localAddress = this.remoteAddress = anyOf(family);
   }
   /** Number of the protocol in IP headers. */
   protected abstract protocolOf(isV4: boolean): number;
@@ -111,10 +113,6 @@ export abstract class DatagramSocket implements UdpEndpoint {
    * @internal How well this socket fits a datagram, 0 not at all.
    */
   abstract score(packet: Packet, remotePort: number): number;
-
-  get #any(): IpAddress {
-    return this.family === 4 ? IpAddress.ANY4 : IpAddress.ANY6;
-  }
 
   get localPort(): number {
     return this.binding.port;
@@ -220,6 +218,7 @@ export abstract class DatagramSocket implements UdpEndpoint {
     if (route.isBroadcast && !settings.broadcast) return 'permission';
     // As Linux: an address once chosen stays over a further connect() until disconnect().
     if (this.localAddress.isUnspecified) this.localAddress = this.binding.address = route.local;
+    else if (!this.localAddress.isV4 || this.family === 4) this.#chosen ??= route.local;
     // Who is connected has a table of his own (udp_lib_hash4).
     leaveGroup<DatagramSocket>(this);
     this.remoteAddress = route.remote;
@@ -229,9 +228,9 @@ export abstract class DatagramSocket implements UdpEndpoint {
   }
   disconnect(): void {
     this.isConnected = false;
-    this.remoteAddress = this.#any;
+    this.remoteAddress = anyOf(this.family);
     this.remotePort = 0;
-    if (!this.#addressLocked) this.localAddress = this.binding.address = this.#any;
+    if (!this.#addressLocked) this.localAddress = this.binding.address = anyOf(this.family);
     if (!this.#portLocked) this.#giveBack();
   }
 
@@ -241,7 +240,10 @@ export abstract class DatagramSocket implements UdpEndpoint {
    */
   #sourceFor(remote: IpAddress): IpAddress | undefined {
     const { localAddress } = this;
-    if (localAddress.isUnspecified || localAddress.isMulticast || this.context.ip.isBroadcast(localAddress)) {
+    const isNone = localAddress.isMulticast || this.context.ip.isBroadcast(localAddress);
+    // Of an IPv4-mapped one bind() does not see what it is (__inet6_bind): it leads nowhere.
+    if (localAddress.isUnspecified || (isNone && localAddress.isV4 === (this.family === 4))) {
+      if (this.#chosen?.isV4 === remote.isV4) return this.#chosen;
       return remote.isMulticast && remote.isV4 ? this.settings.multicastSource : undefined;
     }
     return localAddress.isV4 || !remote.isV4 ? localAddress : undefined;
@@ -274,7 +276,8 @@ export abstract class DatagramSocket implements UdpEndpoint {
   }
 
   #routeTo(remote: IpAddress, port: number, choices: SendChoices | undefined): Route | NetError {
-    const source = choices?.source ?? this.#sourceFor(remote);
+    const source =
+      choices?.source === undefined ? this.#sourceFor(remote) : sourceOf(choices.source, remote, this.settings);
     const iface = this.#interfaceFor(remote, choices?.interfaceIndex ?? 0);
     const protocol = this.protocolOf(remote.isV4);
     return this.#routes.find(remote, source, iface, protocol, port, this.settings.transparent);

@@ -1,6 +1,6 @@
 /** What of a datagram its path and its sender's settings allow: ip(7) IP_MTU_DISCOVER, ipv6(7) IPV6_MTU_DISCOVER, IPV6_DONTFRAG, IPV6_MTU. */
 
-import type { IpAddress } from '../address.ts';
+import { type Family, IpAddress } from '../address.ts';
 import { PathMtuDiscovery, type SendChoices, type UdpSettings } from '../endpoint.ts';
 import { NO_HOPS, type Route } from '../ip/ip.ts';
 import { Gso, type Packet } from '../packet.ts';
@@ -50,3 +50,8 @@ export function note(
   packet.gsoType = Gso.UdpL4;
   packet.gsoSize = segment;
 }
+
+export const anyOf = (family: Family): IpAddress => (family === 4 ? IpAddress.ANY4 : IpAddress.ANY6);
+/** The source that control data chose: 0.0.0.0 is none, and for a group IP_MULTICAST_IF has its say (udp_sendmsg). */
+export const sourceOf = (chosen: IpAddress, remote: IpAddress, settings: UdpSettings): IpAddress | undefined =>
+  chosen.isUnspecified && chosen.isV4 && remote.isMulticast ? settings.multicastSource : chosen;

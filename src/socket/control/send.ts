@@ -316,7 +316,8 @@ export class Choices implements SendChoices {
   /** What there is of it is looked at when a route is looked for. */
   #choose4(source: IpAddress, interfaceIndex: number): number {
     if (interfaceIndex !== 0) this.interfaceIndex = interfaceIndex;
-    this.source = source.isUnspecified ? undefined : source;
+    // None is chosen by 0.0.0.0, the one that the socket is bound to neither.
+    this.source = source;
     return 0;
   }
   /** ip6_datagram_send_ctl: an interface that does not contradict the one chosen before, and an address of ours, of that interface if it has no meaning elsewhere. */
