@@ -21,6 +21,7 @@ export const NR_AMD64 = {
   select: 23,
   dup: 32,
   dup2: 33,
+  pause: 34,
   getpid: 39,
   sendfile: 40,
   socket: 41,

@@ -7,3 +7,5 @@ export const CLONE_NEWIPC = 0x08000000;
 export const CLONE_NEWUSER = 0x10000000;
 export const CLONE_NEWPID = 0x20000000;
 export const CLONE_NEWNET = 0x40000000;
+/** clone(2): who traces the caller does not trace the child. */
+export const CLONE_UNTRACED = 0x00800000;

@@ -93,6 +93,10 @@ function addRun(program: Command): void {
       '--plane <name>',
       'how data reaches the guest: direct lets it flow, strict traps every transfer (default: direct; strict for --strace and --pcap)',
     )
+    .option(
+      '--platform <name>',
+      'how calls are caught: notify by seccomp user notification, ptrace by tracing the program, which is slower (default: auto, ptrace where there is no notification)',
+    )
     .option('--link <tap:name|fd:n>', 'a tap, or a descriptor that carries frames, in place of the gateway; with --ip')
     .option('--ip <address/prefix>', "an address of the guest's on --link; repeatable", collect)
     .option('--gateway <address>', 'a router behind --link; repeatable, one of each family', collect)
@@ -136,6 +140,11 @@ function addConformance(program: Command): void {
       new Option('--driver <name>', 'what is compared with the kernel: the emulator, or sandsock run in one plane')
         .choices(['emulator', 'strict', 'direct'])
         .default('emulator'),
+    )
+    .addOption(
+      new Option('--platform <name>', 'how sandsock run catches calls')
+        .choices(['auto', 'notify', 'ptrace'])
+        .default('auto'),
     )
     .option('--json', 'the transcripts as JSON, on stdout; the summary goes to stderr')
     .addOption(new Option('--names <json>').hideHelp())

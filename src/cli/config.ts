@@ -86,6 +86,11 @@ const runSchema = z
         error: ({ input }) => `${JSON.stringify(input)} is not a plane; there are direct and strict`,
       })
       .optional(),
+    platform: z
+      .enum(['auto', 'notify', 'ptrace'], {
+        error: ({ input }) => `${JSON.stringify(input)} is not a platform; there are auto, notify and ptrace`,
+      })
+      .default('auto'),
     link: device.optional(),
     ip: z.array(interfaceAddress).max(16).default([]),
     /** False for none; else routers of `link`. */

@@ -11,6 +11,7 @@ import { parseHere, ranJson, runSandboxed } from '../conformance/sandboxed.ts';
 import { select, UnknownGroup } from '../conformance/selection.ts';
 import { type Body, bodies } from '../conformance/suite.ts';
 import { RunError } from '../runner/errors.ts';
+import type { PlatformName } from '../runner/platforms.ts';
 import type { PlaneName } from '../runner/sentry-types.ts';
 
 export interface ConformanceOptions {
@@ -18,6 +19,7 @@ export interface ConformanceOptions {
   readonly quick?: true;
   readonly json?: true;
   readonly driver: 'emulator' | PlaneName;
+  readonly platform: PlatformName | 'auto';
   /** Of the runs that this command starts: the bodies by name, and where they run (`parseHere`). */
   readonly names?: string;
   readonly here?: string;
@@ -55,13 +57,13 @@ function chosen({ group, quick, names }: ConformanceOptions): Body[] {
 async function inPlane(
   plane: PlaneName,
   those: readonly Body[],
-  { group, quick }: ConformanceOptions,
+  { group, quick, platform }: ConformanceOptions,
 ): Promise<readonly Outcome[]> {
   // Which bodies are quick takes a run on the emulator: it is done once, here. The names of all would be much for a command line.
   const named = quick === true ? ['--names', JSON.stringify(those.map(({ name }) => name))] : [];
   const selection = [...named, ...(group === undefined ? [] : ['--group', group])];
   const progress = process.stderr.isTTY;
-  const { outcomes, once, unused } = await runSandboxed({ plane, program, select: selection, progress });
+  const { outcomes, once, unused } = await runSandboxed({ plane, platform, program, select: selection, progress });
   progressDone();
   if (once.length > 0) tell(`differed once and not again:\n${differences(once)}`);
   for (const { body, linux } of unused) {
@@ -95,8 +97,11 @@ export async function conformance(options: ConformanceOptions): Promise<void> {
   }
 }
 
-function show(outcomes: readonly Outcome[], { json, driver, quick }: ConformanceOptions): void {
-  const ours = driver === 'emulator' ? "sandsock's emulator" : `sandsock run, ${driver} plane`;
+function show(outcomes: readonly Outcome[], { json, driver, platform, quick }: ConformanceOptions): void {
+  const ours =
+    driver === 'emulator'
+      ? "sandsock's emulator"
+      : `sandsock run, ${driver} plane${platform === 'auto' ? '' : `, platform ${platform}`}`;
   const head = `linux is this host's kernel, ${release()} on ${machine()}; sandsock is ${ours}${quick === true ? '; the quick part of the suite' : ''}`;
   const isDifferent = outcomes.some((outcome) => verdict(outcome) === 'different');
   if (isDifferent) process.exitCode = 1;

@@ -3,10 +3,12 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { release } from 'node:os';
+import { errnoName } from '../abi/errno.ts';
 import { NR_AMD64 } from '../abi/nr-amd64.ts';
 import { NR_ARM64 } from '../abi/nr-arm64.ts';
 import { close } from '../host/libc.ffi.ts';
 import { pidfdGetfd, pidfdOpen, pidfdThreads, readProcess } from '../host/process.ffi.ts';
+import { seize } from '../host/ptrace.ffi.ts';
 import { SeccompListener, seccompGap } from '../host/seccomp.ffi.ts';
 import { AF_INET, openSocket, SOCK_DGRAM } from '../host/socket.ffi.ts';
 import { CloseWatch } from '../host/unix-socket.ffi.ts';
@@ -15,6 +17,8 @@ import { findHelper } from '../runner/command.ts';
 import { RunError } from '../runner/errors.ts';
 import { Launcher } from '../runner/launch.ts';
 import { strongestIsolation, weakness } from '../runner/namespaces.ts';
+import { ptraceGap } from '../runner/platforms.ts';
+import { PTRACE_REMEDY } from '../runner/ptrace-trap.ts';
 
 export interface Finding {
   readonly name: string;
@@ -38,7 +42,7 @@ async function listenerFindings(): Promise<Finding[]> {
   const filter = assemble([load(DATA_NR), ...whenEqual(numbers.execve, give(Verdict.Notify)), give(Verdict.Allow)]);
 
   try {
-    const launcher = new Launcher({ filter, killable: false, stays: false });
+    const launcher = new Launcher({ filter, notification: 'listener', stays: false });
     const launched = launcher.start({ argv: ['/bin/sh', '-c', ':'], env: {}, cwd: '/' });
     const listener = new SeccompListener(launcher.listenerFd);
     const addfd = listener.probe();
@@ -65,9 +69,6 @@ async function listenerFindings(): Promise<Finding[]> {
   }
 }
 
-const PTRACE_REMEDY =
-  'in a container allow pidfd_getfd and process_vm_readv (docker run --cap-add SYS_PTRACE, or a seccomp profile that names them); set sysctl kernel.yama.ptrace_scope to 0 or 1';
-
 /** A child of ours stands for a guest. */
 async function processFindings(): Promise<Finding[]> {
   const child = spawn('/bin/sh', ['-c', 'read line'], { stdio: ['pipe', 'ignore', 'ignore'] });
@@ -78,6 +79,8 @@ async function processFindings(): Promise<Finding[]> {
   const first = /^([0-9a-f]+)-/.exec(readFileSync(`/proc/${pid}/maps`, 'utf8'))?.[1] ?? '0';
   const word = new Uint8Array(64);
   const read = readProcess(pid, Number.parseInt(first, 16), word, 0, word.length);
+  const gap = ptraceGap();
+  const traced = gap === undefined ? seize(pid) : 0;
   child.stdin.end();
   await once(child, 'exit');
   for (const fd of [pidfd, copy]) if (fd >= 0) close(fd);
@@ -88,6 +91,7 @@ async function processFindings(): Promise<Finding[]> {
     read > 0
       ? ok('process_vm_readv', "a guest's memory can be read")
       : lacking('process_vm_readv', `errno ${-read}`, PTRACE_REMEDY),
+    ptraceFinding(gap, traced),
     pidfdThreads.supported
       ? ok('PIDFD_THREAD', 'threads with descriptor tables of their own are told apart')
       : weaker(
@@ -95,6 +99,30 @@ async function processFindings(): Promise<Finding[]> {
           'a thread with a descriptor table of its own is seen with its process’s',
           'Linux 6.9 has it',
         ),
+  ];
+}
+
+const PTRACE = 'ptrace';
+function ptraceFinding(gap: RunError | undefined, traced: number): Finding {
+  if (gap !== undefined) return weaker(PTRACE, gap.what, '');
+  if (traced === 0) return ok(PTRACE, 'a guest could be traced, where there is no user notification');
+  return weaker(PTRACE, `a guest cannot be traced (${errnoName(traced)})`, PTRACE_REMEDY);
+}
+
+/** What `sandsock run` would take, and the findings on user notification, which may be lacking where a guest can be traced. */
+function platformFindings(notification: readonly Finding[], processes: readonly Finding[]): readonly Finding[] {
+  const lacks = notification.filter(({ state }) => state === 'lacking');
+  if (lacks.length === 0) {
+    return [...notification, ok('platform', 'notify: calls are caught by seccomp user notification')];
+  }
+  if (processes.find(({ name }) => name === PTRACE)?.state !== 'ok') return notification;
+  return [
+    ...notification.map((one): Finding => (one.state === 'lacking' ? { ...one, state: 'weaker' } : one)),
+    weaker(
+      'platform',
+      'ptrace: calls are caught by tracing the guest, which is slower; gdb and strace do not work in it',
+      '',
+    ),
   ];
 }
 
@@ -148,10 +176,12 @@ function pingFinding(): Finding {
 }
 
 export async function examine(): Promise<Finding[]> {
+  const notification = await listenerFindings();
+  const processes = await processFindings();
   return [
     ok('kernel', release()),
-    ...(await listenerFindings()),
-    ...(await processFindings()),
+    ...platformFindings(notification, processes),
+    ...processes,
     ...programFindings(),
     await namespaceFinding(),
     inotifyFinding(),

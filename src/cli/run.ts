@@ -146,6 +146,7 @@ export async function run(command: string, args: readonly string[], config: RunC
       ...(listing === undefined ? {} : { observer: straceWriter(listing) }),
       ...(config.plane === undefined ? {} : { plane: config.plane }),
       procNet: config.procNet,
+      platform: config.platform,
       syncWakeUp: config.syncWakeUp,
       killOnExit: config.killOnExit,
       ownsThread: true,

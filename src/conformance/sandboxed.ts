@@ -5,6 +5,7 @@
 import { spawn } from 'node:child_process';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
+import type { PlatformName } from '../runner/platforms.ts';
 import type { PlaneName } from '../runner/sentry-types.ts';
 import { type Deviation, REASONS } from './deviations.ts';
 import { type HostOptions, HostUnavailable } from './host/driver.ts';
@@ -25,6 +26,7 @@ interface Ran {
 /** What a plane is compared with, and by what. */
 export interface Sandboxed {
   readonly plane: PlaneName;
+  readonly platform: PlatformName | 'auto';
   /** A program that understands `--here` and `select`, with its first words. */
   readonly program: readonly string[];
   /** The words by which it selects bodies, of which there are `count`. */
@@ -70,17 +72,12 @@ async function outputOf(argv: readonly string[]): Promise<string> {
   }
   return output;
 }
-const inside = (plane: PlaneName, ...argv: readonly string[]): readonly string[] => [
-  cli,
-  'run',
-  '--plane',
-  plane,
-  '--no-gateway',
-  '--',
-  ...argv,
-];
-async function guestCapabilities(plane: PlaneName): Promise<bigint> {
-  const status = await outputOf(inside(plane, 'cat', '/proc/self/status'));
+const inside = (
+  { plane, platform }: Pick<Sandboxed, 'plane' | 'platform'>,
+  ...argv: readonly string[]
+): readonly string[] => [cli, 'run', '--plane', plane, '--platform', platform, '--no-gateway', '--', ...argv];
+async function guestCapabilities(what: Sandboxed): Promise<bigint> {
+  const status = await outputOf(inside(what, 'cat', '/proc/self/status'));
   return BigInt(`0x${/^CapEff:\s*(\S+)/m.exec(status)?.[1] ?? '0'}`);
 }
 
@@ -94,7 +91,7 @@ async function runBoth(what: Sandboxed, capabilities: bigint, select: readonly s
   };
   const [linux, ours] = await Promise.all([
     outputOf([...program, ...hereOption({ capabilities }), ...select]),
-    outputOf(inside(plane, process.execPath, ...program, ...hereOption(served), ...select)),
+    outputOf(inside(what, process.execPath, ...program, ...hereOption(served), ...select)),
   ]);
   const sandboxed = JSON.parse(ours) as Ran[];
   return (JSON.parse(linux) as Ran[]).map((one, i) => ({ ...one, ours: sandboxed[i]?.linux ?? ['it did not run'] }));
@@ -126,7 +123,7 @@ export interface SandboxedOutcomes {
  */
 export async function runSandboxed(what: Sandboxed): Promise<SandboxedOutcomes> {
   const comparison = new ListedComparison(what.plane, process.getuid?.() === 0);
-  const capabilities = await guestCapabilities(what.plane);
+  const capabilities = await guestCapabilities(what);
   const compared = async (select: readonly string[]): Promise<Outcome[]> =>
     (await runBoth(what, capabilities, select)).map(({ name, group, linux: onHost, ours: inGuest }) => {
       const [linux, ours] = [onHost.map(withoutIds), inGuest.map(withoutIds)];

@@ -70,12 +70,12 @@ export class Epoll {
     must(epollCtl(this.fd, op, fd, this.#oneAddress), 'epoll_ctl', `descriptor ${fd}`);
   }
 
-  /** Waits up to `timeoutMs` (-1 for ever, 0 not at all) and returns the count of events, read with the accessors below. EINTR counts as none. */
+  /** Waits up to `timeoutMs` (-1 for ever, 0 not at all) and returns the count of events, read with the accessors below. After a signal those are all that there are by then. */
   wait(timeoutMs: number): number {
     const n = epollWait(this.fd, this.#address, this.#max, timeoutMs);
     if (n >= 0) return n;
     const code = errno();
-    if (code === EINTR) return 0;
+    if (code === EINTR) return timeoutMs === 0 ? 0 : this.wait(0);
     throw new HostError('epoll_wait', code, '');
   }
   eventsOf(i: number): number {

@@ -53,11 +53,11 @@ export const seekTo = (fd: number, offset: number, whence: number): number => re
 
 const pollfd = arena(4096);
 const pollfdWords = new Int32Array(pollfd.bytes.buffer, 0, 2);
-/** Events of poll(2) that hold now. */
-export function eventsOf(fd: number, events: number): number {
+/** Events of poll(2) that hold now, or come within `waitMs`. */
+export function eventsOf(fd: number, events: number, waitMs = 0): number {
   pollfdWords[0] = fd;
   pollfdWords[1] = events & 0xffff;
-  return pollNative(pollfd.address, 1, 0) > 0 ? pollfdWords[1] >>> 16 : 0;
+  return pollNative(pollfd.address, 1, waitMs) > 0 ? pollfdWords[1] >>> 16 : 0;
 }
 
 /** A descriptor of /dev/null. */

@@ -2,7 +2,7 @@
  * seccomp(2) with user notification, seccomp_unotify(2). The structs are laid out in one arena that is zeroed before each receive, because the
  * kernel refuses a dirty buffer; ids are kept as two 32-bit words, since a bigint costs 30 ns to make.
  */
-import { arena, errno, native } from './libc.ffi.ts';
+import { arena, close, errno, native } from './libc.ffi.ts';
 
 const ioctl = native<(fd: number, request: number, argument: number) => number>(
   'int ioctl(int fd, uint64_t request, uintptr_t argument)',
@@ -44,13 +44,20 @@ const SIZES = [80, 24, 64] as const;
 /** What a host lacks for the seccomp platform, and what to do about it. */
 export type SeccompGap = { readonly what: string; readonly remedy: string };
 
-/** Of SECCOMP_SET_MODE_FILTER, for a filter with a listener. With `killable` a call that was received waits for its answer until that comes, or a signal that ends the process. */
-export const filterFlags = (killable: boolean): number =>
-  SECCOMP_FILTER_FLAG_NEW_LISTENER | (killable ? SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV : 0);
+/**
+ * Who is told of the calls that a filter catches: a listener, or who traces the thread; and the flags of SECCOMP_SET_MODE_FILTER for it. With a killable listener a call that was received waits for its answer until
+ * that comes, or a signal that ends the process.
+ */
+export const FILTER_FLAGS = {
+  listener: SECCOMP_FILTER_FLAG_NEW_LISTENER,
+  'killable-listener': SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV,
+  tracer: 0,
+} as const;
+export type Notification = keyof typeof FILTER_FLAGS;
 
 /** Whether this kernel has killable waits. It looks at the flags before the filter, of which there is none. */
 export function hasKillableWaits(): boolean {
-  return syscall(NR_SECCOMP, SECCOMP_SET_MODE_FILTER, filterFlags(true), 0) < 0 && errno() === EFAULT;
+  return syscall(NR_SECCOMP, SECCOMP_SET_MODE_FILTER, FILTER_FLAGS['killable-listener'], 0) < 0 && errno() === EFAULT;
 }
 
 /** Probes the kernel without installing anything. ADDFD_SEND cannot be asked for without a listener: see `SeccompListener.probe`. */
@@ -85,6 +92,7 @@ const NOTIF_WORDS = 20;
 /** The supervisor's end of a filter. One call at a time is received; answers go out by id. */
 export class SeccompListener {
   readonly fd: number;
+  readonly receivesMore = false;
   readonly #address: number;
   readonly #notif: Uint32Array;
   readonly #response: Int32Array;
@@ -184,6 +192,10 @@ export class SeccompListener {
     const result = n >= 0 ? n : -errno();
     pthreadSigmask(SIG_SETMASK, this.#address + OLD_SIGNALS_AT, 0);
     return result;
+  }
+
+  close(): void {
+    close(this.fd);
   }
 
   /** Wakes the guest on this CPU, which is about to go idle: less waking of other cores with several guest threads. False before Linux 6.6. */

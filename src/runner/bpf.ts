@@ -21,6 +21,8 @@ const RET_K = 0x06;
 export const Verdict = {
   Allow: 0x7fff_0000,
   Notify: 0x7fc0_0000,
+  Trace: 0x7ff0_0000,
+  KillProcess: 0x8000_0000,
   /** Refuses the call with an errno. */
   errno: (code: number): number => 0x0005_0000 | code,
 } as const;
@@ -71,6 +73,10 @@ export function assemble(program: readonly Instruction[]): Uint8Array {
   }
   return bytes;
 }
+
+/** `program` with one verdict in the place of another. */
+export const withVerdict = (program: readonly Instruction[], from: number, to: number): Instruction[] =>
+  program.map((one) => (one.code === RET_K && one.k === from ? give(to) : one));
 
 /** Runs `program` on a `struct seccomp_data` and returns its verdict. @throws RangeError where the kernel would refuse to load the program */
 export function interpret(program: Uint8Array, data: Uint8Array): number {

@@ -5,7 +5,7 @@
  */
 import { openNull } from '../host/file.ffi.ts';
 import { close } from '../host/libc.ffi.ts';
-import type { SeccompListener } from '../host/seccomp.ffi.ts';
+import type { CallTrap } from './call-trap.ts';
 import { statusField, statusOf } from './guest-task.ts';
 import type { StdioEntry } from './launch.ts';
 import { KEEPER_PROGRAM } from './namespaces.ts';
@@ -72,7 +72,7 @@ export class Chains {
     return this.#open.find(({ head }) => head === tid || head === parent);
   }
   /** A program is about to be executed. True when it is one of a chain, or its guest's first. @param path of the program, asked for only if it matters */
-  exec(listener: SeccompListener, path: () => string): boolean {
+  exec(listener: CallTrap, path: () => string): boolean {
     const chain = this.#of(listener.tid);
     if (chain === undefined) return false;
     if (!chain.isFitted && chain.head === listener.tid) this.#fit(chain, listener);
@@ -87,7 +87,7 @@ export class Chains {
     return true;
   }
   /** The launcher has let go of all that is ours but 0, 1 and 2. */
-  #fit(chain: Chain, listener: SeccompListener): void {
+  #fit(chain: Chain, listener: CallTrap): void {
     chain.isFitted = true;
     chain.stdio.forEach((entry, number) => {
       if (entry === number) return;

@@ -23,14 +23,14 @@ export class Child {
   readonly ended: Promise<GuestExit>;
   hasEnded = false;
 
-  /** It keeps our process alive until it has ended. @throws RunError */
-  constructor(pid: number) {
+  /** It keeps our process alive until it has ended. @param endOf who waits for it, where we do not @throws RunError */
+  constructor(pid: number, endOf?: (pid: number) => ReturnType<typeof reap>) {
     this.pid = pid;
     this.pidfd = pidfdOfProcess(pid);
     if (this.pidfd < 0) throw launchError(`pidfd_open: ${errnoName(-this.pidfd)}`);
     this.ended = new Promise((resolve) => {
       const poll = new NodePoll(this.pidfd, () => {
-        const how = reap(this.pidfd);
+        const how = endOf === undefined ? reap(this.pidfd) : endOf(pid);
         if (how === undefined) return;
         this.hasEnded = true;
         poll.close();

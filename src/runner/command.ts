@@ -70,3 +70,12 @@ export function findHelper(name: string): string {
   }
   throw new RunError('E_MISSING_PROGRAM', `the program ${name} is missing`, 'install util-linux (2.36 or newer)');
 }
+
+/** @throws RunError */
+export function workingDirectory(): string {
+  try {
+    return process.cwd();
+  } catch (cause) {
+    throw new RunError('E_CONFIG', 'the working directory does not exist any more', 'change to another (cd)', cause);
+  }
+}

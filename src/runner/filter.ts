@@ -30,6 +30,7 @@ import {
   CLONE_NEWPID,
   CLONE_NEWUSER,
   CLONE_NEWUTS,
+  CLONE_UNTRACED,
 } from '../abi/sched.ts';
 import { AF_INET, AF_INET6, AF_UNIX } from '../abi/socket.ts';
 import {
@@ -47,6 +48,7 @@ import {
   whenAnyBit,
   whenAtLeast,
   whenEqual,
+  withVerdict,
 } from './bpf.ts';
 
 export interface FilterPlan {
@@ -62,6 +64,8 @@ export interface FilterPlan {
   readonly looks?: boolean;
   /** What opens a file goes to the supervisor, which speaks for some. */
   readonly opens?: boolean;
+  /** The supervisor traces the guest, in place of a listener: see `forTracer`. */
+  readonly traced?: boolean;
 }
 
 /** Calls that look at readiness, and the argument that says how long they wait: in milliseconds, or a pointer to it. */
@@ -144,6 +148,8 @@ export const USERFAULTFD_NEW = 0xaa00;
 export const WIRELESS = 0x8b00;
 /** Type of the requests of /dev/vhost-net, /dev/vhost-vsock and their like (VHOST_VIRTIO, include/uapi/linux/vhost.h). */
 export const VHOST = 0xaf00;
+/** SECCOMP_FILTER_FLAG_NEW_LISTENER. */
+const FLAG_NEW_LISTENER = 8;
 
 /** Calls that do not exist for the guest. */
 export const ABSENT = [
@@ -196,12 +202,15 @@ export function buildFilter(plan: FilterPlan): Uint8Array {
     return nr === undefined ? [] : whenEqual(nr, ...then);
   };
   const transfers = plan.plainTransfers === true;
+  const traced = plan.traced === true;
+  const cloned = traced ? CLONE_NEW_ANY | CLONE_UNTRACED : CLONE_NEW_ANY;
   const special = new Set(['socket', 'socketpair', 'ioctl', 'clone', 'clone3', 'kill']);
   if (transfers) special.add('recvfrom').add('sendto');
   const trapped = new Set([...plan.trapped, ...WALLS, ...WATCHED, ...ABSENT].filter((name) => !special.has(name)));
   const program = [
     load(DATA_ARCH),
-    ...unlessEqual(plan.auditArch, give(Verdict.Notify)),
+    // A tracer would have to ask what the number means.
+    ...unlessEqual(plan.auditArch, give(traced ? Verdict.KillProcess : Verdict.Notify)),
     load(DATA_NR),
     ...unassigned(plan.auditArch),
     ...(transfers ? on('recvfrom', ...plainTransfer(PLAIN_RECEIVE)) : []),
@@ -237,9 +246,19 @@ export function buildFilter(plan: FilterPlan): Uint8Array {
     ),
     ...(plan.opens === true ? opens(on, plan.auditArch) : []),
     ...on('kill', load(dataArgument(0)), ...whenEqual(0, give(Verdict.Notify)), give(Verdict.Allow)),
-    ...on('clone', load(dataArgument(0)), ...whenAnyBit(CLONE_NEW_ANY, give(Verdict.Notify)), give(Verdict.Allow)),
+    ...(traced ? forTracer(on) : []),
+    ...on('clone', load(dataArgument(0)), ...whenAnyBit(cloned, give(Verdict.Notify)), give(Verdict.Allow)),
     ...on('clone3', give(Verdict.errno(ENOSYS))),
     give(Verdict.Allow),
   ];
-  return assemble(program);
+  return assemble(traced ? withVerdict(program, Verdict.Notify, Verdict.Trace) : program);
 }
+
+/**
+ * A call that is caught goes to who traces the thread: that must be us. So no thread of the guest's may be without a tracer (CLONE_UNTRACED), where another of them could be it (ptrace), and none may have a
+ * listener of its own, whose verdict comes before a tracer's (seccomp(2)) and who can let the kernel perform any call.
+ */
+const forTracer = (on: (name: string, ...then: readonly Instruction[]) => Instruction[]): Instruction[] => [
+  ...on('ptrace', give(Verdict.Notify)),
+  ...on('seccomp', load(dataArgument(1)), ...whenAnyBit(FLAG_NEW_LISTENER, give(Verdict.Notify)), give(Verdict.Allow)),
+];

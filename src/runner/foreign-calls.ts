@@ -10,11 +10,11 @@ import { familyName, namespaceFlagNames, optionName } from '../abi/names.ts';
 import { AF_NETLINK, AF_UNIX, SO_PASSPIDFD, SO_PEERPIDFD, SOL_SOCKET } from '../abi/socket.ts';
 import { close } from '../host/libc.ffi.ts';
 import { pidfdSignal } from '../host/process.ffi.ts';
-import type { SeccompListener } from '../host/seccomp.ffi.ts';
 import { socketDomain } from '../host/unix-socket.ffi.ts';
 import { type Devices, isDeviceRequest } from '../socket/devices.ts';
 import { deviceIoctl } from '../syscalls/handlers/ioctl-devices.ts';
 import { offersSocket } from '../syscalls/offered.ts';
+import type { CallTrap } from './call-trap.ts';
 import type { Chains } from './chains.ts';
 import {
   ABSENT,
@@ -40,7 +40,7 @@ import type { UnixNames } from './unix-names.ts';
  * sockets since the first look: those are unix sockets of the host's network, with which nothing may be done that is meant for the guest's own.
  */
 export type Judgement = 'resume' | 'held' | 'answered' | 'ours' | number;
-type Judge = (listener: SeccompListener, task: () => GuestTask) => Judgement;
+type Judge = (listener: CallTrap, task: () => GuestTask) => Judgement;
 
 const PATH_MAX = 4096;
 /** Socket requests that no network answers: urgent data, and the file that a unix socket is bound to. */
@@ -48,6 +48,8 @@ const HARMLESS_REQUESTS: ReadonlySet<number> = new Set([SIOCATMARK, SIOCPROTOPRI
 const SIGSYS = 31;
 /** Numbers of x32 that its kernel could have; above them a number is nothing but wrong. */
 const X32_NUMBERS = 1024;
+const clonedWith = (flags: number): string =>
+  (flags & CLONE_NEW_ANY) === 0 ? 'CLONE_UNTRACED' : namespaceFlagNames(flags & CLONE_NEW_ANY);
 /** Bits of unshare() and setns() without effect on the walls: CLONE_FILES, CLONE_FS, CLONE_SYSVSEM. */
 const HARMLESS_UNSHARE = 0x0400 | 0x0200 | 0x0004_0000;
 
@@ -63,7 +65,7 @@ export interface ForeignOptions {
   /** The process is about to install a handler without SA_RESTART. */
   readonly onInterruptible: (pid: number) => void;
   /** The guest's program has ended, and the keeper asks by this call whether to go on for what that left behind. Undefined where there is none: then the first shell became the program. */
-  readonly onKeeperAsks: ((listener: SeccompListener) => void) | undefined;
+  readonly onKeeperAsks: ((listener: CallTrap) => void) | undefined;
   /** The keeper has waited for the guest's end and goes. */
   readonly onFarewell: () => void;
 }
@@ -83,7 +85,10 @@ export class ForeignCalls {
     };
     for (const name of WALLS) on(name, (listener) => this.#wall(name, listener));
     for (const name of ABSENT) on(name, () => this.#refuse(name, '', 'ENOSYS'));
-    on('clone', ({ args }) => this.#refuse('clone', namespaceFlagNames((args[0] as number) & CLONE_NEW_ANY), 'EPERM'));
+    on('clone', ({ args }) => this.#refuse('clone', clonedWith(args[0] as number), 'EPERM'));
+    // Where the guest is traced: see filter.ts.
+    on('ptrace', () => this.#refuse('ptrace', '', 'EPERM'));
+    on('seccomp', () => this.#refuse('seccomp', 'SECCOMP_FILTER_FLAG_NEW_LISTENER', 'EINVAL'));
     on('socketpair', ({ args }) => this.#pair((args[0] as number) | 0));
     on('getsockopt', (listener) => this.#peerPidfd('getsockopt', listener));
     on('setsockopt', (listener) => this.#peerPidfd('setsockopt', listener));
@@ -99,7 +104,7 @@ export class ForeignCalls {
     on('sendmsg', (listener, task) => options.unix.sendmsg(listener, task()));
     on('sendmmsg', (listener, task) => options.unix.sendmmsg(listener, task()));
   }
-  judge(listener: SeccompListener, task: () => GuestTask): Judgement {
+  judge(listener: CallTrap, task: () => GuestTask): Judgement {
     const { nr } = listener;
     const judge = this.#judges.get(nr);
     if (judge !== undefined) return judge(listener, task);
@@ -108,7 +113,7 @@ export class ForeignCalls {
     return this.#refuse('syscall', isX32 ? `x32 number ${nr - X32_BIT}` : `number ${nr | 0}`, 'ENOSYS');
   }
   /** By the entry point of another architecture, whose numbers mean other calls. A program of it cannot run, so it ends as the kernel would end it. */
-  stranger(listener: SeccompListener, task: GuestTask): number {
+  stranger(listener: CallTrap, task: GuestTask): number {
     const judgement = this.#refuse('syscall', `foreign architecture 0x${listener.arch.toString(16)}`, 'ENOSYS');
     pidfdSignal(task.descriptors.pidfd, SIGSYS);
     return judgement;
@@ -119,7 +124,7 @@ export class ForeignCalls {
     if (this.#options.chains.isGuest) this.#options.unsupported(call, what, errno, onLinuxToo);
     return -Errno[errno];
   }
-  #wall(name: string, listener: SeccompListener): Judgement {
+  #wall(name: string, listener: CallTrap): Judgement {
     if (this.#options.chains.mayCross(name, listener.tid)) return 'resume';
     const flags = listener.args[0] as number;
     if (name === 'unshare' && (flags & ~HARMLESS_UNSHARE) === 0) return 'resume';
@@ -132,33 +137,33 @@ export class ForeignCalls {
     return this.#refuse('socketpair', familyName(family), 'EAFNOSUPPORT', !offersSocket(family, 0, 0));
   }
   /** The descriptor does not matter, so nothing can be changed after the look. */
-  #peerPidfd(call: 'getsockopt' | 'setsockopt', { args }: SeccompListener): Judgement {
+  #peerPidfd(call: 'getsockopt' | 'setsockopt', { args }: CallTrap): Judgement {
     const option = call === 'getsockopt' ? SO_PEERPIDFD : SO_PASSPIDFD;
     if (args[2] !== SOL_SOCKET || args[4] !== option) return 'resume';
     return this.#refuse(call, `SOL_SOCKET/${optionName(SOL_SOCKET, option)}`, 'ENOPROTOOPT');
   }
-  #exec(listener: SeccompListener, task: () => GuestTask): Judgement {
+  #exec(listener: CallTrap, task: () => GuestTask): Judgement {
     const [low = 0, high = 0] = listener.args;
     // Nothing else runs in the memory of a chain's program, so the look races with nobody.
     const path = (): string => readString(task().foreignMemory, high * 0x1_0000_0000 + low, PATH_MAX) ?? '';
     return this.#options.chains.exec(listener, path) ? 'resume' : this.#forgetActions(listener);
   }
-  #open(name: 'open' | 'openat' | 'openat2', listener: SeccompListener): Judgement {
+  #open(name: 'open' | 'openat' | 'openat2', listener: CallTrap): Judgement {
     return this.#options.chains.isGuest ? this.#options.files[name](listener) : 'resume';
   }
-  #forgetActions(listener: SeccompListener): Judgement {
+  #forgetActions(listener: CallTrap): Judgement {
     this.#options.signals.forget(listener.tid);
     return 'resume';
   }
   /** Of the caller's own process group; the keeper's means something else. */
-  #kill(listener: SeccompListener, task: () => GuestTask): Judgement {
+  #kill(listener: CallTrap, task: () => GuestTask): Judgement {
     const { chains, group, onKeeperAsks } = this.#options;
     if (onKeeperAsks === undefined || listener.tid !== chains.keeper)
       return signalGroup(group, task().process, (listener.args[2] as number) | 0);
     onKeeperAsks(listener);
     return 'held';
   }
-  #sigaction(listener: SeccompListener, task: () => GuestTask): Judgement {
+  #sigaction(listener: CallTrap, task: () => GuestTask): Judgement {
     if (!this.#options.chains.isGuest) return 'resume';
     const { process, foreignMemory } = task();
     const [signal = 0, , low = 0, high = 0] = listener.args;
@@ -167,7 +172,7 @@ export class ForeignCalls {
     if (signals.record(process, foreignMemory, signal, high * 0x1_0000_0000 + low)) onInterruptible(process.pid);
     return 'resume';
   }
-  #ioctl(listener: SeccompListener, task: () => GuestTask): Judgement {
+  #ioctl(listener: CallTrap, task: () => GuestTask): Judgement {
     const [fd = 0, , request = 0, , low = 0, high = 0] = listener.args;
     if (request === TUNSETIFF) return this.#refuse('ioctl', 'TUNSETIFF', 'EPERM');
     if (request === USERFAULTFD_NEW) return this.#refuse('ioctl', 'USERFAULTFD_IOC_NEW', 'EPERM');

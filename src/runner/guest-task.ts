@@ -3,11 +3,11 @@ import { readFileSync } from 'node:fs';
 import { Errno } from '../abi/errno.ts';
 import { close, fcntl } from '../host/libc.ffi.ts';
 import { pidfdGetfd, pidfdOpen, socketInode } from '../host/process.ffi.ts';
-import type { SeccompListener } from '../host/seccomp.ffi.ts';
 import type { Credentials } from '../socket/credentials.ts';
 import type { FdTable } from '../socket/fd-table.ts';
 import type { OpenFile, StatusFlagsSource } from '../socket/file.ts';
 import { type Scheduler, Task } from '../syscalls/task.ts';
+import type { CallTrap } from './call-trap.ts';
 import { ProcessMemory } from './guest-memory.ts';
 import type { HostFiles } from './host-files.ts';
 import { NO_COPY, type Placeholder, type Plane } from './plane.ts';
@@ -284,7 +284,7 @@ function openPidfd(tid: number): number {
 /** What every guest thread shares. */
 export interface GuestWorld {
   readonly plane: Plane;
-  readonly listener: SeccompListener;
+  readonly listener: CallTrap;
   readonly hostFiles: HostFiles;
   readonly threadEnds: ThreadEnds;
   readonly signals: SignalActions;

@@ -21,7 +21,7 @@ import {
 import { pipePair } from '../host/file.ffi.ts';
 import { close } from '../host/libc.ffi.ts';
 import { pidfdGetfd, pidfdOfProcess, pidfdSignal } from '../host/process.ffi.ts';
-import { filterFlags, PR_SET_NO_NEW_PRIVS, SECCOMP_SET_MODE_FILTER } from '../host/seccomp.ffi.ts';
+import { FILTER_FLAGS, type Notification, PR_SET_NO_NEW_PRIVS, SECCOMP_SET_MODE_FILTER } from '../host/seccomp.ffi.ts';
 import { Child } from './child.ts';
 import { findCommand } from './command.ts';
 import { launchError, RunError } from './errors.ts';
@@ -37,10 +37,22 @@ export interface Program {
 export interface LauncherOptions {
   /** `struct sock_filter` array. */
   readonly filter: Uint8Array;
-  /** Calls that were received wait for their answers whatever signals come. */
-  readonly killable: boolean;
+  readonly notification: Notification;
+  /** Who traces the launcher, and with it all that it makes, where calls go to a tracer. */
+  readonly tracer?: Tracer;
   /** Further programs will be asked for: without that the launcher is gone with the first. */
   readonly stays: boolean;
+}
+
+export interface Tracer {
+  /** Traces the process. @throws RunError */
+  seize(pid: number): void;
+  /** The process is about to make another one, and stops until that is taken note of. */
+  awaitClone(pid: number): void;
+  /** It is a child of ours: how it ends, once it has. */
+  readonly endOf: (pid: number) => ReturnType<typeof reap>;
+  /** The process has ended. */
+  forget(pid: number): void;
 }
 
 const SIGKILL = 9;
@@ -131,9 +143,11 @@ const octetsFor = ({ argv, env, cwd }: Program, path: string): number => {
 };
 
 export class Launcher {
-  /** Our own copy of the filter's listener; calls wait on it from now on. Whoever made the launcher closes it. */
+  /** Our own copy of the filter's listener, -1 where there is none; calls wait on it from now on. Whoever made the launcher closes it. */
   readonly listenerFd: number;
+  readonly #pid: number;
   readonly #pidfd: number;
+  readonly #tracer: Tracer | undefined;
   readonly #stays: boolean;
   #isGone = false;
   /** Raised by us, and lowered by the launcher when it has seen that. */
@@ -154,17 +168,19 @@ export class Launcher {
     this.#install = table.call(
       'seccomp',
       SECCOMP_SET_MODE_FILTER,
-      filterFlags(options.killable),
+      FILTER_FLAGS[options.notification],
       filterProgram(table, options.filter),
     );
     // The listener: whoever holds it could answer.
     this.#beforeClone = table.call('close_range', FIRST_OWN_FD, LAST_FD);
     this.#afterClone = this.#tell(table);
+    this.#tracer = options.tracer;
     // The death of this process kills the launcher; a death before it asked for that has closed this pipe.
     const [readable, writable] = pipePair();
     this.#stays = options.stays;
     try {
-      this.#pidfd = pidfdOfProcess(table.start(this.#program(table, readable, writable)));
+      this.#pid = table.start(this.#program(table, readable, writable));
+      this.#pidfd = pidfdOfProcess(this.#pid);
       if (this.#pidfd < 0) throw launchError(`pidfd_open: ${errnoName(-this.#pidfd)}`);
       this.listenerFd = this.#takeListener();
     } finally {
@@ -197,7 +213,8 @@ export class Launcher {
     const wait = table.call('futex', asked, FUTEX_WAIT, 0);
     const lower = table.call('futex', this.#done.address, FUTEX_WAKE_OP, 0, 0, asked, SET_0);
     wait.followedBy(wait).onNegative(lower.followedBy(this.#beforeClone));
-    install.followedBy(this.#tell(table).followedBy(exit)).onPositive(this.#tell(table).followedBy(wait));
+    // A filter without a listener is 0.
+    install.followedBy(this.#tell(table).followedBy(wait)).onNegative(this.#tell(table).followedBy(exit));
     this.#afterClone.followedBy(this.#stays ? wait : exit);
     return first;
   }
@@ -213,9 +230,11 @@ export class Launcher {
   }
   #takeListener(): number {
     try {
+      this.#tracer?.seize(this.#pid);
       this.#await();
       const installed = this.#install.result;
       if (installed < 0) throw filterError(-installed);
+      if (this.#tracer !== undefined) return -1;
       const fd = pidfdGetfd(this.#pidfd, installed);
       if (fd < 0) throw launchError(`pidfd_getfd: ${errnoName(-fd)}`);
       return fd;
@@ -250,11 +269,12 @@ export class Launcher {
     this.#beforeClone.followedBy(clone);
     this.#asked.value = 1;
     wakeWord(this.#asked.address);
+    this.#tracer?.awaitClone(this.#pid);
     this.#await();
     const pid = clone.result;
     if (!this.#stays) this.close();
     if (pid < 0) throw launchError(`clone: ${errnoName(-pid)}`);
-    const child = new Child(pid);
+    const child = new Child(pid, this.#tracer?.endOf);
     void child.ended.then(() => unused.push(table));
     return child;
   }
@@ -265,6 +285,7 @@ export class Launcher {
     pidfdSignal(this.#pidfd, SIGKILL);
     // It runs nothing that could keep it.
     reap(this.#pidfd, true);
+    this.#tracer?.forget(this.#pid);
     close(this.#pidfd);
   }
 }

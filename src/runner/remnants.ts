@@ -4,13 +4,13 @@
  * The keeper, the first process of the namespace, to which every orphan goes, asks by a call that waits for its answer (kill(0, 0)): 0 says that a child is to be reaped and it should ask again, ESRCH that
  * none is left. Its children are looked up in /proc (CONFIG_PROC_CHILDREN; without that nothing is waited for). Each child's pidfd tells its end. Orphans of theirs
  * come to it without a word, so now and then it is looked for those that have ended.
- * Without a namespace there is no keeper, and the filter's listener hangs up when no process is left behind it (seccomp_unotify(2)).
+ * Without a namespace there is no keeper, and the filter's listener hangs up when no process is left behind it (seccomp_unotify(2)); a tracer sees each end itself.
  */
 import { Errno } from '../abi/errno.ts';
 import { close } from '../host/libc.ffi.ts';
 import { pidfdOpen } from '../host/process.ffi.ts';
-import type { SeccompListener } from '../host/seccomp.ffi.ts';
 import { type Alarm, type Clock, millis } from '../lib/clock.ts';
+import type { CallTrap } from './call-trap.ts';
 import { childrenOf } from './holders.ts';
 import { hasEnded, type ThreadEnds } from './thread-ends.ts';
 
@@ -19,7 +19,7 @@ const NOW_AND_THEN = millis(500);
 const MAX_WATCHED = 256;
 
 export class Remnants {
-  readonly #listener: SeccompListener;
+  readonly #listener: CallTrap;
   readonly #threadEnds: ThreadEnds;
   readonly #clock: Clock;
   readonly #alarm: Alarm;
@@ -35,7 +35,7 @@ export class Remnants {
   readonly #all = new Promise<void>((resolve) => (this.#noteAll = resolve));
 
   /** @param none nothing is waited for */
-  constructor(listener: SeccompListener, threadEnds: ThreadEnds, clock: Clock, none: boolean) {
+  constructor(listener: CallTrap, threadEnds: ThreadEnds, clock: Clock, none: boolean) {
     this.#listener = listener;
     this.#threadEnds = threadEnds;
     this.#isOver = none;
@@ -60,7 +60,7 @@ export class Remnants {
     this.#noteAll();
   }
   /** The call received last is the keeper's, which asks whether to go on. */
-  ask({ tid, idLow, idHigh }: SeccompListener): void {
+  ask({ tid, idLow, idHigh }: CallTrap): void {
     this.#keeper = tid;
     this.#idLow = idLow;
     this.#idHigh = idHigh;

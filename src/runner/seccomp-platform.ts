@@ -9,12 +9,12 @@ import { ERESTARTSYS, Errno } from '../abi/errno.ts';
 import { SHUT_RD } from '../abi/socket.ts';
 import { close } from '../host/libc.ffi.ts';
 import { pidfdSignal } from '../host/process.ffi.ts';
-import type { SeccompListener } from '../host/seccomp.ffi.ts';
 import { placeholderLimit } from '../host/unix-socket.ffi.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { OpenFile } from '../socket/file.ts';
 import { Socket } from '../socket/socket.ts';
 import type { Caller, CrashReport, Dispatcher, Platform } from '../syscalls/dispatch.ts';
+import type { CallTrap } from './call-trap.ts';
 import { SHOWN } from './display.ts';
 import type { ForeignCalls } from './foreign-calls.ts';
 import { GuestTask, type GuestWorld } from './guest-task.ts';
@@ -35,7 +35,7 @@ const SWEEP_GROWTH = 256;
 export type Route = 'socket' | 'look' | 'descriptor' | 'first-and-second' | 'first-and-third' | 'foreign';
 
 export interface SeccompPlatformOptions {
-  readonly listener: SeccompListener;
+  readonly listener: CallTrap;
   readonly plane: Plane;
   readonly hostFiles: HostFiles;
   readonly threadEnds: ThreadEnds;
@@ -46,8 +46,10 @@ export interface SeccompPlatformOptions {
   readonly shutdown: number;
   readonly foreign: ForeignCalls;
   readonly signals: SignalActions;
-  /** Signals do not take calls away, and are looked for: see interruptions.ts. */
+  /** Signals do not take calls away. */
   readonly killable: boolean;
+  /** Nobody tells of them, so they are looked for: see interruptions.ts. */
+  readonly looksForSignals: boolean;
   readonly clock: Clock;
   readonly onCrash: (task: GuestTask, report: CrashReport) => void;
   /** A task is about to make a call on `file`. */
@@ -59,7 +61,7 @@ export interface SeccompPlatformOptions {
 }
 
 export class SeccompPlatform implements Platform<GuestTask> {
-  readonly #listener: SeccompListener;
+  readonly #listener: CallTrap;
   readonly #plane: Plane;
   readonly #world: GuestWorld;
   readonly #arch: number;
@@ -89,7 +91,7 @@ export class SeccompPlatform implements Platform<GuestTask> {
     this.#shutdown = options.shutdown;
     this.#foreign = options.foreign;
     this.#signals = options.signals;
-    this.#interruptions = options.killable
+    this.#interruptions = options.looksForSignals
       ? new Interruptions(options.clock, (task, result) => {
           task.interruption = result;
           this.#dispatcher?.interrupt(task);
@@ -104,14 +106,17 @@ export class SeccompPlatform implements Platform<GuestTask> {
     this.#dispatcher = dispatcher;
   }
 
-  /** Receives one call, which the caller knows to wait, and serves it. */
+  /** Serves what has come. */
   serve(): void {
+    while (this.#serveOne() && this.#listener.receivesMore);
+  }
+  #serveOne(): boolean {
     const listener = this.#listener;
-    if (!listener.receive()) return;
+    if (!listener.receive()) return false;
     this.received++;
     if (listener.arch !== this.#arch) {
       this.#serveStranger();
-      return;
+      return true;
     }
     const route = this.#routes.get(listener.nr);
     if (route === 'look') this.#look();
@@ -119,6 +124,7 @@ export class SeccompPlatform implements Platform<GuestTask> {
     // Whose socket it is cannot be seen, and the kernel must not act on one of ours.
     else if (this.#tasks.get(listener.tid)?.descriptors.lacksDescriptors === true) this.#lacking();
     else this.#serveForeign();
+    return true;
   }
   /** It is the kernel's own, but not before it can see what came of every earlier call: a send to a socket of the guest's own has made that readable. */
   #look(): void {
@@ -175,6 +181,7 @@ export class SeccompPlatform implements Platform<GuestTask> {
     if (verdict === 'resume') this.#listener.resume(idLow, idHigh);
     else if (verdict === 'ours') this.#serveAfterAll();
     else if (typeof verdict === 'number') this.#listener.answer(idLow, idHigh, verdict);
+    else if (verdict === 'held') this.#listener.held?.(idLow, idHigh);
   }
 
   /** Its descriptor leads to one of ours since another thread put it there. If it leads elsewhere once more, the handler finds none. */
@@ -241,6 +248,7 @@ export class SeccompPlatform implements Platform<GuestTask> {
       if (!task.idle) {
         task.guestMemory.doubt();
         this.#interruptions?.watch(task);
+        listener.held?.(task.idLow, task.idHigh);
       }
     }
     task.descriptors.done();
@@ -250,9 +258,16 @@ export class SeccompPlatform implements Platform<GuestTask> {
     if (task.partialOr !== undefined || task.rule === 'restart') return false;
     return task.rule === 'again' || this.#signals.mayRestart(task.process.pid);
   }
+  /** A signal has come for the call of that thread, if it still has one. */
+  interrupted(tid: number): void {
+    const task = this.#tasks.get(tid);
+    if (task === undefined || task.idle) return;
+    task.interruption = -ERESTARTSYS;
+    this.#dispatcher?.interrupt(task);
+  }
   /** A handler without SA_RESTART comes into being: calls of that process that wait with a part done end with it. */
   endParts(pid: number): void {
-    if (this.#interruptions !== undefined) return;
+    if (this.#world.killable) return;
     for (const task of this.#tasks.values()) {
       if (task.partialOr !== undefined && !task.idle && task.process.pid === pid) this.#dispatcher?.interrupt(task);
     }

@@ -7,6 +7,7 @@ import type { Death } from './deaths.ts';
 import type { DeviceOptions } from './device-link.ts';
 import type { GuestTask } from './guest-task.ts';
 import type { StdioEntry } from './launch.ts';
+import type { PlatformName } from './platforms.ts';
 import type { Stall } from './watchdog.ts';
 
 export type PlaneName = 'direct' | 'strict';
@@ -22,6 +23,8 @@ export interface ProgramOptions {
 export interface SentryOptions extends ProgramOptions {
   /** How data reaches the guest: direct unless said, but strict for an observer or a capture, which ask for every call. */
   readonly plane?: PlaneName;
+  /** How calls are caught: by user notification where this host has it, else by ptrace(2), unless one is named. */
+  readonly platform?: PlatformName | 'auto';
   /** The host side of the link. Without it the guest has its loopback only. */
   readonly gateway?: GatewayConfig;
   /** Where the gateway runs: in a process of its own unless said, or in this thread's loop, which is faster and has no wall between guest memory and host sockets. */

@@ -8,9 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Counters } from '../gateway/spawn.ts';
 import { HostRandom, monotonic, realtimeOffset } from '../host/clock.ts';
 import { EPOLLIN } from '../host/epoll.ffi.ts';
-import { close } from '../host/libc.ffi.ts';
-import { hasKillableWaits, SeccompListener, seccompGap } from '../host/seccomp.ffi.ts';
-import { type Clock, type Instant, TimerHeap } from '../lib/clock.ts';
+import { type Instant, TimerHeap } from '../lib/clock.ts';
 import type { CaptureSink } from '../netstack/link/pcapng.ts';
 import type { PacketPool } from '../netstack/packet.ts';
 import { Stack } from '../netstack/stack.ts';
@@ -21,10 +19,11 @@ import { InetSocket } from '../socket/inet-socket.ts';
 import { ProcNet } from '../socket/proc/proc-net.ts';
 import { type CrashReport, Dispatcher } from '../syscalls/dispatch.ts';
 import { systemCalls } from '../syscalls/table.ts';
+import type { CallTrap } from './call-trap.ts';
 import type { Carrier } from './carrier.ts';
 import { Chains } from './chains.ts';
 import type { Child } from './child.ts';
-import { findCommand } from './command.ts';
+import { findCommand, workingDirectory } from './command.ts';
 import { CrashFiles } from './crash-file.ts';
 import { Deaths } from './deaths.ts';
 import { DescriptorCarrier } from './descriptor-carrier.ts';
@@ -36,7 +35,7 @@ import { startGatewayProcess } from './gateway-process.ts';
 import { GuestProgram } from './guest-program.ts';
 import type { GuestTask } from './guest-task.ts';
 import { HostFiles } from './host-files.ts';
-import { Launcher, type StdioEntry } from './launch.ts';
+import type { Launcher, StdioEntry } from './launch.ts';
 import { Lingering } from './lingering.ts';
 import { Loop, type Stepped } from './loop.ts';
 import {
@@ -48,8 +47,8 @@ import {
   strongestIsolation,
   weakness,
 } from './namespaces.ts';
-import { PendingSignals } from './pending-signals.ts';
 import type { Plane } from './plane.ts';
+import { type Catching, catchCalls, type PlatformName } from './platforms.ts';
 import { Remnants } from './remnants.ts';
 import { SeccompPlatform } from './seccomp-platform.ts';
 import type { Load, PlaneName, ProgramOptions, SentryEvents, SentryOptions, SentrySummary } from './sentry-types.ts';
@@ -57,7 +56,7 @@ import { SignalActions } from './signals.ts';
 import { SpokenFiles } from './spoken-files.ts';
 import { StrictPlane } from './strict-plane.ts';
 import { ThreadEnds } from './thread-ends.ts';
-import { ARCHITECTURE, CALL_NAMES, callName, filterFor, routes } from './trapped-calls.ts';
+import { ARCHITECTURE, CALL_NAMES, callName, routes } from './trapped-calls.ts';
 import { UnixNames } from './unix-names.ts';
 import { type Capture, Uplink } from './uplink.ts';
 import { Cell, Watchdog } from './watchdog.ts';
@@ -76,18 +75,15 @@ const LINGER_STEP_MS = 5;
 type Unsupported = (call: string, what: string, errno: string, onLinuxToo?: boolean) => void;
 
 interface SentryParts {
-  readonly launcher: Launcher;
+  readonly catching: Catching;
   readonly launched: Child;
-  readonly killable: boolean;
   readonly isolation: Isolation;
   readonly stack: Stack;
   readonly uplink: Uplink | undefined;
+  /** To be told at the start. */
+  readonly warnings: readonly string[];
 }
 
-function judgeOf(killable: boolean, clock: Clock): PendingSignals['judge'] {
-  const pending = new PendingSignals(clock);
-  return killable ? (call, calls) => pending.judge(call, calls) : () => 'waits';
-}
 const socketIdOf = (file: OpenFile): number | undefined =>
   file instanceof InetSocket ? (file.tcp ?? file.udp)?.id : undefined;
 
@@ -103,7 +99,9 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
   readonly #deaths = new Deaths(performance.now(), (text) => this.emit('warning', text));
   readonly #launched: Child;
   readonly #launcher: Launcher;
-  readonly #listener: SeccompListener;
+  readonly #trap: CallTrap;
+  /** How calls are caught. */
+  readonly platform: PlatformName;
   readonly plane: PlaneName;
   readonly #plane: Plane;
   readonly #platform: SeccompPlatform;
@@ -133,26 +131,34 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
 
   /** Starts `command` in a sandbox. @throws RunError */
   static async start(command: string, args: readonly string[], options: SentryOptions = {}): Promise<Sentry> {
-    const gap = seccompGap();
-    if (gap !== undefined) throw new RunError('E_UNSUPPORTED_KERNEL', gap.what, gap.remedy);
     const cwd = options.cwd ?? workingDirectory();
     const env = definedOnly(options.env ?? process.env);
     findCommand(command, env['PATH'], cwd);
     const isolation = await strongestIsolation(isRoot());
     const argv = launchChain(isolation, [command, ...args], chainSettings(isolation));
-    const filter = filterFor(planeOf(options), options.procNet !== false);
-    const killable = hasKillableWaits();
     // The gateway comes first: it is of no thread that has a filter.
     const clock = new TimerHeap(monotonic());
     const stack = new Stack({ clock, random: new HostRandom(), tcp: (world) => new TcpLayer(world) });
     const carrier = await carrierOf(options, stack.pool);
     const uplink = carrier === undefined ? undefined : new Uplink(carrier, stack, captureOptions(options.capture));
     try {
-      const launcher = new Launcher({ filter, killable, stays: options.stays === true });
+      const warnings: string[] = [];
+      const catching = catchCalls(
+        {
+          platform: options.platform ?? 'auto',
+          plane: planeOf(options),
+          opens: options.procNet !== false,
+          stays: options.stays === true,
+          syncWakeUp: options.syncWakeUp !== false,
+          clock,
+        },
+        (reason) => warnings.push(`${reason}, so the guest is traced (ptrace), which is slower; see sandsock doctor`),
+      );
+      const { launcher, trap } = catching;
       try {
         const launched = launcher.start({ argv, env, cwd });
         try {
-          return new Sentry({ launcher, launched, killable, isolation, stack, uplink }, options);
+          return new Sentry({ catching, launched, isolation, stack, uplink, warnings }, options);
         } catch (error) {
           // Nobody would answer the guest's calls.
           launched.end();
@@ -161,7 +167,7 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
         }
       } catch (error) {
         launcher.close();
-        close(launcher.listenerFd);
+        trap.close();
         throw error;
       }
     } catch (error) {
@@ -170,8 +176,9 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
     }
   }
 
-  private constructor({ launcher, launched, killable, isolation, stack, uplink }: SentryParts, options: SentryOptions) {
+  private constructor({ catching, launched, isolation, stack, uplink, warnings }: SentryParts, options: SentryOptions) {
     super();
+    const { launcher, trap, killable } = catching;
     this.stack = stack;
     this.#uplink = uplink;
     this.#launched = launched;
@@ -184,13 +191,11 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
     });
     this.#program = new GuestProgram(launched);
     this.isolation = isolation;
+    this.platform = catching.platform;
     this.plane = planeOf(options);
     // Before anything is opened that would stay open.
-    this.#listener = new SeccompListener(launcher.listenerFd);
-    const gap = this.#listener.probe();
-    if (gap !== undefined) throw new RunError('E_UNSUPPORTED_KERNEL', gap.what, gap.remedy);
-    this.#remnants = new Remnants(this.#listener, this.#threadEnds, stack.clock, endsWithProgram(options));
-    if (options.syncWakeUp !== false) this.#listener.setSyncWakeUp(true);
+    this.#trap = trap;
+    this.#remnants = new Remnants(trap, this.#threadEnds, stack.clock, endsWithProgram(options));
     this.#plane = this.plane === 'direct' ? new DirectPlane(this.#heads, stack.clock) : new StrictPlane();
 
     const { clock } = stack;
@@ -199,9 +204,9 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
       this.dispatcher.unsupported(call, what, errno, onLinuxToo);
     const sockets = new SocketFactory(stack, (at) => at + offset, unsupported);
     const signals = new SignalActions();
-    this.#unix = this.#unixNames(signals, killable, unsupported);
+    this.#unix = this.#unixNames(signals, catching.judge, unsupported);
     this.#platform = new SeccompPlatform({
-      listener: this.#listener,
+      listener: trap,
       plane: this.#plane,
       hostFiles: this.#hostFiles,
       threadEnds: this.#threadEnds,
@@ -223,12 +228,13 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
       }),
       signals,
       killable,
+      looksForSignals: catching.looksForSignals,
       clock,
       onCrash: (_task, report) => this.#crashed(report),
       onCaller: (task, file) => {
         const id = uplink === undefined ? undefined : socketIdOf(file);
         if (id === undefined) return;
-        const { nr } = this.#listener;
+        const { nr } = trap;
         uplink?.link.note(id, task.tid, task.process.pid, task.descriptors.number, nr, this.dispatcher.nextCallId);
       },
       onClosed: (file) => this.#closed(file),
@@ -244,10 +250,12 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
     this.#loop = new Loop(this, options.ownsThread === true);
     this.#crashFiles = options.crashFiles === true ? new CrashFiles(() => this.#state()) : undefined;
     this.#watchdog = this.#watched(options);
-    this.#watchSources(launcher.listenerFd);
+    catching.onAllEnded(() => this.#remnants.allEnded());
+    catching.onInterrupted((tid) => this.#platform.interrupted(tid));
+    this.#watchSources(trap);
     this.#watchLink(uplink, options.device !== undefined);
     this.exited = this.#watchEnd();
-    this.#tellWeakness();
+    this.#tell(warnings);
     this.#loop.turn();
   }
 
@@ -279,32 +287,34 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
     const id = socketIdOf(file);
     if (id !== undefined) this.#uplink?.link.forget(id);
   }
-  #unixNames(signals: SignalActions, killable: boolean, unsupported: Unsupported): UnixNames {
+  #unixNames(signals: SignalActions, judge: Catching['judge'], unsupported: Unsupported): UnixNames {
     return new UnixNames({
-      listener: this.#listener,
+      listener: this.#trap,
       clock: this.stack.clock,
       networkNamespace: this.isolation.network,
       isRoot: isRoot(),
       signals,
-      judge: judgeOf(killable, this.stack.clock),
+      judge,
       unsupported,
     });
   }
-  #tellWeakness(): void {
-    const text = weakness(this.isolation);
+  #tell(warnings: readonly string[]): void {
+    const weak = weakness(this.isolation);
     // Whoever started us listens when we are made.
-    if (text !== undefined) process.nextTick(() => this.emit('warning', text));
+    process.nextTick(() => {
+      for (const text of weak === undefined ? warnings : [...warnings, weak]) this.emit('warning', text);
+    });
   }
   #spokenFiles(unsupported: (call: string, what: string, errno: string) => void): SpokenFiles {
     const files = new ProcNet({ stack: this.stack, files: () => this.#plane.placeholders });
     return new SpokenFiles({ files, settle: () => this.#platform.releaseClosed(), unsupported });
   }
-  #watchSources(listenerFd: number): void {
-    this.#loop.add(listenerFd, EPOLLIN, (events) => {
+  #watchSources({ fd }: CallTrap): void {
+    this.#loop.add(fd, EPOLLIN, (events) => {
       if ((events & EPOLLIN) !== 0) this.#platform.serve();
       // No filtered process is left, and it would be ready for ever.
       else {
-        this.#loop.remove(listenerFd);
+        this.#loop.remove(fd);
         this.#remnants.allEnded();
       }
     });
@@ -410,7 +420,7 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
     this.#remnants.close();
     this.#threadEnds.close();
     this.#launcher.close();
-    close(this.#launcher.listenerFd);
+    this.#trap.close();
   }
 
   #keeperGoes(): void {
@@ -499,14 +509,6 @@ async function carrierOf(
   return new InlineCarrier(gateway, pool);
 }
 
-/** @throws RunError */
-function workingDirectory(): string {
-  try {
-    return process.cwd();
-  } catch (cause) {
-    throw new RunError('E_CONFIG', 'the working directory does not exist any more', 'change to another (cd)', cause);
-  }
-}
 function definedOnly(env: Readonly<Record<string, string | undefined>>): Record<string, string> {
   return Object.fromEntries(Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined));
 }

@@ -6,7 +6,7 @@
 
 import { MSG_OOB } from '../abi/socket.ts';
 import { pidfdSignal } from '../host/process.ffi.ts';
-import type { SeccompListener } from '../host/seccomp.ffi.ts';
+import type { CallTrap } from './call-trap.ts';
 import type { GuestTask } from './guest-task.ts';
 import type { SignalActions } from './signals.ts';
 
@@ -34,7 +34,7 @@ export function isPlainSend({ call, registers, header }: GuestTask): boolean {
  * @param signals for a call of the dispatcher's, which is answered when it comes again
  */
 export function answerWithSigpipe(
-  listener: SeccompListener,
+  listener: CallTrap,
   task: GuestTask,
   idLow: number,
   idHigh: number,

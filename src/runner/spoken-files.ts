@@ -20,9 +20,9 @@ import { fromWords } from '../abi/struct.ts';
 import { close } from '../host/libc.ffi.ts';
 import { readOnlyFile } from '../host/memory-file.ffi.ts';
 import { readProcess } from '../host/process.ffi.ts';
-import type { SeccompListener } from '../host/seccomp.ffi.ts';
 import type { ProcNet } from '../socket/proc/proc-net.ts';
 import { printable } from '../syscalls/printable.ts';
+import type { CallTrap } from './call-trap.ts';
 import type { Judgement } from './foreign-calls.ts';
 import { statusOf } from './guest-task.ts';
 
@@ -63,7 +63,7 @@ export class SpokenFiles {
     this.#names = new Set(options.files.lastNames);
   }
 
-  open(listener: SeccompListener): Judgement {
+  open(listener: CallTrap): Judgement {
     const { args } = listener;
     return this.#judge(listener, {
       directory: AT_FDCWD,
@@ -72,7 +72,7 @@ export class SpokenFiles {
       flags: args[2] as number,
     });
   }
-  openat(listener: SeccompListener): Judgement {
+  openat(listener: CallTrap): Judgement {
     const { args } = listener;
     return this.#judge(listener, {
       directory: (args[0] as number) | 0,
@@ -81,7 +81,7 @@ export class SpokenFiles {
       flags: args[4] as number,
     });
   }
-  openat2(listener: SeccompListener): Judgement {
+  openat2(listener: CallTrap): Judgement {
     const { args, tid } = listener;
     const at = fromWords(args[4] as number, args[5] as number);
     if (readProcess(tid, at, this.#how, 0, openHow.size) !== openHow.size) return 'resume';
@@ -95,7 +95,7 @@ export class SpokenFiles {
     });
   }
 
-  #judge(listener: SeccompListener, open: Open): Judgement {
+  #judge(listener: CallTrap, open: Open): Judgement {
     const { tid } = listener;
     const len = this.#readPath(tid, fromWords(open.pathLow, open.pathHigh));
     if (len <= 0 || !this.#mayBeOurs(len)) return 'resume';
@@ -134,7 +134,7 @@ export class SpokenFiles {
     return path[1] === D && path[4] === SLASH && path[5] === F && isNumber(path, from, len);
   }
 
-  #give(listener: SeccompListener, target: string, cloexec: boolean): Judgement {
+  #give(listener: CallTrap, target: string, cloexec: boolean): Judgement {
     const content = this.#contentOf(listener.tid, target);
     if (content === undefined) return 'resume';
     const fd = readOnlyFile(target.slice(target.lastIndexOf('/') + 1), content);

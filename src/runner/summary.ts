@@ -7,6 +7,8 @@ import type { Load, SentrySummary } from './sentry-types.ts';
 export interface RunReport {
   readonly exitStatus: number;
   readonly durationMs: number;
+  /** How calls were caught. */
+  readonly platform: string;
   readonly plane: string;
   readonly isolation: Sentry['isolation'];
   /** Socket calls answered, by name. */
@@ -70,6 +72,7 @@ export function reportOf(sentry: Sentry, exitStatus: number, durationMs: number)
   return {
     exitStatus,
     durationMs: Math.round(durationMs),
+    platform: sentry.platform,
     plane: sentry.plane,
     isolation: sentry.isolation,
     calls: Object.fromEntries(calls.map(({ name, ...counts }) => [name, counts])),

@@ -43,8 +43,8 @@ export const CALL_NAMES: ReadonlyMap<number, string> = new Map(
 );
 export const callName = (nr: number): string => CALL_NAMES.get(nr) ?? `call ${nr}`;
 
-/** The filter of a sandbox on that plane: `struct sock_filter` array. @param opens what opens files is looked at */
-export function filterFor(plane: 'direct' | 'strict', opens: boolean): Uint8Array {
+/** The filter of a sandbox on that plane: `struct sock_filter` array. @param opens what opens files is looked at @param traced calls go to who traces the guest */
+export function filterFor(plane: 'direct' | 'strict', opens: boolean, traced: boolean): Uint8Array {
   const isDirect = plane === 'direct';
   return buildFilter({
     auditArch: ARCHITECTURE.audit,
@@ -53,5 +53,6 @@ export function filterFor(plane: 'direct' | 'strict', opens: boolean): Uint8Arra
     plainTransfers: isDirect,
     looks: !isDirect,
     opens,
+    traced,
   });
 }

@@ -16,7 +16,6 @@ import { AF_UNIX, AF_UNSPEC, SOCK_DGRAM, SOCK_STREAM } from '../abi/socket.ts';
 import { fromWords } from '../abi/struct.ts';
 import { close, fcntl } from '../host/libc.ffi.ts';
 import { isSocket } from '../host/process.ffi.ts';
-import type { SeccompListener } from '../host/seccomp.ffi.ts';
 import {
   asFileUser,
   asPeer,
@@ -37,6 +36,7 @@ import { isOfOurNetwork, sendTimeoutOf, socketDomain, socketType } from '../host
 import { type Alarm, type Clock, type Instant, micros, millis } from '../lib/clock.ts';
 import type { GuestMemory } from '../socket/guest-memory.ts';
 import { printable } from '../syscalls/printable.ts';
+import type { CallTrap } from './call-trap.ts';
 import type { Judgement } from './foreign-calls.ts';
 import { type GuestTask, OURS_NOW } from './guest-task.ts';
 import type { PendingSignals } from './pending-signals.ts';
@@ -102,10 +102,10 @@ function release({ target, sending }: Held): void {
   if (target >= 0) close(target);
   sending?.message.close();
 }
-const callOf = ({ nr, ipLow, ipHigh, args }: SeccompListener): string => `${nr} ${ipLow} ${ipHigh} ${args.join(' ')}`;
+const callOf = ({ nr, ipLow, ipHigh, args }: CallTrap): string => `${nr} ${ipLow} ${ipHigh} ${args.join(' ')}`;
 
 export interface UnixNamesOptions {
-  readonly listener: SeccompListener;
+  readonly listener: CallTrap;
   readonly clock: Clock;
   /** Abstract names are the guest's own. */
   readonly networkNamespace: boolean;
@@ -131,7 +131,7 @@ export class UnixNames {
     this.#alarm = options.clock.alarm(() => this.#retry());
   }
 
-  bind(listener: SeccompListener, task: GuestTask): Judgement {
+  bind(listener: CallTrap, task: GuestTask): Judgement {
     return this.#onCopy('bind', listener, task, (copy) => {
       const name = readName(task.foreignMemory, pointer(listener, 1), listener.args[4] as number);
       if (typeof name === 'number') return name;
@@ -140,14 +140,14 @@ export class UnixNames {
       return this.#bindPath(task, copy, name, path);
     });
   }
-  connect(listener: SeccompListener, task: GuestTask): Judgement {
+  connect(listener: CallTrap, task: GuestTask): Judgement {
     const judgement = this.#connect(listener, task);
     if (judgement !== -Errno.ENOTSOCK) return judgement;
     // The name is read before the file is found to be no socket (__sys_connect).
     const name = readName(task.foreignMemory, pointer(listener, 1), listener.args[4] as number);
     return typeof name === 'number' ? name : judgement;
   }
-  #connect(listener: SeccompListener, task: GuestTask): Judgement {
+  #connect(listener: CallTrap, task: GuestTask): Judgement {
     return this.#onCopy('connect', listener, task, (copy) => {
       const name = readName(task.foreignMemory, pointer(listener, 1), listener.args[4] as number);
       if (typeof name === 'number') return name;
@@ -161,7 +161,7 @@ export class UnixNames {
       return this.#attempt(copy, 0, this.#connecting(task, copy, through), target);
     });
   }
-  sendto(listener: SeccompListener, task: () => GuestTask): Judgement {
+  sendto(listener: CallTrap, task: () => GuestTask): Judgement {
     // Without a name in the registers the kernel reads none.
     if (listener.args[8] === 0 && listener.args[9] === 0) return 'resume';
     const { args } = listener;
@@ -174,10 +174,10 @@ export class UnixNames {
       return typeof data === 'number' ? data : this.#sendTo(task(), copy, data, flags, name);
     });
   }
-  sendmsg(listener: SeccompListener, task: GuestTask): Judgement {
+  sendmsg(listener: CallTrap, task: GuestTask): Judgement {
     return this.#sendMessage('sendmsg', listener, task, listener.args[4] as number);
   }
-  sendmmsg(listener: SeccompListener, task: GuestTask): Judgement {
+  sendmmsg(listener: CallTrap, task: GuestTask): Judgement {
     const messages = Math.min(listener.args[4] as number, UIO_MAXIOV);
     if (messages === 0) return 'resume';
     const [at, flags] = [pointer(listener, 1), listener.args[6] as number];
@@ -190,7 +190,7 @@ export class UnixNames {
     return sent;
   }
   /** A further message of sendmmsg(2), if it leaves at once. */
-  #sendNext(listener: SeccompListener, task: GuestTask, at: number, flags: number): boolean {
+  #sendNext(listener: CallTrap, task: GuestTask, at: number, flags: number): boolean {
     const judgement = this.#onCopy('sendmmsg', listener, task, (copy) => {
       const going = this.#outgoing(task, copy, at, flags);
       if (typeof going === 'number') return going;
@@ -221,7 +221,7 @@ export class UnixNames {
   }
 
   /** Runs `work` on a copy of the descriptor, which must be a unix socket; closes the copy unless the call is held. */
-  #onCopy(call: string, listener: SeccompListener, task: GuestTask, work: (copy: number) => Judgement): Judgement {
+  #onCopy(call: string, listener: CallTrap, task: GuestTask, work: (copy: number) => Judgement): Judgement {
     const copy = task.descriptors.foreignCopyOf((listener.args[0] as number) | 0);
     if (copy < 0) return copy === OURS_NOW ? 'ours' : -Errno.EBADF;
     let judgement: Judgement = -Errno.ENOTSOCK;
@@ -294,7 +294,7 @@ export class UnixNames {
     }
   }
 
-  #sendMessage(call: 'sendmsg' | 'sendmmsg', listener: SeccompListener, task: GuestTask, flags: number): Judgement {
+  #sendMessage(call: 'sendmsg' | 'sendmmsg', listener: CallTrap, task: GuestTask, flags: number): Judgement {
     const before = this.#sentBefore(listener);
     if (before !== undefined) return before;
     const at = pointer(listener, 1);
@@ -321,7 +321,7 @@ export class UnixNames {
     return target;
   }
   /** A message that a signal took away when it was partly sent, and that the kernel has brought back: it ends with what was sent. */
-  #sentBefore(listener: SeccompListener): number | undefined {
+  #sentBefore(listener: CallTrap): number | undefined {
     if (this.#held.some(({ sending }) => sending?.task.tid === listener.tid)) this.#dropCancelled();
     const broken = this.#broken.get(listener.tid);
     if (broken === undefined) return undefined;
@@ -426,7 +426,7 @@ function noteSent(task: GuestTask, at: number, sent: number): number {
   return task.foreignMemory.write(at + MSGHDR_OCTETS, length, 0, 4) === 4 ? 1 : -Errno.EFAULT;
 }
 
-const pointer = ({ args }: SeccompListener, index: number): number =>
+const pointer = ({ args }: CallTrap, index: number): number =>
   fromWords(args[index * 2] as number, args[index * 2 + 1] as number);
 const familyOf = (name: Uint8Array): number => (name[0] as number) | ((name[1] as number) << 8);
 

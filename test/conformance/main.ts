@@ -104,6 +104,7 @@ const toldAs = (what: string | undefined) => (i: number) => {
 async function inSandbox(plane: PlaneName): Promise<readonly Outcome[]> {
   const selecting = ['group', 'body', 'random', 'seed'] as const;
   const { outcomes, once, unused } = await runSandboxed({
+    platform: 'auto',
     plane,
     program: [fileURLToPath(import.meta.url)],
     select: selecting.flatMap((name) => (options[name] === undefined ? [] : [`--${name}`, options[name]])),
