@@ -1,7 +1,7 @@
 /** The last calls are those, oldest first, each with the result of its own thread. */
 
 import test from 'ava';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { CallHistory } from '../../src/syscalls/call-history.ts';
 
 const name = (nr: number): string => `call ${nr}`;
