@@ -32,6 +32,10 @@ const NUMBERS = {
   futex: [202, 98],
   seccomp: [317, 277],
   close_range: [436, 436],
+  setns: [308, 268],
+  fchdir: [81, 50],
+  chroot: [161, 51],
+  mount: [165, 40],
 } as const;
 export type TableCall = keyof typeof NUMBERS;
 const numberOf = (name: TableCall): number => NUMBERS[name][process.arch === 'arm64' ? 1 : 0];

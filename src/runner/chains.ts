@@ -18,6 +18,8 @@ export interface ChainOptions {
   readonly head: number;
   /** What it gets as descriptors 0, 1 and 2. */
   readonly stdio: readonly StdioEntry[];
+  /** The walls stand, and their keeper is about to start. False if it must not. */
+  readonly onWalls?: (keeper: number) => boolean;
   /** Its program is about to start, in that thread. */
   readonly onGuest: (tid: number) => void;
 }
@@ -71,10 +73,10 @@ export class Chains {
     const parent = Number(statusField(statusOf(tid), 'PPid'));
     return this.#open.find(({ head }) => head === tid || head === parent);
   }
-  /** A program is about to be executed. True when it is one of a chain, or its guest's first. @param path of the program, asked for only if it matters */
-  exec(listener: CallTrap, path: () => string): boolean {
+  /** A program is about to be executed: whether it may, where it is one of a chain, or its guest's first; else undefined. @param path of the program, asked for only if it matters */
+  exec(listener: CallTrap, path: () => string): boolean | undefined {
     const chain = this.#of(listener.tid);
-    if (chain === undefined) return false;
+    if (chain === undefined) return undefined;
     if (!chain.isFitted && chain.head === listener.tid) this.#fit(chain, listener);
     if (chain.phase === 'keeper') {
       chain.phase = 'guest';
@@ -83,6 +85,7 @@ export class Chains {
     } else if (path() === KEEPER_PROGRAM) {
       chain.phase = 'keeper';
       chain.keeper = listener.tid;
+      return chain.onWalls?.(listener.tid) ?? true;
     }
     return true;
   }

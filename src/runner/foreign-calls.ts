@@ -146,7 +146,9 @@ export class ForeignCalls {
     const [low = 0, high = 0] = listener.args;
     // Nothing else runs in the memory of a chain's program, so the look races with nobody.
     const path = (): string => readString(task().foreignMemory, high * 0x1_0000_0000 + low, PATH_MAX) ?? '';
-    return this.#options.chains.exec(listener, path) ? 'resume' : this.#forgetActions(listener);
+    const may = this.#options.chains.exec(listener, path);
+    if (may === undefined) return this.#forgetActions(listener);
+    return may ? 'resume' : -Errno.EPERM;
   }
   #open(name: 'open' | 'openat' | 'openat2', listener: CallTrap): Judgement {
     return this.#options.chains.isGuest ? this.#options.files[name](listener) : 'resume';

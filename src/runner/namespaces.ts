@@ -2,15 +2,14 @@
  * How the guest is walled in: which namespaces this host permits, and the chain of small programs that enters them.
  *
  *   setpriv --pdeathsig KILL unshare [--user --map-current-user] --net --pid --fork --kill-child --mount-proc
- *     [sh -c READ_ONLY sh mount setpriv --bounding-set ...] sh -c KEEPER sh CMD ARGS
+ *     [setpriv --bounding-set ...] sh -c KEEPER sh CMD ARGS
  *
  * - The death of the supervisor kills `unshare` (parent-death signal), which kills the namespace's first process, with which the kernel kills all that is in it.
  * - CMD is not the first process itself: to that one, signals whose action is the default would do nothing. The keeper is: a shell that waits, reaps orphans, ignores the terminal's
  *   signals (they reach CMD, which shares the foreground process group, directly) and passes the status on as 128 + signal. Its own messages go nowhere. After CMD it goes on as long as the supervisor says so
  *   (remnants.ts), which it asks by kill(0, 0), twice, since a signal may end the call on kernels before 5.19; after each answer a subshell's end makes it wait, and so reap. Before it goes it ignores one
  *   signal more, by a call that the supervisor sees: without that farewell it did not end by itself, which unshare's status cannot tell (2.38 makes 1 of SIGKILL).
- * - The part in brackets is for a supervisor that is root, whose guest has no user namespace: to the files of /proc and /sys it is the host's root, and through some of them
- *   (kernel/core_pattern, release_agent, uevent_helper) the kernel would start a program outside of the sandbox. They become read-only or empty, as in a container.
+ * - The part in brackets is for a supervisor that is root, whose guest has no user namespace. Before the keeper runs, the supervisor takes the kernel's own files out of its hands as well (kernel-files.ts).
  * - A program that joins a sandbox enters the walls that the keeper holds: setpriv --pdeathsig KILL nsenter --target KEEPER [--user --preserve-credentials] --net --pid --mount
  *   [setpriv --bounding-set ...] sh -c ENTER sh DIRECTORY CMD ARGS. nsenter waits for its child outside of them and ends as that did.
  * - The subshell `(exec "$@")` keeps the name as typed for argv[0], never runs a builtin, and says itself what cannot be executed.
@@ -94,27 +93,6 @@ const BOUNDING_SET = [
 /** A shell of ours is the last step of the chain; its exec marks the end of what the chain may do. No other step has this spelling of its name. */
 export const KEEPER_PROGRAM = '/./bin/sh';
 
-/**
- * Takes the kernel's own files out of the hands of a guest that is root. Every file system of the kernel's is read-only wherever it is mounted, the guest's /proc (the topmost there) in its
- * parts. $1 is mount(8); the rest is the next step. The mounts are the sandbox's alone, because unshare(1) makes them private.
- */
-const READ_ONLY = `mount=$1; shift
-failed() { echo "sandsock: $1 could not be made read-only for the guest: run it as a plain user" >&2; exit 125; }
-for part in sys sysrq-trigger irq bus fs acpi scsi; do
-  [ ! -e /proc/$part ] || "$mount" -o bind,ro /proc/$part /proc/$part || failed /proc/$part
-done
-for part in kcore keys timer_list timer_stats sched_debug latency_stats; do
-  [ ! -f /proc/$part ] || "$mount" --bind /dev/null /proc/$part || failed /proc/$part
-done
-while read -r _ where type _; do
-  case $where:$type in
-  /proc:proc|/proc/*) ;;
-  *:proc|*:sysfs|*:cgroup|*:cgroup2|*:securityfs|*:debugfs|*:tracefs|*:pstore|*:bpf|*:configfs|*:efivarfs|*:fusectl)
-    where=$(printf %b "$where"); "$mount" -o remount,bind,ro "$where" || failed "$where" ;;
-  esac
-done </proc/self/mounts
-exec "$@"`;
-
 /** SIGUSR1: the signal that the keeper ignores as its farewell. */
 export const FAREWELL = 10;
 
@@ -180,7 +158,6 @@ export function launchChain(isolation: Isolation, command: readonly string[], op
     '--pdeathsig',
     'KILL',
     ...(walls.length === 0 ? [] : [findHelper('unshare'), ...walls]),
-    ...(options.dropCapabilities && isolation.processes ? [SHELL, '-c', READ_ONLY, 'sh', findHelper('mount')] : []),
     ...(options.dropCapabilities ? boundingSet() : []),
     KEEPER_PROGRAM,
     '-c',

@@ -35,6 +35,7 @@ import { startGatewayProcess } from './gateway-process.ts';
 import { GuestProgram } from './guest-program.ts';
 import type { GuestTask } from './guest-task.ts';
 import { HostFiles } from './host-files.ts';
+import { protectKernelFiles } from './kernel-files.ts';
 import type { Launcher, StdioEntry } from './launch.ts';
 import { Lingering } from './lingering.ts';
 import { Loop, type Stepped } from './loop.ts';
@@ -187,6 +188,7 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
     this.#chains = new Chains({
       head: launched.pid,
       stdio: options.stdio ?? OWN_STDIO,
+      onWalls: (keeper) => this.#areWallsWhole(keeper),
       onGuest: (tid) => this.#program.begin(tid),
     });
     this.#program = new GuestProgram(launched);
@@ -363,7 +365,7 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
   /** A bug of ours outside of any call. The guest ends with it, since nobody would answer its calls, and `exited` says why. */
   failed(error: unknown): void {
     const lastCalls = this.dispatcher.lastCalls();
-    if (this.#failure === undefined) {
+    if (this.#failure === undefined && !(error instanceof RunError)) {
       this.#crashed({ call: '', nr: -1, registers: '', attempt: 0, error, lastCalls });
     }
     this.#failure ??= { error };
@@ -423,6 +425,15 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
     this.#trap.close();
   }
 
+  #areWallsWhole(keeper: number): boolean {
+    if (!isRoot() || this.isolation.user || !this.isolation.processes) return true;
+    const weak = protectKernelFiles(keeper);
+    if (weak === undefined) return true;
+    this.failed(
+      new RunError('E_LAUNCH', `${weak} could not be made read-only for the guest`, 'run sandsock as a plain user'),
+    );
+    return false;
+  }
   #keeperGoes(): void {
     this.#keeperWent = true;
   }
@@ -467,7 +478,6 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
   terminate(): void {
     this.#dismissed = true;
     for (const program of this.#joined) program.end();
-    this.#remnants.end();
     this.#remnants.end();
     this.#launched.end();
   }

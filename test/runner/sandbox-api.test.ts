@@ -15,7 +15,7 @@ const descriptors = (): number => readdirSync('/proc/self/fd').length;
 const children = (): string[] =>
   readFileSync(`/proc/self/task/${process.pid}/children`, 'latin1').split(' ').filter(Boolean);
 async function until(holds: () => boolean): Promise<boolean> {
-  for (let i = 0; i < 500 && !holds(); i++) await delay(10);
+  for (let i = 0; i < 2000 && !holds(); i++) await delay(10);
   return holds();
 }
 
