@@ -233,12 +233,7 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
       looksForSignals: catching.looksForSignals,
       clock,
       onCrash: (_task, report) => this.#crashed(report),
-      onCaller: (task, file) => {
-        const id = uplink === undefined ? undefined : socketIdOf(file);
-        if (id === undefined) return;
-        const { nr } = trap;
-        uplink?.link.note(id, task.tid, task.process.pid, task.descriptors.number, nr, this.dispatcher.nextCallId);
-      },
+      onCaller: (task, file) => this.#note(task, file),
       onClosed: (file) => this.#closed(file),
       onReleased: () => void stack.step(),
     });
@@ -261,6 +256,13 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
     this.#loop.turn();
   }
 
+  /** A capture tells whose call sent a frame. */
+  #note(task: GuestTask, file: OpenFile): void {
+    const id = this.#uplink === undefined ? undefined : socketIdOf(file);
+    if (id === undefined) return;
+    const { nr } = this.#trap;
+    this.#uplink?.link.note(id, task.tid, task.process.pid, task.descriptors.number, nr, this.dispatcher.nextCallId);
+  }
   #watched({ watch }: SentryOptions): Watchdog | undefined {
     if (watch === undefined) return undefined;
     const watchdog = new Watchdog({ ...watch, names: CALL_NAMES }, (stall) => this.emit('stalled', stall));

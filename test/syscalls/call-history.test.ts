@@ -1,5 +1,4 @@
 /** The last calls are those, oldest first, each with the result of its own thread. */
-
 import test from 'ava';
 import * as fc from 'fast-check';
 import { CallHistory } from '../../src/syscalls/call-history.ts';
