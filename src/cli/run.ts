@@ -1,7 +1,9 @@
 /** `sandsock run`: one guest, its signals, its listing and its summary. */
 import { constants } from 'node:os';
+import { confine } from '../host/confinement.ts';
 import { inForeground } from '../host/process.ffi.ts';
 import { hostResolvers } from '../runner/host-resolvers.ts';
+import { supervisorConfinement } from '../runner/own-calls.ts';
 import { Sentry } from '../runner/sentry.ts';
 import type { SentryOptions } from '../runner/sentry-types.ts';
 import { reportOf } from '../runner/summary.ts';
@@ -104,8 +106,14 @@ class Outputs {
     this.capture = pcap === undefined ? undefined : new CaptureFile(pcap);
   }
   /** What is known only at the end. */
-  async conclude(sentry: Sentry, command: readonly string[], status: number, durationMs: number): Promise<void> {
-    this.#summary?.line(JSON.stringify(reportOf(sentry, status, durationMs)));
+  async conclude(
+    sentry: Sentry,
+    command: readonly string[],
+    status: number,
+    durationMs: number,
+    isConfined: boolean,
+  ): Promise<void> {
+    this.#summary?.line(JSON.stringify(reportOf(sentry, status, durationMs, isConfined)));
     if (this.#config.report === undefined) return;
     // Loaded by who asks for it: the others start sooner.
     const { compatibilityReport, reportFor } = await import('./report.ts');
@@ -129,6 +137,19 @@ class Outputs {
     for (const [sink] of all) sink?.close();
     return all.filter(([sink, file]) => tellFailed(sink, file)).length === 0;
   }
+}
+
+const UNCONFINED = 'without a seccomp filter of its own, which the kernel refused: see sandsock doctor';
+
+/** The start is over: from here on the supervisor makes only the calls that it needs. The gateway's process does the same, and tells. */
+function confineRun(sentry: Sentry, { inlineGateway }: RunConfig): boolean {
+  const isConfined = confine(supervisorConfinement({ gateway: inlineGateway, tracing: sentry.platform === 'ptrace' }));
+  if (!isConfined) stderrSink.line(`sandsock: weaker isolation: the supervisor runs ${UNCONFINED}`);
+  sentry.on('gateway', (message) => {
+    if (message.type !== 'ready' || message.confined !== false) return;
+    stderrSink.line(`sandsock: weaker isolation: the gateway runs ${UNCONFINED}`);
+  });
+  return isConfined;
 }
 
 /** Runs `command` and returns the exit status for ours. @throws RunError */
@@ -163,9 +184,10 @@ export async function run(command: string, args: readonly string[], config: RunC
       const left = file === undefined ? '' : `: ${file} says what is known of it`;
       stderrSink.line(`sandsock: a bug of sandsock ${where}; please report it${left}\n${text}`);
     });
+    const isConfined = confineRun(sentry, config);
     signals.begin(sentry);
     status = await sentry.exited;
-    await outputs.conclude(sentry, [command, ...args], status, performance.now() - started);
+    await outputs.conclude(sentry, [command, ...args], status, performance.now() - started, isConfined);
   } finally {
     signals.stop();
     isWritten = outputs.close();

@@ -102,7 +102,8 @@ const refusedSchema = z.strictObject({
   owner: z.strictObject(owner).optional(),
   reason: text(64),
 });
-const readySchema = z.strictObject({ type: z.literal('ready'), pid: z.int() });
+/** `confined`: whether a process of its own has put its seccomp filter on. */
+const readySchema = z.strictObject({ type: z.literal('ready'), pid: z.int(), confined: z.boolean().optional() });
 const failedSchema = z.strictObject({ type: z.literal('failed'), message: text(8192) });
 const fromGateway = z.discriminatedUnion('type', [
   readySchema,

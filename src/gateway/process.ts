@@ -4,6 +4,7 @@
  * under uv, and no promise or timer to wake it). A turn: wait, clock, events, control before frames, frames, flush.
  */
 import { HostRandom, monotonic } from '../host/clock.ts';
+import { confine } from '../host/confinement.ts';
 import { EventPoller } from '../host/event-poller.ts';
 import { BundleSocketIo } from '../host/fd-frame-io.ffi.ts';
 import { addressOf } from '../host/libc.ffi.ts';
@@ -19,6 +20,7 @@ import { type GatewayControl, gatewayControl } from './control.ts';
 import { Gateway } from './gateway.ts';
 import { Event, type Host, type HostSockets, mustWatch, type Watched } from './host.ts';
 import { MESSAGE_LIMIT, type MessageToGateway } from './messages.ts';
+import { GATEWAY_CONFINEMENT } from './own-calls.ts';
 
 type ConfigMessage = Extract<MessageToGateway, { type: 'config' }>;
 
@@ -195,7 +197,7 @@ class Loop {
     };
     control.receiver = receive;
     early.forEach(receive);
-    control.send({ type: 'ready', pid: process.pid });
+    control.send({ type: 'ready', pid: process.pid, confined: confine(GATEWAY_CONFINEMENT) });
     let timeout = 0;
     while (gateway.closed === undefined || gateway.isLingering) {
       const open = gateway.tcp.size;

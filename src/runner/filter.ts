@@ -49,7 +49,7 @@ import {
   whenAtLeast,
   whenEqual,
   withVerdict,
-} from './bpf.ts';
+} from '../host/bpf.ts';
 
 export interface FilterPlan {
   /** AUDIT_ARCH_*. */

@@ -93,6 +93,8 @@ const captureOptions = (sink: CaptureSink | undefined): Capture | undefined =>
 
 export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
   readonly isolation: Isolation;
+  /** Whether the gateway's process has its seccomp filter; null before it is up, and for none of its own. */
+  isGatewayConfined: boolean | null = null;
   readonly stack: Stack;
   readonly dispatcher: Dispatcher<GuestTask>;
   /** Exit status as docker run gives it: the guest's own, or 128 + signal. */
@@ -335,7 +337,10 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
     if (uplink === undefined) return;
     uplink.attach(this.#loop);
     uplink.watchGateway(
-      (message) => this.emit('gateway', message),
+      (message) => {
+        if (message.type === 'ready') this.isGatewayConfined = message.confined ?? null;
+        this.emit('gateway', message);
+      },
       (pid, exit, late) => this.#deaths.gateway(pid, exit, late),
     );
     if (!isDevice) return;

@@ -11,6 +11,8 @@ export interface RunReport {
   readonly platform: string;
   readonly plane: string;
   readonly isolation: Sentry['isolation'];
+  /** Whether the supervisor and the gateway's process had put their own seccomp filters on; null for a gateway that is no process of its own, or was not up before the end. */
+  readonly confined: { readonly supervisor: boolean; readonly gateway: boolean | null };
   /** Socket calls answered, by name. */
   readonly calls: Readonly<Record<string, { calls: number; errors: number; blocked: number; notTaken: number }>>;
   readonly callsServed: number;
@@ -66,7 +68,8 @@ function stackDropsOf({ stack }: Sentry, nativeSend: number): RunReport['stackDr
   };
 }
 
-export function reportOf(sentry: Sentry, exitStatus: number, durationMs: number): RunReport {
+/** @param isConfined the supervisor has put its filter on, as a program of its own does and a library does not */
+export function reportOf(sentry: Sentry, exitStatus: number, durationMs: number, isConfined = false): RunReport {
   const { calls, received, passed, link, flows, gateway, refusals, crashes, deaths, lostSends, load } =
     sentry.summary();
   return {
@@ -75,6 +78,7 @@ export function reportOf(sentry: Sentry, exitStatus: number, durationMs: number)
     platform: sentry.platform,
     plane: sentry.plane,
     isolation: sentry.isolation,
+    confined: { supervisor: isConfined, gateway: sentry.isGatewayConfined },
     calls: Object.fromEntries(calls.map(({ name, ...counts }) => [name, counts])),
     callsServed: calls.reduce((sum, call) => sum + call.calls, 0),
     trapped: received,

@@ -6,7 +6,7 @@ import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import { NR_AMD64 } from '../../src/abi/index.ts';
-import { interpret, Verdict } from '../../src/runner/bpf.ts';
+import { interpret, Verdict } from '../../src/host/bpf.ts';
 import { AUDIT_ARCH, buildFilter } from '../../src/runner/filter.ts';
 import { dataCalls, trappedCalls } from '../../src/runner/trapped-calls.ts';
 import { on, PLANES, Running } from './sandbox.ts';

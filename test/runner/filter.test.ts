@@ -1,7 +1,7 @@
 import test from 'ava';
 import * as fc from 'fast-check';
 import { NR_AMD64, NR_ARM64 } from '../../src/abi/index.ts';
-import { assemble, give, interpret, load, Verdict, whenEqual } from '../../src/runner/bpf.ts';
+import { assemble, give, interpret, load, Verdict, whenEqual } from '../../src/host/bpf.ts';
 import {
   ABSENT,
   AUDIT_ARCH,

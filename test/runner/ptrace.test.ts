@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { NR_AMD64 } from '../../src/abi/index.ts';
-import { interpret, Verdict } from '../../src/runner/bpf.ts';
+import { interpret, Verdict } from '../../src/host/bpf.ts';
 import { AUDIT_ARCH, buildFilter } from '../../src/runner/filter.ts';
 import { architecture, needing, needingInTurn } from '../support/needs.ts';
 import { cli, namespaces, PLANES, python, python3, Running, type RunSettings, run, sandbox } from './sandbox.ts';

@@ -1,7 +1,7 @@
 /** Loaded by a supervisor first (`preload`): as on a kernel without user notification, seccomp(2) knows neither its sizes nor its listener. */
 import { Errno, NR_AMD64 } from '../../src/abi/index.ts';
+import { assemble, DATA_NR, dataArgument, give, load, Verdict, whenAnyBit, whenEqual } from '../../src/host/bpf.ts';
 import { arena, must, native } from '../../src/host/libc.ffi.ts';
-import { assemble, DATA_NR, dataArgument, give, load, Verdict, whenAnyBit, whenEqual } from '../../src/runner/bpf.ts';
 
 const prctl = native<(option: number, a: number, b: number, c: number, d: number) => number>(
   'int prctl(int option, uintptr_t a, uintptr_t b, uintptr_t c, uintptr_t d)',
