@@ -137,14 +137,17 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
     const cwd = options.cwd ?? workingDirectory();
     const env = definedOnly(options.env ?? process.env);
     findCommand(command, env['PATH'], cwd);
-    const isolation = await strongestIsolation(isRoot());
-    const argv = launchChain(isolation, [command, ...args], chainSettings(isolation));
+    // It is tried by programs of its own, which run while the gateway is started.
+    const trial = strongestIsolation(isRoot());
+    trial.catch(() => undefined); // awaited below
     // The gateway comes first: it is of no thread that has a filter.
     const clock = new TimerHeap(monotonic());
     const stack = new Stack({ clock, random: new HostRandom(), tcp: (world) => new TcpLayer(world) });
     const carrier = await carrierOf(options, stack.pool);
     const uplink = carrier === undefined ? undefined : new Uplink(carrier, stack, captureOptions(options.capture));
     try {
+      const isolation = await trial;
+      const argv = launchChain(isolation, [command, ...args], chainSettings(isolation));
       const warnings: string[] = [];
       const catching = catchCalls(
         {
@@ -187,12 +190,7 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
     this.#launched = launched;
     this.#launcher = launcher;
     this.#heads.push(launched.pid);
-    this.#chains = new Chains({
-      head: launched.pid,
-      stdio: options.stdio ?? OWN_STDIO,
-      onWalls: (keeper) => this.#areWallsWhole(keeper),
-      onGuest: (tid) => this.#program.begin(tid),
-    });
+    this.#chains = this.#firstChain(launched.pid, options);
     this.#program = new GuestProgram(launched);
     this.isolation = isolation;
     this.platform = catching.platform;
@@ -432,6 +430,14 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
     this.#trap.close();
   }
 
+  #firstChain(head: number, { stdio = OWN_STDIO }: SentryOptions): Chains {
+    return new Chains({
+      head,
+      stdio,
+      onWalls: (keeper) => this.#areWallsWhole(keeper),
+      onGuest: (tid) => this.#program.begin(tid),
+    });
+  }
   #areWallsWhole(keeper: number): boolean {
     if (!isRoot() || this.isolation.user || !this.isolation.processes) return true;
     const weak = protectKernelFiles(keeper);
