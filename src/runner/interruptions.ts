@@ -7,6 +7,7 @@
  *
  * To which thread ERESTARTSYS may go, and what a call ends with that perhaps has a signal, says pending-signals.ts.
  */
+import { monotonic } from '../host/clock.ts';
 import type { Clock, Duration, Instant } from '../lib/clock.ts';
 import { micros, millis } from '../lib/clock.ts';
 import type { GuestTask } from './guest-task.ts';
@@ -18,8 +19,8 @@ const OFTEN = micros(300);
 const SELDOM = millis(50);
 /** While it is in doubt whose a signal is. */
 const DOUBTFUL = millis(5);
-/** What one look may cost of the time, times a hundred. */
-const COST = micros(100);
+/** Between looks passes so many times what the last one took: each reads a file of /proc for every call that waits. */
+const REST = 10;
 
 export class Interruptions {
   readonly #tasks = new Set<GuestTask>();
@@ -31,27 +32,32 @@ export class Interruptions {
   #period: Duration = FIRST;
   /** When the alarm is due. */
   #next: number = Number.POSITIVE_INFINITY;
+  /** What the last look took allows none earlier. */
+  #notBefore: number = 0;
 
   constructor(clock: Clock, interrupt: (task: GuestTask, result: number) => void) {
     this.#clock = clock;
     this.#signals = new PendingSignals(clock);
     this.#interrupt = interrupt;
-    this.#alarm = clock.alarm((now) => this.#look(now));
+    this.#alarm = clock.alarm(() => this.#look());
   }
   /** The call of `task` waits. */
   watch(task: GuestTask): void {
     this.#tasks.add(task);
-    const soon = this.#clock.in(FIRST);
+    const soon = Math.max(this.#clock.in(FIRST), this.#notBefore);
     if (this.#next <= soon) return;
     this.#period = FIRST;
     this.#arm(FIRST);
   }
   #arm(after: Duration): void {
-    const at = this.#clock.in(after);
+    const at = Math.max(this.#clock.in(after), this.#notBefore) as Instant;
     this.#next = at;
     this.#alarm.set(at);
   }
-  #look(now: Instant): void {
+  #look(): void {
+    const now = this.#clock.now();
+    // The clock stands still within a turn.
+    const began = monotonic();
     let found = false;
     let doubtful = false;
     for (const task of this.#tasks) {
@@ -65,10 +71,11 @@ export class Interruptions {
         this.#interrupt(task, verdict);
       }
     }
+    this.#notBefore = now + (monotonic() - began) * (REST + 1);
     this.#next = Number.POSITIVE_INFINITY;
     if (this.#tasks.size === 0 && !found) return;
     const period = Math.min(this.#period * 2, doubtful ? DOUBTFUL : SELDOM) as Duration;
     this.#period = found ? OFTEN : period;
-    this.#arm(Math.max(this.#period, this.#tasks.size * COST) as Duration);
+    this.#arm(this.#period);
   }
 }
