@@ -139,11 +139,17 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
     findCommand(command, env['PATH'], cwd);
     // It is tried by programs of its own, which run while the gateway is started.
     const trial = strongestIsolation(isRoot());
-    trial.catch(() => undefined); // awaited below
+    const trialEnded = trial.then(
+      () => undefined,
+      () => undefined,
+    );
     // The gateway comes first: it is of no thread that has a filter.
     const clock = new TimerHeap(monotonic());
     const stack = new Stack({ clock, random: new HostRandom(), tcp: (world) => new TcpLayer(world) });
-    const carrier = await carrierOf(options, stack.pool);
+    const carrier = await carrierOf(options, stack.pool).catch(async (error: unknown) => {
+      await trialEnded;
+      throw error;
+    });
     const uplink = carrier === undefined ? undefined : new Uplink(carrier, stack, captureOptions(options.capture));
     try {
       const isolation = await trial;
