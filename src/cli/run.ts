@@ -145,11 +145,13 @@ const UNCONFINED = 'without a seccomp filter of its own, which the kernel refuse
 function confineRun(sentry: Sentry, { inlineGateway }: RunConfig): boolean {
   const isConfined = confine(supervisorConfinement({ gateway: inlineGateway, tracing: sentry.platform === 'ptrace' }));
   if (!isConfined) stderrSink.line(`sandsock: weaker isolation: the supervisor runs ${UNCONFINED}`);
+  return isConfined;
+}
+function watchGateway(sentry: Sentry): void {
   sentry.on('gateway', (message) => {
     if (message.type !== 'ready' || message.confined !== false) return;
     stderrSink.line(`sandsock: weaker isolation: the gateway runs ${UNCONFINED}`);
   });
-  return isConfined;
 }
 
 /** Runs `command` and returns the exit status for ours. @throws RunError */
@@ -184,8 +186,13 @@ export async function run(command: string, args: readonly string[], config: RunC
       const left = file === undefined ? '' : `: ${file} says what is known of it`;
       stderrSink.line(`sandsock: a bug of sandsock ${where}; please report it${left}\n${text}`);
     });
-    const isConfined = confineRun(sentry, config);
+    watchGateway(sentry);
     signals.begin(sentry);
+    // Awaited below; it may fail meanwhile.
+    sentry.exited.catch(() => undefined);
+    // The walls of a guest that is root are made by a process of ours (kernel-files.ts), which the filter would not let us make.
+    await sentry.started;
+    const isConfined = confineRun(sentry, config);
     status = await sentry.exited;
     await outputs.conclude(sentry, [command, ...args], status, performance.now() - started, isConfined);
   } finally {
