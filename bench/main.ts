@@ -131,7 +131,7 @@ function list(): void {
 
 /** Without peers where only correctness counts, which is theirs to show, and without the second way of one of them where time does. */
 const targetsFor = ({ smoke, quick }: Options): RegExp => {
-  if (smoke === true) return /^(direct|strict)/;
+  if (smoke === true) return /^(direct|strict)(?!-ptrace)|^strict-ptrace$/;
   return quick === true ? /^(?!runsc-host)/ : ALL;
 };
 

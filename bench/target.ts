@@ -82,18 +82,21 @@ interface GatewayChoice {
   readonly plane: PlaneName;
   /** In the supervisor's own loop. */
   readonly inline?: true;
+  /** The program is traced, as where there is no user notification. */
+  readonly traced?: true;
 }
 /** Over sandsock's own gateway: ports of the host's loopback, opened and published one by one. */
-const overGateway = ({ plane, inline }: GatewayChoice): Target => ({
-  name: inline === true ? `${plane}-inline` : plane,
-  title: inline === true ? `${plane}, inline gateway` : `${plane}, gateway`,
+const overGateway = ({ plane, inline, traced }: GatewayChoice): Target => ({
+  name: `${plane}${inline === true ? '-inline' : ''}${traced === true ? '-ptrace' : ''}`,
+  title: `${plane}, ${inline === true ? 'inline gateway' : 'gateway'}${traced === true ? ', ptrace' : ''}`,
   own: true,
   roleOf,
-  lacking: undefined,
+  lacking: traced === true && process.arch !== 'x64' ? 'the ptrace platform is for x86_64' : undefined,
   place(argv, placement) {
     const published = (placement.inside ?? []).map(({ port, protocol }) => `${LOOPBACK}:${port}:${port}/${protocol}`);
     const options = [
       ...(inline === true ? ['--inline-gateway'] : []),
+      ...(traced === true ? ['--platform', 'ptrace'] : []),
       ...(placement.outside ?? []).flatMap(({ port }) => ['--host-port', String(port)]),
       ...published.flatMap((port) => ['--publish', port]),
     ];
@@ -126,6 +129,8 @@ export const sandsockTargets = (world: World): Target[] => [
   overGateway({ plane: 'direct' }),
   overGateway({ plane: 'strict' }),
   overGateway({ plane: 'direct', inline: true }),
+  overGateway({ plane: 'direct', traced: true }),
+  overGateway({ plane: 'strict', traced: true }),
   overTap('direct', world),
   overTap('strict', world),
 ];

@@ -26,9 +26,9 @@ export interface Catching {
   /** Whether a signal waits for the end of a call. */
   readonly judge: PendingSignals['judge'];
   /** Whom to tell of a signal for the call of a thread. */
-  onInterrupted(handler: (tid: number) => void): void;
+  readonly onInterrupted: (handler: (tid: number) => void) => void;
   /** Whom to tell that no process is left, where the trap's descriptor does not hang up. */
-  onAllEnded(handler: () => void): void;
+  readonly onAllEnded: (handler: () => void) => void;
 }
 
 export interface CatchingPlan {

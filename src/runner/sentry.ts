@@ -253,9 +253,7 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
     this.#loop = new Loop(this, options.ownsThread === true);
     this.#crashFiles = options.crashFiles === true ? new CrashFiles(() => this.#state()) : undefined;
     this.#watchdog = this.#watched(options);
-    catching.onAllEnded(() => this.#remnants.allEnded());
-    catching.onInterrupted((tid) => this.#platform.interrupted(tid));
-    this.#watchSources(trap);
+    this.#watchSources(catching);
     this.#watchLink(uplink, options.device !== undefined);
     this.exited = this.#watchEnd();
     this.#tell(warnings);
@@ -319,7 +317,9 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
     const files = new ProcNet({ stack: this.stack, files: () => this.#plane.placeholders });
     return new SpokenFiles({ files, settle: () => this.#platform.releaseClosed(), unsupported });
   }
-  #watchSources({ fd }: CallTrap): void {
+  #watchSources({ trap: { fd }, onAllEnded, onInterrupted }: Catching): void {
+    onAllEnded(() => this.#remnants.allEnded());
+    onInterrupted((tid) => this.#platform.interrupted(tid));
     this.#loop.add(fd, EPOLLIN, (events) => {
       if ((events & EPOLLIN) !== 0) this.#platform.serve();
       // No filtered process is left, and it would be ready for ever.
