@@ -96,6 +96,13 @@ export class ParcelQueue {
     this.octets -= parcel.length;
     return parcel;
   }
+  /**
+   * What is lost with the queue is told to the other end (unix_release_sock): anything but a single message of no octets. Linux passes over a first one without octets, which in a stream is
+   * the urgent octet that was read, and asks whether there is another.
+   */
+  get isUnread(): boolean {
+    return this.head !== undefined && (this.head.length > 0 || this.head.next !== undefined);
+  }
   /** Takes octets off the head without its going. */
   consume(octets: number): void {
     if (this.head === undefined) return;

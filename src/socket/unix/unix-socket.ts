@@ -258,8 +258,7 @@ export abstract class UnixSocket extends Socket implements UnixOptionTarget, Car
     this.room.wake(EVERYTHING);
     if (peer !== undefined && this.type !== SOCK_DGRAM) {
       peer.ended = SHUTDOWN_MASK;
-      // Octets that nobody has read are lost, and the other end learns of it (unix_release_sock); messages without any are none.
-      if (this.queue.octets > 0 || this.guardian !== undefined) peer.setErrno(Errno.ECONNRESET);
+      if (this.queue.isUnread || this.guardian !== undefined) peer.setErrno(Errno.ECONNRESET);
       peer.stateChanged();
     }
     this.purge();

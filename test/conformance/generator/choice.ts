@@ -3,13 +3,27 @@ import * as fc from 'fast-check';
 
 /** What one number may be. */
 const MOST = 0xffff;
-/** Numbers that a step has; a choice beyond them is 0. */
-const MOST_NUMBERS = 20;
+/** Numbers that a step has at most, as many as three messages with all that is in them take; a choice beyond them is 0. */
+const MOST_NUMBERS = 80;
+const anyNumbers = fc.array(fc.nat({ max: MOST }));
 
-export const numbers: fc.Arbitrary<number[]> = fc.array(fc.nat({ max: MOST }), {
-  maxLength: MOST_NUMBERS,
-  size: 'max',
-});
+/** Made at once, since a step has many of them, and shrunk as any array. */
+class Numbers extends fc.Arbitrary<number[]> {
+  generate(random: fc.Random): fc.Value<number[]> {
+    const count = random.nextInt(0, MOST_NUMBERS);
+    return new fc.Value(
+      Array.from({ length: count }, () => random.nextInt(0, MOST)),
+      undefined,
+    );
+  }
+  canShrinkWithoutContext(value: unknown): value is number[] {
+    return anyNumbers.canShrinkWithoutContext(value);
+  }
+  shrink(value: number[], context: unknown): fc.Stream<fc.Value<number[]>> {
+    return anyNumbers.shrink(value, context);
+  }
+}
+export const numbers: fc.Arbitrary<number[]> = new Numbers();
 
 export class Choice {
   readonly #numbers: readonly number[];

@@ -48,8 +48,6 @@ function position(world: World, r: Choice): number {
 function ends(world: World, actor: Actor, r: Choice): readonly [Held, Held] {
   const one = world.pick(actor, r, isConnected);
   const two = world.pick(actor, r, isPlain);
-  // With an epoll object, which has no octets, Linux tells a count of 0 from others; with files here it is the emulator's own affair.
-  if (two.kind === 'epoll') return [one, one];
   return r.once(2) ? [two, one] : [one, two];
 }
 function splice(world: World, actor: Actor, r: Choice): void {

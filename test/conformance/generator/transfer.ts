@@ -36,7 +36,12 @@ export const RECEIVE_FLAGS = [
 ];
 const LETTERS = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-';
 /** Lengths are small: how much a buffer takes at once is each system's own affair. */
-export const length = (r: Choice): number => r.rarely(12, 1 + r.below(39), [0, 64]);
+export const length = (r: Choice, least = 0): number => r.rarely(12, 1 + r.below(39), [least, 64]);
+/**
+ * Octets that a receive asks for at least. One of none ends when anything wakes it (tcp_recvmsg_locked), and after shutdown(2) the acknowledgement of the FIN does, with which the other end
+ * takes its time (tcp_fin: pingpong mode).
+ */
+const leastReceived = (world: World): number => (world.hasShut ? 1 : 0);
 /** Beyond what a datagram holds. */
 const HUGE = [65_507, 65_508, 65_536, 70_000];
 
@@ -68,20 +73,21 @@ function send(world: World, actor: Actor, r: Choice): void {
 }
 function receive(world: World, actor: Actor, r: Choice): void {
   const one = receiver(world, actor, r);
-  const octets = length(r);
+  const least = leastReceived(world);
+  const octets = length(r, least);
   const at = world.room(r, octets, 'in', show('text'));
   const flags = r.rarely(2, 0, RECEIVE_FLAGS) & ~missing(one);
   const isNamed = r.once(3);
   const name = isNamed ? world.nameRoom(r, nameShow(one)) : 0;
   const len = isNamed ? world.int(r.rarely(8, 128, [0, 1, 16, 28, -1]), 'namelen') : 0;
-  world.rough(
-    actor,
-    r,
-    'recvfrom',
-    [one.fd, at, octets, flags, name, len],
-    undefined,
-    one.kind === 'unix' ? [0, 1, 2, 4, 5] : [0, 1, 2, 3, 4, 5],
-  );
+  world.rough(actor, r, 'recvfrom', [one.fd, at, octets, flags, name, len], undefined, [
+    0,
+    1,
+    4,
+    5,
+    ...(least === 0 ? [2] : []),
+    ...(one.kind === 'unix' ? [] : [3]),
+  ]);
 }
 /** What was looked at is still there, and nothing behind it has come to the front. */
 function peek(world: World, actor: Actor, r: Choice): void {
@@ -94,10 +100,11 @@ function peek(world: World, actor: Actor, r: Choice): void {
 }
 /** An array of iovecs, at most three of them right. */
 export function vector(world: World, r: Choice, isSend: boolean): { readonly at: number; readonly count: number } {
-  const count = r.of([1, 2, 3, 0]);
+  const least = isSend ? 0 : leastReceived(world);
+  const count = r.of([1, 2, 3, least]);
   const at = world.sys.alloc(Math.max(1, count) * 16, 'iov', show('octets'));
   for (let i = 0; i < count; i++) {
-    const len = length(r);
+    const len = length(r, least);
     const base = world.room(
       r,
       len,

@@ -192,8 +192,8 @@ export class World {
     if (!isSpoiled || at === undefined) return this.call(actor, name, args, after);
     const spoiled = [...args];
     const wild = WILD[Math.floor(x / 6) % WILD.length] as Arg;
-    // Descriptors 0 to 2 are the host's own files.
-    spoiled[at] = at === 0 && (wild === 0 || wild === 1) ? (BAD_FDS[0] as Arg) : wild;
+    // Descriptors 0 to 2 are the host's own files, and 7 may be a socket for which the other arguments were not chosen: one of AF_UNIX has no urgent data here.
+    spoiled[at] = at === 0 && (wild === 0 || wild === 1 || wild === 7) ? (BAD_FDS[0] as Arg) : wild;
     return this.call(actor, name, spoiled, after);
   }
 
