@@ -18,6 +18,8 @@ const [PROCESSES, THREADS] = ['8', '4'];
 const LATE_MS = 15_000;
 const LIMIT_MS = SECONDS * 1000 + 90_000;
 const SETTLED_MS = 10_000;
+/** Looks, 50 ms apart. */
+const STILL = 20;
 
 const directory = mkdtempSync(join(tmpdir(), 'sandsock-references-'));
 const program = join(directory, 'references');
@@ -42,6 +44,17 @@ function heldBy(pid: number): Held {
   }
   return { descriptors: fds.length, sockets };
 }
+/** The watchdog's thread is there by then. */
+async function started(pid: number): Promise<Held> {
+  let held = heldBy(pid);
+  for (let same = 0; same < STILL; ) {
+    await delay(50);
+    const now = heldBy(pid);
+    same = now.descriptors === held.descriptors ? same + 1 : 0;
+    held = now;
+  }
+  return held;
+}
 async function settled(pid: number, first: Held): Promise<Held> {
   const end = performance.now() + SETTLED_MS;
   for (;;) {
@@ -64,7 +77,7 @@ for (const plane of PLANES)
     const running = new Running(argv, { options: ['--no-gateway', '--plane', plane], limitMs: LIMIT_MS });
     await running.says('begin\n');
     const pid = running.child.pid as number;
-    const first = heldBy(pid);
+    const first = await started(pid);
     running.child.stdin?.write('\n');
     await running.says('end\n');
     const last = await settled(pid, first);

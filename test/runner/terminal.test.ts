@@ -26,6 +26,20 @@ while time.time() < end:
 else: os.kill(pid, signal.SIGKILL)
 sys.stdout.write(out.decode(errors='replace')); sys.stdout.write('STATUS %d' % os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 `;
+/** Gives the terminal another size when the command, its arguments, has said that it is ready. */
+const RESIZER = `
+import fcntl, os, pty, struct, sys
+pid, fd = pty.fork()
+if pid == 0: os.execvp(sys.argv[1], sys.argv[1:])
+out = b''
+while True:
+    try: d = os.read(fd, 4096)
+    except OSError: break
+    if not d: break
+    out += d
+    if b'ready' in out: fcntl.ioctl(fd, 0x5414, struct.pack('HHHH', 41, 123, 0, 0))
+sys.stdout.write(out.decode() + 'STATUS %d' % os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+`;
 async function type(script: readonly string[], command: readonly string[]): Promise<string> {
   const argv = ['-c', TYPIST, ...script, '--', process.execPath, cli, 'run', '--no-gateway', '--', ...command];
   const child = spawn('python3', argv, { stdio: ['ignore', 'pipe', 'inherit'] });
@@ -64,6 +78,16 @@ onTerminal('an interactive shell has job control', async (t) => {
   const text = await type(lines, ['env', 'PS1=P> ', 'sh', '-i']);
   t.regex(text, /R2/);
   t.notRegex(text, /STATUS -9$/);
+});
+
+onTerminal('a new size of the terminal reaches the guest', async (t) => {
+  const guest = `trap 'stty size; exit 5' WINCH; echo ready; while :; do sleep 0.05; done`;
+  const resize = ['-c', RESIZER, process.execPath, cli, 'run', '--no-gateway', '--', 'sh', '-c', guest];
+  const child = spawn('python3', resize, { stdio: ['ignore', 'pipe', 'inherit'] });
+  let text = '';
+  child.stdout.setEncoding('utf8').on('data', (more: string) => (text += more));
+  await once(child, 'close');
+  t.regex(text, /ready\s+41 123\s+STATUS 5$/);
 });
 
 test('the typist waits before it types', (t) => {
