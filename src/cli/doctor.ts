@@ -10,7 +10,7 @@ import { assemble, DATA_NR, give, load, Verdict, whenEqual } from '../host/bpf.t
 import { close } from '../host/libc.ffi.ts';
 import { pidfdGetfd, pidfdOpen, pidfdThreads, readProcess } from '../host/process.ffi.ts';
 import { seize } from '../host/ptrace.ffi.ts';
-import { SeccompListener, seccompGap } from '../host/seccomp.ffi.ts';
+import { canConfine, hasKillableWaits, SeccompListener, seccompGap } from '../host/seccomp.ffi.ts';
 import { AF_INET, openSocket, SOCK_DGRAM } from '../host/socket.ffi.ts';
 import { CloseWatch } from '../host/unix-socket.ffi.ts';
 import { findHelper } from '../runner/command.ts';
@@ -19,6 +19,7 @@ import { Launcher } from '../runner/launch.ts';
 import { strongestIsolation, weakness } from '../runner/namespaces.ts';
 import { ptraceGap } from '../runner/platforms.ts';
 import { PTRACE_REMEDY } from '../runner/ptrace-trap.ts';
+import { settingFindings, thisHost } from './host-settings.ts';
 
 export interface Finding {
   readonly name: string;
@@ -67,6 +68,26 @@ async function listenerFindings(): Promise<Finding[]> {
     }
     throw error;
   }
+}
+
+/** Flags of filters, which the kernel looks at before the filter. */
+function filterFindings(): Finding[] {
+  return [
+    hasKillableWaits()
+      ? ok('SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV', 'signals do not take calls away')
+      : weaker(
+          'SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV',
+          'a handler without SA_RESTART may lose what a call had done',
+          'Linux 5.19 has it',
+        ),
+    canConfine()
+      ? ok('filters of its own', 'supervisor and gateway give up the calls that they do not need')
+      : weaker(
+          'filters of its own',
+          'supervisor and gateway keep every call that their user has',
+          'where a container profile refuses seccomp(2), allow it',
+        ),
+  ];
 }
 
 /** A child of ours stands for a guest. */
@@ -184,6 +205,8 @@ export async function examine(): Promise<Finding[]> {
     ...processes,
     ...programFindings(),
     await namespaceFinding(),
+    ...settingFindings(thisHost()),
+    ...filterFindings(),
     inotifyFinding(),
     pingFinding(),
   ];

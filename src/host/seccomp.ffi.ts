@@ -75,6 +75,11 @@ export function confineAllThreads(program: Uint8Array): boolean {
   return syscall(NR_SECCOMP, SECCOMP_SET_MODE_FILTER, flags, memory.address) === 0;
 }
 
+/** Whether `confineAllThreads` would be permitted. */
+export const canConfine = (): boolean =>
+  syscall(NR_SECCOMP, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_SPEC_ALLOW, 0) < 0 &&
+  errno() === EFAULT;
+
 /** Whether this kernel has killable waits. It looks at the flags before the filter, of which there is none. */
 export function hasKillableWaits(): boolean {
   return syscall(NR_SECCOMP, SECCOMP_SET_MODE_FILTER, FILTER_FLAGS['killable-listener'], 0) < 0 && errno() === EFAULT;
