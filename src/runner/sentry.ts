@@ -10,7 +10,6 @@ import { HostRandom, monotonic, realtimeOffset } from '../host/clock.ts';
 import { EPOLLIN } from '../host/epoll.ffi.ts';
 import { type Instant, TimerHeap } from '../lib/clock.ts';
 import type { CaptureSink } from '../netstack/link/pcapng.ts';
-import type { PacketPool } from '../netstack/packet.ts';
 import { Stack } from '../netstack/stack.ts';
 import { TcpLayer } from '../netstack/tcp/tcp-layer.ts';
 import { SocketFactory } from '../socket/factory.ts';
@@ -20,18 +19,15 @@ import { ProcNet } from '../socket/proc/proc-net.ts';
 import { type CrashReport, Dispatcher } from '../syscalls/dispatch.ts';
 import { systemCalls } from '../syscalls/table.ts';
 import type { CallTrap } from './call-trap.ts';
-import type { Carrier } from './carrier.ts';
+import { carrierOf } from './carriers.ts';
 import { Chains } from './chains.ts';
 import type { Child } from './child.ts';
 import { findCommand, workingDirectory } from './command.ts';
 import { CrashFiles } from './crash-file.ts';
 import { Deaths } from './deaths.ts';
-import { DescriptorCarrier } from './descriptor-carrier.ts';
-import { openDevice } from './device-link.ts';
 import { DirectPlane } from './direct-plane.ts';
 import { RunError } from './errors.ts';
 import { ForeignCalls } from './foreign-calls.ts';
-import { startGatewayProcess } from './gateway-process.ts';
 import { GuestProgram } from './guest-program.ts';
 import type { GuestTask } from './guest-task.ts';
 import { HostFiles } from './host-files.ts';
@@ -524,19 +520,6 @@ const chainSettings = (isolation: Isolation): ChainSettings => ({
   dropCapabilities: isRoot() && !isolation.user,
   softFiles: callersSoftFileLimit(),
 });
-
-/** @throws RunError, ConfigError, GatewayStartError, HostError */
-async function carrierOf(
-  { gateway, gatewayPlace, device }: SentryOptions,
-  pool: PacketPool,
-): Promise<Carrier | undefined> {
-  if (device !== undefined) return new DescriptorCarrier(openDevice(device), pool);
-  if (gateway === undefined) return undefined;
-  if (gatewayPlace !== 'inline') return startGatewayProcess(gateway, pool);
-  // The whole gateway, which a sentry with a process for it has no use for.
-  const { InlineCarrier } = await import('./inline-gateway.ts');
-  return new InlineCarrier(gateway, pool);
-}
 
 function definedOnly(env: Readonly<Record<string, string | undefined>>): Record<string, string> {
   return Object.fromEntries(Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined));
