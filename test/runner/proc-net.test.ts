@@ -3,9 +3,9 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import test from 'ava';
-import { command, root } from '../support/needs.ts';
-import { guestFile, namespaces, on, onPlanes, python, python3, run, sandbox } from './sandbox.ts';
+import test, { type ExecutionContext } from 'ava';
+import { command, needingInTurn, root } from '../support/needs.ts';
+import { guestFile, namespaces, on, onPlanes, python, python3, type RunSettings, run, sandbox } from './sandbox.ts';
 
 const guest = onPlanes(sandbox, python3);
 const compared = onPlanes(sandbox, namespaces, python3);
@@ -35,23 +35,29 @@ const filesOf = (text: string): Map<string, string[]> =>
       }),
   );
 
+async function compare(t: ExecutionContext, settings: RunSettings): Promise<void> {
+  kernels ??= kernelsOwn();
+  const { status, stdout, stderr } = await run(['python3', PROGRAM], settings);
+  const owner = String(process.getuid?.() ?? 0);
+  // In a user namespace of its own the kernel's program is root; nobody else owns a socket.
+  const ours =
+    owner === '0'
+      ? stdout
+      : stdout.replaceAll(new RegExp(`^(\\S+ \\S+ \\S\\S \\S+ \\d\\d \\d{8}) ${owner} `, 'gm'), '$1 0 ');
+  t.deepEqual({ status, stderr }, { status: 0, stderr: '' });
+  const [mine, theirs] = [filesOf(ours), filesOf(kernels)];
+  t.deepEqual([...mine.keys()], [...theirs.keys()]);
+  for (const [name, lines] of theirs) t.deepEqual(mine.get(name), lines, name);
+}
 compared(
   'the files say of the same sockets what the kernel’s own say, and inodes are those of the descriptors',
-  async (t, plane) => {
-    kernels ??= kernelsOwn();
-    const { status, stdout, stderr } = await run(['python3', PROGRAM], on(plane));
-    const owner = String(process.getuid?.() ?? 0);
-    // In a user namespace of its own the kernel's program is root; nobody else owns a socket.
-    const ours =
-      owner === '0'
-        ? stdout
-        : stdout.replaceAll(new RegExp(`^(\\S+ \\S+ \\S\\S \\S+ \\d\\d \\d{8}) ${owner} `, 'gm'), '$1 0 ');
-    t.deepEqual({ status, stderr }, { status: 0, stderr: '' });
-    const [mine, theirs] = [filesOf(ours), filesOf(kernels)];
-    t.deepEqual([...mine.keys()], [...theirs.keys()]);
-    for (const [name, lines] of theirs) t.deepEqual(mine.get(name), lines, name);
-  },
+  (t, plane) => compare(t, on(plane)),
 );
+needingInTurn(
+  sandbox,
+  namespaces,
+  python3,
+)('so they do for a guest that is traced', (t) => compare(t, { options: ['--no-gateway', '--platform', 'ptrace'] }));
 
 guest('every way to a file leads to ours', async (t, plane) => {
   const { status, stdout, stderr } = await python(
