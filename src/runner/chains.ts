@@ -3,8 +3,9 @@
  * which builds the walls, nothing else does; so what is seen until its program starts is its own. A later one joins walls behind which guests run: of it are its head, which was started for it outside
  * of them, and the head's one child, within, which no process of a guest can be.
  */
+import { F_GETFL, F_SETFL, O_NONBLOCK } from '../abi/fcntl.ts';
 import { openNull } from '../host/file.ffi.ts';
-import { close } from '../host/libc.ffi.ts';
+import { close, fcntl } from '../host/libc.ffi.ts';
 import type { CallTrap } from './call-trap.ts';
 import { statusField, statusOf } from './guest-task.ts';
 import type { StdioEntry } from './launch.ts';
@@ -93,10 +94,17 @@ export class Chains {
   #fit(chain: Chain, listener: CallTrap): void {
     chain.isFitted = true;
     chain.stdio.forEach((entry, number) => {
+      if (entry !== 'ignore') makeBlocking(entry);
       if (entry === number) return;
       const fd = entry === 'ignore' ? openNull() : entry;
       listener.replaceFd(listener.idLow, listener.idHigh, fd, number, false);
       if (entry === 'ignore') close(fd);
     });
   }
+}
+
+/** Node waits for none of its own 0, 1 and 2 that are sockets or pipes, which the guest shares and which its programs expect to wait for (libuv's uv_spawn does the same). */
+function makeBlocking(fd: number): void {
+  const flags = fcntl(fd, F_GETFL, 0);
+  if (flags >= 0 && (flags & O_NONBLOCK) !== 0) fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
 }

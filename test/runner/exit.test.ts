@@ -13,6 +13,11 @@ sandboxed('the exit status is the guest’s', async (t) => {
   t.is((await run(['true'])).status, 0);
 });
 
+sandboxed('what a guest writes to a stdout that is not read yet waits, and none of it is lost', async (t) => {
+  const flags = 'import fcntl; print([fcntl.fcntl(fd, fcntl.F_GETFL) & 0o4000 for fd in (0, 1, 2)])';
+  t.is((await run(['python3', '-c', flags])).stdout, '[0, 0, 0]\n');
+});
+
 sandboxed('a guest ended by signal n gives 128 + n, and nobody says so on stderr', async (t) => {
   for (const [name, status] of [
     ['TERM', 143],
