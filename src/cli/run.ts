@@ -142,8 +142,8 @@ class Outputs {
 const UNCONFINED = 'without a seccomp filter of its own, which the kernel refused: see sandsock doctor';
 
 /** The start is over: from here on the supervisor makes only the calls that it needs. The gateway's process does the same, and tells. */
-function confineRun(sentry: Sentry, { inlineGateway }: RunConfig): boolean {
-  const isConfined = confine(supervisorConfinement({ gateway: inlineGateway, tracing: sentry.platform === 'ptrace' }));
+function confineRun(platform: Sentry['platform'], { inlineGateway }: RunConfig): boolean {
+  const isConfined = confine(supervisorConfinement({ gateway: inlineGateway, tracing: platform === 'ptrace' }));
   if (!isConfined) stderrSink.line(`sandsock: weaker isolation: the supervisor runs ${UNCONFINED}`);
   return isConfined;
 }
@@ -161,6 +161,7 @@ export async function run(command: string, args: readonly string[], config: RunC
   const started = performance.now();
   const signals = new SignalForwarding();
   let status = FAILED;
+  let isConfined = false;
   let isWritten = false;
   try {
     const sentry = await Sentry.start(command, args, {
@@ -173,6 +174,9 @@ export async function run(command: string, args: readonly string[], config: RunC
       syncWakeUp: config.syncWakeUp,
       killOnExit: config.killOnExit,
       ownsThread: true,
+      onWalls: (platform) => {
+        isConfined = confineRun(platform, config);
+      },
       crashFiles: true,
       watch: { afterMs: STALLED_MS, speaks: true },
     });
@@ -188,11 +192,6 @@ export async function run(command: string, args: readonly string[], config: RunC
     });
     watchGateway(sentry);
     signals.begin(sentry);
-    // Awaited below; it may fail meanwhile.
-    sentry.exited.catch(() => undefined);
-    // The walls of a guest that is root are made by a process of ours (kernel-files.ts), which the filter would not let us make.
-    await sentry.started;
-    const isConfined = confineRun(sentry, config);
     status = await sentry.exited;
     await outputs.conclude(sentry, [command, ...args], status, performance.now() - started, isConfined);
   } finally {

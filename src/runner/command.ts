@@ -79,3 +79,8 @@ export function workingDirectory(): string {
     throw new RunError('E_CONFIG', 'the working directory does not exist any more', 'change to another (cd)', cause);
   }
 }
+
+/** An environment without the names that stand for none. */
+export function definedOnly(env: Readonly<Record<string, string | undefined>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined));
+}

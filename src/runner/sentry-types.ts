@@ -45,6 +45,8 @@ export interface SentryOptions extends ProgramOptions {
   readonly ownsThread?: boolean;
   /** `spawn` may start further programs. Not unless said. */
   readonly stays?: boolean;
+  /** Called when the guest's walls stand, just before anything of the guest's runs: from then on the sentry starts nothing, unless it stays. */
+  readonly onWalls?: (platform: PlatformName) => void;
   /** A bug of ours leaves a file with what is known of it. Not unless said. */
   readonly crashFiles?: boolean;
   /** After how long without service the sandbox counts as stalled, and whether that is said on stderr at once. Not watched unless said. */

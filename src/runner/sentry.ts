@@ -22,7 +22,7 @@ import type { CallTrap } from './call-trap.ts';
 import { carrierOf } from './carriers.ts';
 import { Chains } from './chains.ts';
 import type { Child } from './child.ts';
-import { findCommand, workingDirectory } from './command.ts';
+import { definedOnly, findCommand, workingDirectory } from './command.ts';
 import { CrashFiles } from './crash-file.ts';
 import { Deaths } from './deaths.ts';
 import { DirectPlane } from './direct-plane.ts';
@@ -432,11 +432,15 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
     this.#trap.close();
   }
 
-  #firstChain(head: number, { stdio = OWN_STDIO }: SentryOptions): Chains {
+  #firstChain(head: number, { stdio = OWN_STDIO, onWalls }: SentryOptions): Chains {
     return new Chains({
       head,
       stdio,
-      onWalls: (keeper) => this.#areWallsWhole(keeper),
+      onWalls: (keeper) => {
+        if (!this.#areWallsWhole(keeper)) return false;
+        onWalls?.(this.platform);
+        return true;
+      },
       onGuest: (tid) => this.#program.begin(tid),
     });
   }
@@ -520,7 +524,3 @@ const chainSettings = (isolation: Isolation): ChainSettings => ({
   dropCapabilities: isRoot() && !isolation.user,
   softFiles: callersSoftFileLimit(),
 });
-
-function definedOnly(env: Readonly<Record<string, string | undefined>>): Record<string, string> {
-  return Object.fromEntries(Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined));
-}
