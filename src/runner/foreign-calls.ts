@@ -31,6 +31,7 @@ import { type Group, signalGroup } from './group-signals.ts';
 import { readString } from './guest-memory.ts';
 import { type GuestTask, OURS_NOW } from './guest-task.ts';
 import { FAREWELL } from './namespaces.ts';
+import { isEpoll } from './pollers.ts';
 import type { SignalActions } from './signals.ts';
 import type { SpokenFiles } from './spoken-files.ts';
 import type { UnixNames } from './unix-names.ts';
@@ -190,8 +191,10 @@ export class ForeignCalls {
     const copy = task.descriptors.foreignCopyOf(fd);
     if (copy < 0) return copy === OURS_NOW ? 'ours' : -Errno.EBADF;
     const isOfSocket = socketDomain(copy) >= 0;
+    // An epoll object has requests of its own since Linux 6.9, and another word for those of others (ep_eventpoll_ioctl).
+    const unknown = !isOfSocket && isEpoll(copy) ? Errno.EINVAL : Errno.ENOTTY;
     close(copy);
-    if (!isOfSocket || !isDeviceRequest(AF_UNIX, request)) return -Errno.ENOTTY;
+    if (!isOfSocket || !isDeviceRequest(AF_UNIX, request)) return -unknown;
     const { devices, unsupported } = this.#options;
     const context = { memory: task.guestMemory, scratch: task.scratch, credentials: task.credentials, unsupported };
     return deviceIoctl(context, devices, AF_UNIX, request, argument);

@@ -39,6 +39,10 @@ const descriptorsOf = (tid: number, target: string): number[] =>
     .filter((fd) => targetOf(tid, fd) === target)
     .map(Number);
 
+const EPOLL = 'anon_inode:[eventpoll]';
+/** Whether our own descriptor `fd` is an epoll object. */
+export const isEpoll = (fd: number): boolean => targetOf(process.pid, fd) === EPOLL;
+
 /** Numbers under which that process has the socket `inode`. */
 export function duplicatesOf(tid: number, inode: number): number[] {
   return descriptorsOf(tid, `socket:[${inode}]`);
@@ -47,7 +51,7 @@ export function duplicatesOf(tid: number, inode: number): number[] {
 /** Registrations of descriptor `fd`, whose inode is `inode`, in the epolls of that process. */
 export function pollersOf(tid: number, fd: number, inode: number): Poller[] {
   const found: Poller[] = [];
-  for (const epoll of descriptorsOf(tid, 'anon_inode:[eventpoll]')) {
+  for (const epoll of descriptorsOf(tid, EPOLL)) {
     const item = /^tfd:\s*(\d+) events:\s*([0-9a-f]+) data:\s*([0-9a-f]+)\s+pos:\S+ ino:([0-9a-f]+)/gm;
     for (const [, number, events, data = '0', ino] of fdinfo(tid, epoll).matchAll(item)) {
       if (Number(number) !== fd || Number.parseInt(ino ?? '', 16) !== inode) continue;

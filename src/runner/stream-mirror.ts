@@ -261,7 +261,8 @@ export class StreamMirror implements View, Lender, Holding {
   /** The guest's own shutdown. */
   #showShutdown(copy: number): void {
     const { state, error, sendEnded, receiveEnded, finReceived } = this.#tcp;
-    if (state === 'CLOSED' || error !== undefined) return;
+    // Who ends second is closed at once where the peer acknowledges at once: both ends are to be seen all the same.
+    if ((state === 'CLOSED' && !finReceived) || error !== undefined) return;
     if (sendEnded && !this.#marked) {
       sendOctets(copy, 1);
       shutdownUnix(copy, SHUT_WR);
