@@ -293,8 +293,11 @@ export interface TcpEndpoint extends PortSharing {
   sendSpaceBeyond(wanted: number): number;
   /** True if Readiness.Out will hold once `len` staged octets have joined the stream. */
   writableAfter(len: number): boolean;
-  /** `len` staged octets join the stream, attributed to `callId`. `more` (MSG_MORE) holds back a partial segment; `urgent` marks the last octet (MSG_OOB). */
-  commitSend(len: number, callId: number, more: boolean, urgent: boolean): void;
+  /**
+   * `len` staged octets join the stream, attributed to `callId`. `more` (MSG_MORE) holds back a partial segment; `urgent` marks the last octet (MSG_OOB). Nothing joins a segment behind a
+   * `record` (MSG_EOR).
+   */
+  commitSend(len: number, callId: number, more: boolean, urgent: boolean, record?: boolean): void;
 
   /** Octets received in order begin at offset 0 of this ring; `receivable` of them may be read. */
   readonly receiveRing: ByteRing;

@@ -93,11 +93,11 @@ const look = ({ argument, isPointer }: (typeof LOOKS)[number]): Instruction[] =>
     : [load(dataArgument(argument)), ...whenEqual(0, give(Verdict.Notify)), give(Verdict.Allow)];
 
 /**
- * Flags that mean the same on a Unix socket as on TCP and UDP: MSG_NOSIGNAL, and WAITALL, CMSG_CLOEXEC; DONTWAIT, EOR, which marks nothing there.
+ * Flags that mean the same on a Unix socket as on TCP and UDP: MSG_NOSIGNAL, and WAITALL, CMSG_CLOEXEC; DONTWAIT. MSG_EOR is none: on TCP it ends a segment.
  * MSG_PEEK is trapped: where it looks (SO_PEEK_OFF) and what it says of an end is the socket's own, and it is rare. A receive with MSG_DONTWAIT counts on what its own earlier send made the kernel answer at once (musl's getifaddrs: send, then recv), so it is trapped, and sees it.
  */
 const PLAIN_RECEIVE = 0x4000 | 0x100 | 0x4000_0000;
-const PLAIN_SEND = 0x40 | 0x4000 | 0x80;
+const PLAIN_SEND = 0x40 | 0x4000;
 
 /** Only registers decide, so there is nothing to change after the look. */
 const plainTransfer = (flags: number): Instruction[] => [

@@ -389,8 +389,9 @@ export class InetDatagramSocket extends InetSocket {
       choices.isEmpty ? undefined : choices,
       isProbe,
     );
+    // sock_alloc_send_skb: an error, then the end, after the checks of the message and before it takes any of it.
+    if (packet === 'broken-pipe') return -(this.takeErrno() || Errno.EPIPE);
     if (!(packet instanceof Packet)) return -errnoOf(packet);
-    // sock_alloc_send_skb: after the checks of the message, before it takes any of it.
     if (isProbe || (!this.hasError && !endpoint.sendEnded)) return packet;
     packet.release();
     return -(this.takeErrno() || Errno.EPIPE);

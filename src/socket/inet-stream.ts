@@ -14,6 +14,7 @@ import { POLLERR, POLLIN, POLLOUT, POLLPRI, POLLRDNORM, POLLWRNORM } from '../ab
 import {
   AF_UNSPEC,
   MSG_DONTWAIT,
+  MSG_EOR,
   MSG_ERRQUEUE,
   MSG_FASTOPEN,
   MSG_MORE,
@@ -499,13 +500,14 @@ export class InetStreamSocket extends InetSocket {
   #commitSend(octets: number): void {
     const more = (this.#sendFlags & MSG_MORE) !== 0;
     const urgent = (this.#sendFlags & MSG_OOB) !== 0;
+    const record = (this.#sendFlags & MSG_EOR) !== 0;
     let done = 0;
     for (const start of this.#starts) {
       if (start >= octets) break;
-      this.endpoint.commitSend(start - done, this.#sendCall, more, urgent);
+      this.endpoint.commitSend(start - done, this.#sendCall, more, urgent, record);
       done = start;
     }
-    this.endpoint.commitSend(octets - done, this.#sendCall, more, urgent);
+    this.endpoint.commitSend(octets - done, this.#sendCall, more, urgent, record);
   }
   override rollback(): void {
     this.#staged = 'nothing';

@@ -128,6 +128,11 @@ export class PipeFile extends PipeEnd {
     const last = this.#shared.slots.at(-1);
     return head > 0 && last !== undefined && last.mayGrow && last.offset + last.len + head <= PAGE;
   }
+  /** What is kept of `len` octets behind which the writer's memory faults: those of the last slot or page are dropped with it. */
+  wholeOf(len: number, head: number): number {
+    const first = this.#fits(head) ? head : 0;
+    return len < first ? 0 : len - ((len - first) % PAGE);
+  }
   /** Puts in what `writable` said there is room for. */
   write(src: Uint8Array, len: number, head: number): void {
     let at = 0;

@@ -10,6 +10,8 @@ export class MessageHeader {
   control = 0;
   /** msg_controllen; Infinity if it was out of range. */
   controlLength = 0;
+  /** msg_flags: what a send takes from there. */
+  flags = 0;
   /** Room for the control data of a send: grows to the longest that the task has sent, at most optmem_max. */
   #controlBuffer = new Uint8Array(0);
 

@@ -63,7 +63,7 @@ function open(c: Tcb, s: Segment, local: IpAddress, remote: IpAddress): void {
   child.iss = context.initialSequence(child);
   child.tsOffset = context.timestampOffset(child);
   child.sndUna = child.iss;
-  child.sndNxt = child.sndMax = child.sendHead = child.sndSmall = add(child.iss, 1);
+  child.sndNxt = child.sndMax = child.sendHead = child.sndSmall = child.sndRecord = add(child.iss, 1);
   child.stats.firstSent = child.stats.segmentsIn = 1;
   setState(child, 'SYN-RECEIVED');
   takeHandshakeOptions(child, s);

@@ -111,6 +111,7 @@ function advanced(c: Tcb, s: Segment, ack: number): void {
   c.sndUna = ack;
   if (before(c.sndNxt, ack)) c.sndNxt = ack;
   if (before(c.sndSmall, ack)) c.sndSmall = ack;
+  if (before(c.sndRecord, ack)) c.sndRecord = ack;
   if (c.sndUrgent && !after(c.sndUp, ack)) c.sndUrgent = false;
   c.scoreboard.advance(ack);
   releaseData(c, ack);

@@ -144,7 +144,7 @@ export class TcpConnection extends Tcb implements TcpEndpoint {
     this.iss = context.initialSequence(this);
     this.tsOffset = context.timestampOffset(this);
     this.sndUna = this.iss;
-    this.sndNxt = this.sndMax = this.sendHead = this.sndSmall = add(this.iss, 1);
+    this.sndNxt = this.sndMax = this.sendHead = this.sndSmall = this.sndRecord = add(this.iss, 1);
     setState(this, 'SYN-SENT');
     updateMss(this);
     this.stats.firstSent = 1;
@@ -236,7 +236,7 @@ export class TcpConnection extends Tcb implements TcpEndpoint {
   writableAfter(len: number): boolean {
     return this.sendEnded || isWriteable(this, sendLimit(this), this.sendRing.length + len, unsent(this) + len);
   }
-  commitSend(len: number, callId: number, more: boolean, urgent: boolean): void {
+  commitSend(len: number, callId: number, more: boolean, urgent: boolean, record = false): void {
     if (len <= 0 || this.sendEnded) return;
     this.context.begin();
     addMark(this, endOfData(this), callId);
@@ -247,6 +247,8 @@ export class TcpConnection extends Tcb implements TcpEndpoint {
     if (urgent) markUrgent(this, endOfData(this));
     if (this.deferred) openDeferred(this);
     else output(this);
+    // Behind that: it is what comes next that makes an earlier record go.
+    if (record) this.sndRecord = endOfData(this);
     this.context.end();
   }
   openDeferred(): void {

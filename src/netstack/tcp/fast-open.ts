@@ -147,7 +147,7 @@ export function fastOpenAnswered(c: Tcb, s: Segment): void {
 }
 /** What the server did not take goes out with the window that is known now. */
 export function untaken(c: Tcb): void {
-  c.sndNxt = c.sndMax = c.sndSmall = c.sendHead;
+  c.sndNxt = c.sndMax = c.sndSmall = c.sndRecord = c.sendHead;
   c.synData = 0;
 }
 

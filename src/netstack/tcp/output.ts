@@ -79,14 +79,20 @@ function sendNext(c: Tcb, most: number): boolean {
     diff(add(c.sndUna, c.sndWnd), c.sndNxt),
   );
   if (usable <= 0) return false;
-  const chunk = available === 0 ? 0 : chunkToSend(c, available, Math.min(usable, most));
+  const chunk = available === 0 ? 0 : chunkToSend(c, recordToSend(c, available), available, Math.min(usable, most));
   if (chunk === 0 && available > 0) return false;
   const fin = c.finQueued && chunk === available && (available === 0 || usable > chunk);
   return sendAt(c, c.sndNxt, chunk, fin);
 }
 
-/** How many of `available` octets may leave now in one packet of at most `limit`; 0 for none. */
-function chunkToSend(c: Tcb, available: number, limit: number): number {
+/** Octets of a record that others follow (MSG_EOR): they wait neither for those to join them nor, having ceased to be the last, for Nagle's algorithm (tcp_write_xmit). */
+function recordToSend(c: Tcb, available: number): number {
+  const left = diff(c.sndRecord, c.sndNxt);
+  return left > 0 && left < available ? left : 0;
+}
+/** How many of `available` octets, of which `record` end one, may leave now in one packet of at most `limit`; 0 for none. */
+function chunkToSend(c: Tcb, record: number, available: number, limit: number): number {
+  if (record > 0 && record <= limit) return record;
   const payload = segmentPayload(c);
   const chunk = Math.min(available, limit);
   const partial = chunk % payload;

@@ -179,6 +179,8 @@ export abstract class Tcb {
   /** One past the last urgent octet to send. */
   sndUp = 0;
   sndUrgent = false;
+  /** One past the last octet of a record (MSG_EOR), with which its segment ends: SND.UNA or before it for none. */
+  sndRecord = 0;
   /** One past the last segment sent that was smaller than the MSS (Minshall's variant of Nagle). */
   sndSmall = 0;
   readonly sendRing = new ByteRing();

@@ -112,11 +112,15 @@ function writePipe(ctx: CallContext, end: PipeFile): number {
     const head = isFirst ? iov.total % PAGE : 0;
     const room = Math.min(PIECE, end.writable(head));
     if (room === 0) return pipeIsFull(ctx, end);
-    const copied = iov.copyIn(staging, 0, Math.min(iov.remaining, room));
-    if (copied === 0) return ctx.progress > 0 ? ctx.progress : -Errno.EFAULT;
-    end.write(staging, copied, head);
-    ctx.progress += copied;
-    ctx.keepResult();
+    const wanted = Math.min(iov.remaining, room);
+    const copied = iov.copyIn(staging, 0, wanted);
+    const kept = copied < wanted ? end.wholeOf(copied, head) : copied;
+    if (kept > 0) {
+      end.write(staging, kept, head);
+      ctx.progress += kept;
+      ctx.keepResult();
+    }
+    if (copied < wanted) return ctx.progress > 0 ? ctx.progress : -Errno.EFAULT;
   }
   return ctx.progress;
 }

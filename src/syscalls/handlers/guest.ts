@@ -116,6 +116,7 @@ export function importHeader(ctx: CallContext, address: number, withName: boolea
   header.nameLength = header.name === 0 ? 0 : i32.get(scratch, msghdr.offset.namelen);
   header.control = u64.get(scratch, msghdr.offset.control);
   header.controlLength = u64.get(scratch, msghdr.offset.controllen);
+  header.flags = i32.get(scratch, msghdr.offset.flags);
   const iov = u64.get(scratch, msghdr.offset.iov);
   const count = u64.get(scratch, msghdr.offset.iovlen);
   if (header.nameLength < 0) return -Errno.EINVAL;

@@ -16,6 +16,7 @@ import {
   MSG_CMSG_COMPAT,
   MSG_CONFIRM,
   MSG_DONTWAIT,
+  MSG_EOR,
   MSG_NOSIGNAL,
   MSG_OOB,
   OPTMEM_MAX,
@@ -188,6 +189,13 @@ function importMessage(ctx: CallContext, socket: Socket, at: number, flags: numb
   return importControl(ctx);
 }
 
+/** One of a batch, whose own flags say whether a record ends (__sys_sendmmsg, allowed_msghdr_flags). */
+function importEntry(ctx: CallContext, socket: Socket, at: number, flags: number): number {
+  const result = importMessage(ctx, socket, at, flags);
+  ctx.message.flags |= ctx.header.flags & MSG_EOR;
+  return result;
+}
+
 export function sendmsg(ctx: CallContext, fd: number, at: number, flags: number): number {
   if (ctx.attempt > 0) return sendMessage(ctx, ctx.file(fd) as Socket);
   if ((flags & MSG_CMSG_COMPAT) !== 0) return -Errno.EINVAL;
@@ -211,7 +219,7 @@ export function sendmmsg(ctx: CallContext, fd: number, at: number, vlen: number,
   let resumed = ctx.attempt > 0;
   while (ctx.count < count) {
     const entry = at + ctx.count * mmsghdr.size;
-    if (!resumed) result = importMessage(ctx, socket, entry, flags);
+    if (!resumed) result = importEntry(ctx, socket, entry, flags);
     resumed = false;
     if (result >= 0) result = sendMessage(ctx, socket);
     if (result === BLOCKED) {

@@ -8,7 +8,16 @@
 import { Errno } from '../../abi/errno.ts';
 import { O_ACCMODE, O_APPEND, O_RDONLY, O_WRONLY } from '../../abi/fcntl.ts';
 import { POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDHUP, POLLRDNORM, POLLWRNORM } from '../../abi/poll.ts';
-import { AF_UNIX, MAX_RW_COUNT, MSG_DONTWAIT, MSG_MORE, SOCK_STREAM, UIO_MAXIOV } from '../../abi/socket.ts';
+import {
+  AF_INET6,
+  AF_UNIX,
+  MAX_RW_COUNT,
+  MSG_DONTWAIT,
+  MSG_MORE,
+  SOCK_DGRAM,
+  SOCK_STREAM,
+  UIO_MAXIOV,
+} from '../../abi/socket.ts';
 import { SPLICE_F_ALL, SPLICE_F_MORE, SPLICE_F_NONBLOCK } from '../../abi/splice.ts';
 import { u64 } from '../../abi/struct.ts';
 import { PipeEnd, SeekableFile } from '../../socket/byte-file.ts';
@@ -106,6 +115,9 @@ class FileToSocket implements Committable {
   }
 }
 
+/** What was sent with more to come goes at the end of the file (splice_eof), for which a UDP socket of IPv6 has no function (inet6_dgram_ops): there a datagram stays in the making. */
+const keepsOpen = ({ domain, type }: Socket): boolean => domain === AF_INET6 && type === SOCK_DGRAM;
+
 function fileToSocket(ctx: CallContext, move: FileToSocket): number {
   const { socket, file } = move;
   const flags = transferFlags(socket, 0);
@@ -115,7 +127,7 @@ function fileToSocket(ctx: CallContext, move: FileToSocket): number {
     const got = file.readAt(move.position, staging, 0, wanted);
     result = got;
     if (got <= 0) break;
-    const isLast = got < wanted || got === move.left;
+    const isLast = got === move.left || (got < wanted && !keepsOpen(socket));
     result = socket.send(stagedMessage(ctx, got, isLast ? flags : flags | MSG_MORE), ctx.callId);
     if (result < 0) break;
     move.units += socket.units;

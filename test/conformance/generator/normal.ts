@@ -38,6 +38,7 @@ export const isCompared = (name: string): boolean => !(name in UNCOMPARED) && !R
 /** By the names of shows.ts. */
 const SHOWN: Readonly<Record<string, string>> = {
   SO_COOKIE: 'cookie',
+  SO_NETNS_COOKIE: 'cookie',
   TCP_INFO: 'tcpInfo',
   SO_PEERCRED: 'ucred',
   IP_PROTOCOL: 'port',
