@@ -3,7 +3,7 @@
  * Checks in the order of 3.10.7.4: sequence number (after PAWS, RFC 7323 5.3), RST (RFC 5961 3.2), SYN (RFC 5961 4.2), ACK, URG, data, FIN. There is no security check (third step):
  * no compartments exist here.
  */
-import type { TcpState } from '../endpoint.ts';
+import { type TcpState, Urgent } from '../endpoint.ts';
 import type { NetError } from '../net-error.ts';
 import { Readiness } from '../readiness.ts';
 import { Flag } from '../wire/tcp.ts';
@@ -243,7 +243,10 @@ const wasPredicted = (c: Tcb, s: Segment): boolean =>
   s.ack === c.sndUna &&
   s.window << c.sndShift === c.sndWnd &&
   !s.has(Flag.Fin) &&
-  !s.has(Flag.Urg);
+  !s.has(Flag.Urg) &&
+  // tcp_fast_path_check
+  c.urgent === Urgent.None &&
+  c.outOfOrder.count === 0;
 
 /** States before the peer's FIN. */
 const takesData: { readonly [S in TcpState]: boolean } = {
