@@ -487,6 +487,8 @@ export interface SendChoices {
   /** Which timestamps are wanted of it, and under which number (SOF_TIMESTAMPING_TX_*). */
   readonly stamps?: number | undefined;
   readonly stampId?: number | undefined;
+  /** It is the first part of what will be more: how it is cut (`segment`) is not looked at yet. */
+  readonly isPart?: boolean | undefined;
 }
 
 /** RFC 3678: only those sources, or all but those. */

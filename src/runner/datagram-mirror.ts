@@ -31,7 +31,7 @@ import {
   UNIX_DGRAM,
   unixPair,
 } from '../host/unix-socket.ffi.ts';
-import type { MessageLender } from '../socket/inet-dgram.ts';
+import type { MessageLender } from '../socket/lender.ts';
 import { SHOWN, type View } from './display.ts';
 import { GuestOptions } from './guest-options.ts';
 import type { GuestSide, MirrorWorld } from './mirror-world.ts';

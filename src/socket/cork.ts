@@ -20,6 +20,8 @@ export class DatagramCork {
   isLost = false;
   #bytes = new Uint8Array(0);
   #isOpen = false;
+  /** For UDP_SEGMENT the buffer holds the headers alone, and all that follows lies in pages. */
+  #isPaged = false;
   /** Octets of its first part. */
   #first = 0;
   /** A send has been committed: it is kept over a rollback, be it empty. */
@@ -43,7 +45,8 @@ export class DatagramCork {
   /** Memory that Linux charges: that of its first part, whose buffer the others are put behind (__ip_append_data). */
   get charged(): number {
     if (!this.#isOpen || (this.#staged.length === 0 && !this.#isKept)) return 0;
-    return truesize(this.#first, this.to.isV4) + this.length - this.#first;
+    const first = this.#isPaged ? 0 : this.#first;
+    return truesize(first, this.to.isV4) + this.length - first;
   }
   begin(to: IpAddress, port: number, choices: SendChoices): void {
     this.to = to;
@@ -51,6 +54,7 @@ export class DatagramCork {
     this.choices = choices;
     this.#isOpen = true;
     this.isLost = false;
+    this.#isPaged = (choices.segment ?? 0) !== 0;
   }
   /** Its octets go elsewhere, by the route that it has. */
   redirect(to: IpAddress, port: number, arrives: boolean): void {

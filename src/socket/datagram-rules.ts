@@ -15,7 +15,8 @@ export const withBand = (events: number): number => ((events & POLLOUT) === 0 ? 
 
 /** MSG_DONTROUTE: true for what needs no gateway (RT_SCOPE_LINK). */
 export function isOnLink(stack: Netstack, destination: IpAddress): boolean {
-  if (destination.isMulticast || destination.isLimitedBroadcast || destination.isLinkLocal) return true;
+  if (destination.isUnspecified || destination.isMulticast || destination.isLimitedBroadcast || destination.isLinkLocal)
+    return true;
   const bits = destination.isV4 ? 96 : 0;
   return stack.interfaces.some((i) =>
     i.addresses.some((a) => a.address.isV4 === destination.isV4 && a.address.matches(destination, a.prefix + bits)),

@@ -26,7 +26,7 @@ import type { Route } from '../netstack/ip/ip.ts';
 import { Packet } from '../netstack/packet.ts';
 import type { Committable } from './committable.ts';
 import { copyError } from './control/error.ts';
-import { writePathMtu } from './control/path-mtu.ts';
+import { receivePathMtu } from './control/path-mtu.ts';
 import { wantsControl, writeControl } from './control/report.ts';
 import { Choices, STAMPS } from './control/send.ts';
 import { DatagramCork } from './cork.ts';
@@ -35,6 +35,7 @@ import { applyDatagramOptions } from './datagram-settings.ts';
 import { errnoOf, resultOf } from './errors.ts';
 import { decodeDatagramPeer, decodeDestination, NO_NAME, writeName } from './inet-name.ts';
 import { InetSocket, type SocketWorld } from './inet-socket.ts';
+import type { MessageLender } from './lender.ts';
 import type { Message } from './message.ts';
 import { PeekPlace } from './options/peek.ts';
 import { OptionState } from './options/target.ts';
@@ -43,20 +44,9 @@ import { StrayFlow } from './stray-flow.ts';
 /** What `#sendWhole` answers when there is nothing to stage. */
 const PROBED = 1;
 
-/** `Message.passing` of a receive that found no path MTU to tell. */
-const LOOKED = 'looked for a path MTU';
-
 type Staged = 'nothing' | 'send' | 'cork' | 'receive' | 'error';
 
 const NO_ACCEPT: Committable = { commit: () => undefined, rollback: () => undefined, eventsAfter: () => 0 };
-
-/** Who has passed messages of a receive queue on to readers of its own. */
-export interface MessageLender {
-  /** Takes messages back, as far as they are not read there, until the first `count` are with nobody else; what is read leaves the queue. */
-  recall(count: number): void;
-  /** What is read leaves the queue. */
-  settle(): void;
-}
 
 export class InetDatagramSocket extends InetSocket {
   readonly tcp = undefined;
@@ -73,6 +63,8 @@ export class InetDatagramSocket extends InetSocket {
   readonly #choices = new Choices();
   /** The message in `#choose` named its destination, in `peerName`. */
   #hasName = false;
+  /** It named no destination by AF_UNSPEC, and IPv6 looks for a way to the IPv4 peer (udpv6_sendmsg): there is none. */
+  #isAstray6 = false;
   /** A datagram in the making (MSG_MORE, UDP_CORK), and whether the last packet staged is it. */
   readonly #cork = new DatagramCork();
   readonly #stray = new StrayFlow();
@@ -244,6 +236,11 @@ export class InetDatagramSocket extends InetSocket {
     const cork = this.#cork;
     const refusal = cork.isOpen ? this.#corkRefusal(message) : this.#beginCork(message);
     if (refusal !== 0) return refusal;
+    if (this.isProbe(message.flags)) {
+      // Nothing is put to it (ip_append_data); what there was is sent.
+      if (!cork.isOpen || isPart) return PROBED;
+      message.iov.skip(message.iov.remaining);
+    }
     if (cork.length + message.iov.remaining > cork.limit) return this.#giveUpCork(Errno.EMSGSIZE);
     if (!cork.append(message.iov)) return this.#giveUpCork(Errno.EFAULT);
     if (isPart) {
@@ -276,8 +273,10 @@ export class InetDatagramSocket extends InetSocket {
   #beginCork(message: Message): number {
     const chosen = this.#choose(message);
     if (chosen !== 0) return chosen;
-    // Route, permission and pending error are the first part's to find.
-    const probe = this.#route(message.iov.remaining);
+    // Route, permission and pending error are the first part's to find, of which a probe is none.
+    const isProbe = this.isProbe(message.flags);
+    this.#choices.beginPart();
+    const probe = this.#route(isProbe ? 0 : message.iov.remaining, isProbe);
     if (typeof probe === 'number') return probe;
     // Where it goes and where from stays, whatever connect(2) says meanwhile (struct inet_cork).
     const source = (probe.route as Route | undefined)?.local;
@@ -286,7 +285,9 @@ export class InetDatagramSocket extends InetSocket {
     const port = this.#hasName ? this.peerName.port : this.endpoint.remotePort;
     if (this.#hasName) this.#strays(to, port, true);
     else this.#stray.clear();
-    this.#cork.begin(to, port, { ...this.#choices.copy(), source });
+    if (isProbe) return 0;
+    const choices = this.#choices.copy();
+    this.#cork.begin(to, port, { ...choices, source, segment: choices.segment ?? this.endpoint.settings.segment });
     return 0;
   }
   #giveUpCork(errno: number): number {
@@ -321,13 +322,17 @@ export class InetDatagramSocket extends InetSocket {
     const error = this.#readName(message);
     if (error !== 0) return error;
     const destination = this.#hasName ? to.address : endpoint.remoteAddress;
-    const toV4 = destination.isV4;
+    const toV4 = destination.isV4 && !this.#isAstray6;
     const refusal = toV4 ? earlyRefusal(message, len) : 0;
     if (refusal !== 0) return refusal;
     if (this.#hasName && to.port === 0 && this.needsPort) return -Errno.EINVAL;
     const chosen = this.#readChoices(message, toV4);
     if (chosen !== 0) return chosen;
-    return (message.flags & MSG_DONTROUTE) === 0 || isOnLink(this.stack, destination) ? 0 : -Errno.ENETUNREACH;
+    if (this.#isAstray6) return -Errno.ENETUNREACH;
+    return this.isReachable(destination, message.flags) ? 0 : -Errno.ENETUNREACH;
+  }
+  protected isReachable(destination: IpAddress, flags: number): boolean {
+    return (flags & MSG_DONTROUTE) === 0 || isOnLink(this.stack, destination);
   }
   #readChoices(message: Message, toV4: boolean): number {
     const choices = this.#choices;
@@ -351,10 +356,12 @@ export class InetDatagramSocket extends InetSocket {
   /** The message's name, if it has one, or that the socket has a peer. */
   #readName(message: Message): number {
     this.#hasName = message.nameLength >= 0;
+    this.#isAstray6 = false;
     if (this.#hasName) {
       const error = this.decodeDestination(message);
       if (error < 0) return error;
       this.#hasName = error !== NO_NAME;
+      this.#isAstray6 = error === NO_NAME && this.endpoint.isConnected && this.endpoint.remoteAddress.isV4;
     }
     return this.#hasName || this.endpoint.isConnected ? 0 : -Errno.EDESTADDRREQ;
   }
@@ -409,7 +416,8 @@ export class InetDatagramSocket extends InetSocket {
   override receive(message: Message, taken: number): number {
     this.units = 0;
     if ((message.flags & MSG_ERRQUEUE) !== 0) return this.#receiveError(message, taken);
-    if (this.options.receivePathMtu && this.#receivePathMtu(message)) return 0;
+    const asks = this.options.receivePathMtu && this.tellsPathMtu;
+    if (asks && receivePathMtu(message, this.endpoint, this.options, this.world)) return 0;
     return this.#receiveDatagram(message, taken);
   }
   #receiveDatagram(message: Message, taken: number): number {
@@ -434,17 +442,6 @@ export class InetDatagramSocket extends InetSocket {
     if (hasOffset) this.#movePeek(isPeek ? result : -result);
     this.#describe(message, datagram);
     return result;
-  }
-  /** Before all that waits, and at once: it is gone even by a peek (ipv6_recv_rxpmtu). Who waited for a datagram does not look again. False if there is nothing to tell. */
-  #receivePathMtu(message: Message): boolean {
-    const { endpoint } = this;
-    const hasLooked = message.passing === LOOKED;
-    message.passing = LOOKED;
-    const notice = endpoint.pathMtuNotice;
-    if (notice === undefined || hasLooked || !this.tellsPathMtu) return false;
-    endpoint.pathMtuNotice = undefined;
-    writePathMtu(message, notice, this.options, this.world.realtime(this.stack.clock.now()));
-    return true;
   }
   /** Who sent it, and what is asked for besides. */
   #describe(message: Message, datagram: Datagram): void {

@@ -137,10 +137,14 @@ export function decodeDestination(name: Uint8Array, len: number, context: NameCo
   }
 }
 
-/** The unspecified address as a destination is this host (RFC 1122 3.2.1.3 calls it an error; every BSD and Linux take it so). */
+/**
+ * The unspecified address as a destination is this host (RFC 1122 3.2.1.3 calls it an error; every BSD and Linux take it so). Of IPv4 it is the address that the
+ * socket sends from, which the route tells (ip_route_output_key_hash_rcu).
+ */
 function toThisHost(out: InetName, context: NameContext): number {
-  if (out.address.isUnspecified) {
-    out.address = out.address.isV4 || context.boundToV4 ? IpAddress.LOOPBACK4 : IpAddress.LOOPBACK6;
+  const { address } = out;
+  if (!address.isV4 && address.isUnspecified) {
+    out.address = context.boundToV4 ? IpAddress.LOOPBACK4 : IpAddress.LOOPBACK6;
   }
   return 0;
 }

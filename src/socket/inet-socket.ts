@@ -34,7 +34,7 @@ export abstract class InetSocket extends Socket implements OptionTarget, NameCon
   protected readonly world: SocketWorld;
   /** Scratch for the name of one call. */
   protected readonly peerName = new InetName();
-  /** An error a call put back (`setError`), as errno; it comes before the endpoint's. */
+  /** An error a call put back (`setError`), as errno, in place of the endpoint's. */
   #storedErrno = 0;
 
   constructor(
@@ -63,8 +63,7 @@ export abstract class InetSocket extends Socket implements OptionTarget, NameCon
     return this.endpoint.settings.v6Only;
   }
   get boundToV4(): boolean {
-    const { localAddress } = this.endpoint;
-    return localAddress.isV4 && !localAddress.isUnspecified;
+    return this.endpoint.localAddress.isV4;
   }
 
   override bind(name: Uint8Array, len: number, credentials: Credentials): number {
@@ -139,17 +138,15 @@ export abstract class InetSocket extends Socket implements OptionTarget, NameCon
   protected connectedFlow = 0;
 
   override setError(errno: number): void {
-    // Nobody is told (do_recvmmsg).
+    // Nobody is told (do_recvmmsg). There is one place for errors (sk_err): the last one counts.
+    this.endpoint.takeError();
     this.#storedErrno = errno;
   }
   takeErrno(): number {
     const stored = this.#storedErrno;
-    if (stored !== 0) {
-      this.#storedErrno = 0;
-      return stored;
-    }
+    this.#storedErrno = 0;
     const error: NetError | undefined = this.endpoint.takeError();
-    return error === undefined ? 0 : errnoOf(error);
+    return error === undefined ? stored : errnoOf(error);
   }
   /** An error waits for the next call. */
   get hasError(): boolean {

@@ -20,7 +20,6 @@ import {
   MSG_MORE,
   MSG_OOB,
   MSG_PEEK,
-  MSG_TRUNC,
   SOCK_STREAM,
   SOMAXCONN,
 } from '../abi/socket.ts';
@@ -391,8 +390,7 @@ export class InetStreamSocket extends InetSocket {
     if (available <= 0) return iov.remaining === 0 && this.#isBeforeUrgent(taken) ? 0 : this.#receiveNothing(taken);
     if (!message.takesLess && this.#isTooLittle(available + from, flags, iov.remaining)) return -Errno.EAGAIN;
     const len = Math.min(available, iov.remaining);
-    // MSG_TRUNC discards: the octets are counted and not copied (tcp(7)).
-    if ((flags & MSG_TRUNC) === 0 && !copyOut(this.endpoint.receiveRing, message.iov, from, len)) return -Errno.EFAULT;
+    if (!copyOut(this.endpoint.receiveRing, message, from, len)) return -Errno.EFAULT;
     if (!peeks) {
       this.#staged = 'receive';
       this.units = len;

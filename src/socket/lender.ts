@@ -7,3 +7,10 @@ export interface Lender {
   /** True while octets that the guest wrote before wait for room: what is sent now comes behind them. */
   readonly hasEarlier: boolean;
 }
+/** Who has passed messages of a receive queue on to readers of its own. */
+export interface MessageLender {
+  /** Takes messages back, as far as they are not read there, until the first `count` are with nobody else; what is read leaves the queue. */
+  recall(count: number): void;
+  /** What is read leaves the queue. */
+  settle(): void;
+}

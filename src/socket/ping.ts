@@ -8,6 +8,7 @@ import { Errno } from '../abi/errno.ts';
 import { ICMP_ECHO, ICMPV6_ECHO_REQUEST } from '../abi/icmp.ts';
 import { sockaddrIn, sockaddrIn6 } from '../abi/sockaddr.ts';
 import { AF_INET, AF_INET6, MSG_OOB, MSG_PROBE } from '../abi/socket.ts';
+import type { IpAddress } from '../netstack/address.ts';
 import type { Credentials } from './credentials.ts';
 import { InetDatagramSocket } from './inet-dgram.ts';
 import { familyOf, needsScope } from './inet-name.ts';
@@ -76,9 +77,11 @@ export class PingSocket extends InetDatagramSocket {
     const index = scopeId || boundInterface;
     if ((index === 0 && needsScope(address)) || (boundInterface !== 0 && index !== boundInterface))
       return -Errno.EINVAL;
-    // The unspecified address is nowhere here, not this host (ping_v6_sendmsg).
-    if (address.isUnspecified) return address.isV4 ? -Errno.EINVAL : -Errno.ENETUNREACH;
-    return address.isV4 ? -Errno.EINVAL : super.decodeDestination(message);
+    return address.isV4 ? -Errno.EINVAL : 0;
+  }
+  /** The unspecified address is nowhere here, not this host (ping_v6_sendmsg). */
+  protected override isReachable(destination: IpAddress, flags: number): boolean {
+    return (destination.isV4 || !destination.isUnspecified) && super.isReachable(destination, flags);
   }
 
   /** ping_check_bind_addr: the name in full, whose interface is there. */

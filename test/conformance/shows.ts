@@ -31,6 +31,9 @@ const asEnded: Show = (b) => (b.every((octet) => octet === 0) ? 'nothing is left
 
 /** A struct timeval or timespec of an arrival. */
 const asArrival: Show = (b) => showTimestamp(c.i64.get(b, 0), Math.min(c.i64.get(b, 8), 999_999));
+/** Which flow label a packet has of itself is a hash with a secret; the traffic class in front of it is not. */
+const asLabelledControl: Show = (b, names) =>
+  asControl(b, names).replaceAll(/(?<=\{20 41 11 ...)(?!00000\})[0-9a-f]{5}(?=\})/g, 'label');
 /** SO_COOKIE: any unique number; equal ones have equal names. */
 const asCookie: Show = (b, names) => (b[8] === FILL ? names.pid(c.u64.get(b, 0) % 0x7fff_ffff) : asOctets(b, names));
 /** A port that may be of the system's choice. */
@@ -49,7 +52,7 @@ export const SHOWS: Readonly<Record<string, Show>> = {
   msghdr: asMsghdr,
   mmsghdrs: asMmsghdrs,
   ucred: asUcred,
-  control: asControl,
+  control: asLabelledControl,
   ended: asEnded,
   arrival: asArrival,
   cookie: asCookie,

@@ -131,7 +131,7 @@ test('connect, disconnect, names', (t) => {
   t.true(udp.calls.includes('disconnect'));
   t.is(socket.getName(out, true), -E.ENOTCONN);
   t.is(socket.connect(name4('0.0.0.0', 9), 16, USER), 0);
-  t.is(udp.calls.at(-1), 'connect 127.0.0.1 9', 'the unspecified address is this host');
+  t.is(udp.calls.at(-1), 'connect 0.0.0.0 9', 'which of its own addresses that is the route tells');
   udp.answer = 'permission';
   t.is(socket.connect(name4('255.255.255.255', 9), 16, USER), -E.EACCES);
   t.is(socket.listen(1, ROOT), -E.EOPNOTSUPP);

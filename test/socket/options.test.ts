@@ -133,8 +133,15 @@ test('SO_TYPE, SO_DOMAIN, SO_PROTOCOL, SO_ERROR, SO_ACCEPTCONN are read-only', (
   socket.setError(Errno.EFAULT);
   tcp.error = 'timed-out';
   t.deepEqual(
-    [0, 1, 2].map(() => get(socket, SOL_SOCKET, S.SO_ERROR)),
-    [Errno.EFAULT, Errno.ETIMEDOUT, 0],
+    [0, 1].map(() => get(socket, SOL_SOCKET, S.SO_ERROR)),
+    [Errno.ETIMEDOUT, 0],
+    'the last error counts',
+  );
+  tcp.error = 'timed-out';
+  socket.setError(Errno.EFAULT);
+  t.deepEqual(
+    [0, 1].map(() => get(socket, SOL_SOCKET, S.SO_ERROR)),
+    [Errno.EFAULT, 0],
   );
 });
 

@@ -2,7 +2,7 @@
 import { conformance, type System } from '../body.ts';
 import { type Kit, kit } from '../kit.ts';
 import * as c from '../linux.ts';
-import { asText } from '../show.ts';
+import { asI32, asText } from '../show.ts';
 
 const parts = 'udp parts';
 const errors = 'error queue';
@@ -189,3 +189,36 @@ conformance('SO_RCVLOWAT holds back poll and a recv that may wait', { group: 're
   a.poll(server);
   a.recv(server, 100);
 });
+
+for (const [host, to] of [
+  ['127.0.0.1', '127.0.0.1'],
+  ['127.0.0.1', '::ffff:127.0.0.1'],
+  ['::1', '::1'],
+] as const) {
+  conformance(`MSG_PROBE puts nothing to a datagram in the making, to ${to}`, { group: parts }, (sys) => {
+    const a = kit(sys);
+    const { fd: server, port } = a.udpBound(host);
+    const fd = a.udp(0, to.includes(':') ? c.AF_INET6 : c.AF_INET);
+    a.sendTo(fd, 'probe', to, port, c.MSG_MORE | c.MSG_PROBE);
+    a.task.call('ioctl', fd, c.SIOCOUTQ, sys.alloc(4, 'waiting', asI32));
+    a.sendTo(fd, 'ab', to, port, c.MSG_MORE);
+    a.send(fd, 'cd', c.MSG_MORE | c.MSG_PROBE);
+    a.send(fd, 'ef', c.MSG_PROBE);
+    receive(sys, a, server, 0);
+  });
+  conformance(`how a datagram is cut is looked at once it is whole, to ${to}`, { group: parts }, (sys) => {
+    const a = kit(sys);
+    const { fd: server, port } = a.udpBound(host);
+    const fd = a.udp(0, to.includes(':') ? c.AF_INET6 : c.AF_INET);
+    a.setInt(fd, c.IPPROTO_UDP, c.UDP_SEGMENT, 10);
+    a.setInt(fd, c.SOL_SOCKET, c.SO_NO_CHECK, 1);
+    if (to === '::1') a.setInt(fd, c.IPPROTO_UDP, c.UDP_NO_CHECK6_TX, 1);
+    a.sendTo(fd, 'x', to, port);
+    a.sendTo(fd, 'x', to, port, c.MSG_MORE);
+    a.task.call('ioctl', fd, c.SIOCOUTQ, sys.alloc(4, 'waiting', asI32));
+    a.send(fd, new Uint8Array(30).fill(0x2e), c.MSG_MORE);
+    a.task.call('ioctl', fd, c.SIOCOUTQ, sys.alloc(4, 'waiting', asI32));
+    a.sendTo(fd, 'z', to, port);
+    receive(sys, a, server, 0);
+  });
+}

@@ -199,3 +199,66 @@ conformance('ping over IPv6: where echo requests may not go', { group: 'ping' },
   a.task.call('bind', fd, a.octets(scoped, 'addr'), scoped.length);
   a.connect(fd, 'fe80::1', 7);
 });
+
+conformance('who is bound to ::ffff:0.0.0.0 or connected from it has no way to IPv6', { group }, (sys) => {
+  const a = kit(sys);
+  const { fd, port } = a.udpBound('::1');
+  const other = a.udpBound();
+  const bound = a.udp(0, c.AF_INET6);
+  a.bind(bound, '::ffff:0.0.0.0', 7001);
+  const connected = a.udp(0, c.AF_INET6);
+  // A bind that fails binds the interface all the same, and from loopback a group has no source.
+  const name = a.octets(inet6('fe80::1', 7002, 1), 'addr');
+  a.task.call('bind', connected, name, 28);
+  a.connect(connected, '::ffff:224.0.0.9', 7000);
+  a.port(connected);
+  for (const out of [bound, connected]) {
+    a.sendTo(out, 'x', '::1', port);
+    a.sendTo(out, 'y', '::', port);
+    a.sendTo(out, 'z', '::ffff:127.0.0.1', other.port);
+    receive(sys, a, fd);
+    receive(sys, a, other.fd);
+    a.connect(out, '::1', port);
+    a.port(out);
+  }
+});
+
+conformance('0.0.0.0 is the address that the socket sends from, :: is always loopback', { group }, (sys) => {
+  const a = kit(sys);
+  const readers = [a.udpBound('127.0.0.2'), a.udpBound('127.0.0.1')];
+  const listening = a.listener('127.0.0.2');
+  const out = a.udp();
+  a.bind(out, '127.0.0.2', 7000);
+  const out6 = a.udp(0, c.AF_INET6);
+  a.bind(out6, '::ffff:127.0.0.2', 7001);
+  const heard = () => {
+    for (const { fd } of readers) a.recv(fd, 8, c.MSG_DONTWAIT);
+  };
+  for (const [fd, host] of [
+    [out, '0.0.0.0'],
+    [out6, '::'],
+    [out6, '::ffff:0.0.0.0'],
+  ] as const) {
+    for (const { port } of readers) {
+      for (const flags of [0, c.MSG_DONTROUTE]) a.sendTo(fd, 'x', host, port, flags);
+      heard();
+      a.sendTo(fd, 'a', host, port, c.MSG_MORE);
+      a.send(fd, 'b');
+      heard();
+      a.connect(fd, host, port);
+      a.peerName(fd);
+      a.send(fd, 'y');
+      heard();
+    }
+  }
+  for (const [family, own, host] of [
+    [c.AF_INET, '127.0.0.2', '0.0.0.0'],
+    [c.AF_INET6, '::ffff:127.0.0.2', '::'],
+    [c.AF_INET6, '::ffff:127.0.0.2', '::ffff:0.0.0.0'],
+  ] as const) {
+    const stream = a.task.call('socket', family, c.SOCK_STREAM, 0);
+    a.bind(stream, own, 0);
+    a.connect(stream, host, listening.port);
+    a.peerName(stream);
+  }
+});

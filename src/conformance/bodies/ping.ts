@@ -1,6 +1,6 @@
 /** Ping sockets: icmp(7), net/ipv4/ping.c. Their port is the id of their echo requests, so bodies that show octets choose it. */
 import { conformance, type System } from '../body.ts';
-import { type Kit, kit } from '../kit.ts';
+import { inet, inet6, type Kit, kit } from '../kit.ts';
 import * as c from '../linux.ts';
 import { asI32, asText } from '../show.ts';
 
@@ -274,3 +274,28 @@ conformance('sendmmsg and recvmmsg of echoes', { group }, (sys) => {
   a.recv(fd);
   a.recv(fd, 10, c.MSG_DONTWAIT);
 });
+
+for (const host of ['127.0.0.1', '::1']) {
+  const v6 = host === '::1';
+  const family = v6 ? 'ICMPv6' : 'ICMP';
+  conformance(`${family}: the checksum stands for the port of the original destination`, { group }, (sys) => {
+    const a = kit(sys);
+    const fd = bound(a, host);
+    const [level, option] = v6 ? [c.SOL_IPV6, c.IPV6_RECVORIGDSTADDR] : [c.SOL_IP, c.IP_RECVORIGDSTADDR];
+    a.setInt(fd, level, option, 1);
+    a.sendTo(fd, echo(host), host, 0);
+    receive(sys, a, fd);
+  });
+  conformance(`${family}: control data is looked at before where the unspecified address is`, { group }, (sys) => {
+    const a = kit(sys);
+    const fd = bound(a, host);
+    const to = a.octets(v6 ? inet6('::', 7000) : inet('0.0.0.0', 7000), 'addr');
+    const iov = [[a.octets(echo(host), 'out'), 13]] as const;
+    for (const data of [new Uint8Array(3), new Uint8Array(4)]) {
+      const control = a.control([{ level: c.SOL_SOCKET, type: c.SO_MARK, data }]);
+      const message = { name: to, namelen: v6 ? 28 : 16, iov, control: control.at, controllen: control.len };
+      a.task.call('sendmsg', fd, a.msghdr(message), 0);
+    }
+    receive(sys, a, fd);
+  });
+}

@@ -170,3 +170,25 @@ conformance('SIOCOUTQ tells of the memory of a datagram in the making', { group 
     }
   }
 });
+
+for (const [name, family, host] of FAMILIES) {
+  conformance(`a message of ${name} to AF_UNSPEC goes to the peer, if IPv6 knows a way to it`, { group }, (sys) => {
+    const { a, out, heard } = scene(sys, family, host);
+    const nowhere = a.octets(new Uint8Array(16), 'addr');
+    for (const flags of [0, c.MSG_DONTROUTE, c.MSG_MORE]) {
+      a.task.call('sendto', out, a.octets('n', 'out'), 1, flags, nowhere, 16);
+      heard('p');
+    }
+  });
+}
+
+for (const [name, family, host] of FAMILIES) {
+  conformance(`a socket of ${name} that is disconnected is bound to no interface`, { group }, (sys) => {
+    const { a, out } = scene(sys, family, host);
+    for (const index of [1, 10]) {
+      a.setInt(out, c.SOL_SOCKET, c.SO_BINDTOIFINDEX, index);
+      a.task.call('connect', out, a.octets(new Uint8Array(16), 'addr'), 16);
+      a.getInt(out, c.SOL_SOCKET, c.SO_BINDTOIFINDEX);
+    }
+  });
+}

@@ -202,3 +202,22 @@ conformance('stream flags: a full connection, poll and a send that waits', { gro
   b.task.finish();
   sys.record('all there', got === sent);
 });
+
+for (const all of [0, c.MSG_WAITALL]) {
+  for (const lowWater of [1, 8]) {
+    const how = `${all === 0 ? '' : ' with MSG_WAITALL'} and SO_RCVLOWAT ${lowWater}`;
+    conformance(`stream flags: MSG_TRUNC${how} waits as any receive`, { group, interrupts: true }, (sys) => {
+      const a = kit(sys);
+      const b = kit(sys, 'b');
+      const { client, server } = a.pair();
+      a.setInt(server, c.SOL_SOCKET, c.SO_RCVLOWAT, lowWater);
+      for (const peek of [0, c.MSG_PEEK]) {
+        a.send(client, 'hello');
+        a.startRecv(server, 10, c.MSG_TRUNC | all | peek);
+        if (a.task.blocked) b.send(client, 'world!');
+        if (a.task.blocked) sys.interrupt(a.task);
+        b.recv(server, 20, c.MSG_DONTWAIT);
+      }
+    });
+  }
+}

@@ -12,6 +12,7 @@
 import { putU16, u16 } from '../../lib/bytes.ts';
 import { finishSum } from '../../lib/checksum.ts';
 import { IpAddress } from '../address.ts';
+import { autoFlowLabel } from '../ip/flow-label.ts';
 import { destinationOf, sourceOf } from '../ip/header.ts';
 import type { IpEnvironment, NetInterface } from '../ip/interface.ts';
 import { type IcmpError, IpProtocol, type OutputOptions, type Route, type TransportProtocol } from '../ip/ip.ts';
@@ -57,12 +58,14 @@ export class IcmpProtocol implements TransportProtocol {
   readonly #ip: IcmpOutput;
   readonly #transports: readonly (TransportProtocol | undefined)[];
   readonly #limit: RateLimit;
+  readonly #flowKey: number;
 
   constructor(env: IpEnvironment, ip: IcmpOutput, transports: readonly (TransportProtocol | undefined)[]) {
     this.#env = env;
     this.#ip = ip;
     this.#transports = transports;
     this.#limit = new RateLimit(env.clock);
+    this.#flowKey = env.random.u32();
   }
 
   /** ICMP and ICMPv6 alike. */
@@ -165,6 +168,7 @@ export class IcmpProtocol implements TransportProtocol {
       putU16(message.bytes, message.at + icmpv4.CHECKSUM, sum);
     } else {
       computeChecksum(message, route.local, route.remote, IpProtocol.IcmpV6, ChecksumOffset.IcmpV6);
+      options.flowLabel = autoFlowLabel(this.#flowKey, to, 0);
     }
     this.#ip.output(message, route, to.isV4 ? IpProtocol.Icmp : IpProtocol.IcmpV6, options);
   }

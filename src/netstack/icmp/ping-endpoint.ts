@@ -3,7 +3,7 @@
  * privilege. The id of its messages is its local port, put in place of whatever its user wrote there; checksums are made here. Which messages may be sent is
  * the socket layer's to check. One family each: an IPv6 one never speaks IPv4.
  */
-import { putU16 } from '../../lib/bytes.ts';
+import { putU16, u16 } from '../../lib/bytes.ts';
 import { finishSum } from '../../lib/checksum.ts';
 import type { Family, IpAddress } from '../address.ts';
 import { IpProtocol, type Route } from '../ip/ip.ts';
@@ -54,6 +54,10 @@ export class PingSocket extends DatagramSocket {
   }
   protected override get fillsBeyond(): boolean {
     return true;
+  }
+  /** What stands where other protocols have a port (ip_cmsg_recv_dstaddr). */
+  protected override destinationPortOf({ bytes, at, end }: Packet): number {
+    return end - at < icmpv4.IDENTIFIER ? -1 : u16(bytes, at + icmpv4.CHECKSUM);
   }
   protected override emitHeader(): void {
     // Written by the user, completed by `seal`.

@@ -68,7 +68,7 @@ export class Router {
     const remote = asked.isUnspecified ? (from ?? loopbackOf(asked)) : asked;
     const refusal = this.#refusal(remote, from, interfaceIndex, anySource);
     if (refusal !== undefined) return refusal;
-    if (from?.isV4 === true && !remote.isV4) return this.#mappedRoute(remote, interfaceIndex, protocol, port);
+    if (source?.isV4 === true && !remote.isV4) return this.#mappedRoute(remote, interfaceIndex, protocol, port);
     const served = remote.isLoopback ? this.#serviceRoute(remote, from, interfaceIndex, protocol, port) : undefined;
     if (served !== undefined) return served;
     if (this.isLocal(remote)) return this.#localRoute(remote, from);

@@ -20,6 +20,7 @@ import {
   type SourceFilters,
   type UdpEndpoint,
 } from '../endpoint.ts';
+import { autoFlowLabel } from '../ip/flow-label.ts';
 import { type IcmpError, isBeyondLink, type OutputOptions, type Route } from '../ip/ip.ts';
 import type { NetError } from '../net-error.ts';
 import { Gso, type Packet, SMALL_OCTETS } from '../packet.ts';
@@ -37,13 +38,10 @@ import { Memberships } from './memberships.ts';
 import { anyOf, forbidsFragments, mayFragment, mtuOf, note, pathMtuOf, sourceOf } from './path.ts';
 import { ReceiveQueue } from './receive-queue.ts';
 import { RouteMemo } from './route-memo.ts';
-import { segmentAt } from './segments.ts';
+import { refusesSegments, segmentAt } from './segments.ts';
 import { STAMPS, Stamping, StampKind } from './stamping.ts';
 
 const { In, Out, Err, Hup, RdNorm, WrNorm, RdHup } = Readiness;
-
-/** UDP_MAX_SEGMENTS. */
-const MAX_SEGMENTS = 128;
 
 export abstract class DatagramSocket implements UdpEndpoint {
   readonly id: number;
@@ -102,6 +100,10 @@ export abstract class DatagramSocket implements UdpEndpoint {
   /** The last datagram may be more than the receive buffer has room for. */
   protected get fillsBeyond(): boolean {
     return false;
+  }
+  /** The port that a received message names as its destination, or -1. */
+  protected destinationPortOf(_packet: Packet): number {
+    return this.localPort;
   }
   /** Where a message goes whose header stands in front of `packet.at`. */
   protected portOf(_packet: Packet): number {
@@ -230,6 +232,8 @@ export abstract class DatagramSocket implements UdpEndpoint {
     this.isConnected = false;
     this.remoteAddress = anyOf(this.family);
     this.remotePort = 0;
+    // Whoever chose it (__udp_disconnect).
+    this.settings.boundInterface = 0;
     if (!this.#addressLocked) this.localAddress = this.binding.address = anyOf(this.family);
     if (!this.#portLocked) this.#giveBack();
   }
@@ -240,6 +244,8 @@ export abstract class DatagramSocket implements UdpEndpoint {
    */
   #sourceFor(remote: IpAddress): IpAddress | undefined {
     const { localAddress } = this;
+    // ::ffff:0.0.0.0 is an IPv4 address like any other.
+    if (this.family === 6 && localAddress.isV4 && !remote.isV4) return localAddress;
     const isNone = localAddress.isMulticast || this.context.ip.isBroadcast(localAddress);
     // Of an IPv4-mapped one bind() does not see what it is (__inet6_bind): it leads nowhere.
     if (localAddress.isUnspecified || (isNone && localAddress.isV4 === (this.family === 4))) {
@@ -289,9 +295,11 @@ export abstract class DatagramSocket implements UdpEndpoint {
     if (len > this.longest(route.remote.isV4)) return this.#tooLong(route, port, choices);
     const segment = choices?.segment ?? settings.segment;
     if (segment !== 0) {
-      const refused = this.#refusesSegments(route, len, segment);
-      if (refused !== undefined) return refused;
-    } else if (this.#size(route, len) > mtuOf(route, settings) && !mayFragment(route, settings, choices)) {
+      // Only what is whole is cut (udp_send_skb).
+      if (choices?.isPart === true) return undefined;
+      return refusesSegments(this.#size(route, Math.min(len, segment)), len, segment, route, settings);
+    }
+    if (this.#size(route, len) > mtuOf(route, settings) && !mayFragment(route, settings, choices)) {
       return this.#tooLong(route, port, choices);
     }
     return undefined;
@@ -299,13 +307,6 @@ export abstract class DatagramSocket implements UdpEndpoint {
   #refusesSend(isBegun: boolean): NetError | undefined {
     if (isBegun) return undefined;
     return this.takeError() ?? (this.sendEnded ? 'broken-pipe' : undefined);
-  }
-  /** udp_send_skb: none of the pieces may have to be cut again, they are not too many, and each needs a checksum of its own. */
-  #refusesSegments(route: Route, len: number, segment: number): NetError | undefined {
-    if (this.#size(route, Math.min(len, segment)) > mtuOf(route, this.settings)) return 'message-size';
-    const { noChecksum, noChecksum6 } = this.settings;
-    const unsummed = route.remote.isV4 ? noChecksum : noChecksum6;
-    return len > segment * MAX_SEGMENTS || unsummed ? 'invalid' : undefined;
   }
   /** Who asks for errors, or for path MTUs (ipv6_local_rxpmtu), is told the MTU. */
   #tooLong(route: Route, port: number, choices: SendChoices | undefined): NetError {
@@ -381,13 +382,17 @@ export abstract class DatagramSocket implements UdpEndpoint {
     output.dontFragment = isV4 && forbidsFragments(settings, fits);
     output.multicastLoop = isV4 ? settings.multicastLoop : settings.multicastLoop6;
     output.mtu = fits ? pathMtuOf(route, settings) : mtuOf(route, settings);
-    output.flowLabel = isV4 ? 0 : packet.flowLabel || this.#flowLabel(route.remote);
+    output.flowLabel = isV4 ? 0 : packet.flowLabel || this.#ownLabel(route.remote);
     output.tap = packet.stamps === 0 ? undefined : this.#tap;
     packet.push(this.headerLen);
     this.seal(packet, route);
     if (this.context.ip.output(packet, route, this.protocolOf(isV4), output) === 'no-buffers') {
       this.context.counters(isV4).SndbufErrors++;
     }
+  }
+
+  #ownLabel(remote: IpAddress): number {
+    return this.settings.autoFlowLabel ? autoFlowLabel(this.context.flowKey, remote, this.localPort) : 0;
   }
 
   peek(index: number): Datagram | undefined {
@@ -417,12 +422,6 @@ export abstract class DatagramSocket implements UdpEndpoint {
     return true;
   }
 
-  #flowLabel({ w0, w1, w2, w3 }: IpAddress): number {
-    if (!this.settings.autoFlowLabel) return 0;
-    let h = Math.imul(this.context.flowKey ^ w0 ^ Math.imul(w1, 31) ^ Math.imul(w2, 17) ^ w3, 0x9e37_79b1);
-    h = Math.imul(h ^ (h >>> 15) ^ this.localPort, 0x85eb_ca6b);
-    return h >>> 12 || 1;
-  }
   shutdown(how: number): NetError | undefined {
     this.#shut |= how;
     this.observer?.endpointChanged(this.readiness());
@@ -495,7 +494,7 @@ export abstract class DatagramSocket implements UdpEndpoint {
       return;
     }
     counters.InDatagrams++;
-    this.#queue.push(kept, sourcePort, this.localPort, this.settings.placesDatagrams);
+    this.#queue.push(kept, sourcePort, this.destinationPortOf(kept), this.settings.placesDatagrams);
     this.observer?.endpointChanged(In | RdNorm);
   }
   #hasRoomFor(packet: Packet): boolean {

@@ -1,12 +1,34 @@
 /** A send that stands for several datagrams of equal length, the last of which may be shorter (udp(7) UDP_SEGMENT; virtio's UDP_L4). */
 import { copy } from '../../lib/byte-ring.ts';
 import { finishSum } from '../../lib/checksum.ts';
+import type { UdpSettings } from '../endpoint.ts';
+import type { Route } from '../ip/ip.ts';
+import type { NetError } from '../net-error.ts';
 import { Csum, type Packet } from '../packet.ts';
 import { EtherType } from '../wire/ethernet.ts';
 import * as ipv4 from '../wire/ipv4.ts';
 import * as ipv6 from '../wire/ipv6.ts';
 import * as udp from '../wire/udp.ts';
+import { mtuOf } from './path.ts';
 
+/** UDP_MAX_SEGMENTS. */
+const MAX_SEGMENTS = 128;
+
+/**
+ * udp_send_skb: none of the pieces may have to be cut again, they are not too many, and each needs a checksum of its own.
+ * @param octets of the first piece, its headers with it
+ */
+export function refusesSegments(
+  octets: number,
+  len: number,
+  segment: number,
+  route: Route,
+  settings: UdpSettings,
+): NetError | undefined {
+  if (octets > mtuOf(route, settings)) return 'message-size';
+  const unsummed = route.remote.isV4 ? settings.noChecksum : settings.noChecksum6;
+  return len > segment * MAX_SEGMENTS || unsummed ? 'invalid' : undefined;
+}
 /**
  * The datagram whose payload begins at `at`, out of `packet`, whose own payload stands at `packet.at` .. `end` and which the caller keeps; undefined when there is no buffer for it. The headers of
  * a packet that was received go with it.

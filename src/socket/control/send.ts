@@ -121,6 +121,7 @@ export class Choices implements SendChoices {
   segment: number | undefined = undefined;
   stamps: number | undefined = undefined;
   stampId: number | undefined = undefined;
+  isPart: boolean | undefined = undefined;
   /** Any of them was chosen. */
   isEmpty = true;
 
@@ -128,7 +129,7 @@ export class Choices implements SendChoices {
     if (this.isEmpty) return;
     this.source = this.interfaceIndex = this.ttl = this.tos = this.dontFragment = undefined;
     this.flowLabel = undefined;
-    this.mark = this.priority = this.segment = this.stamps = this.stampId = undefined;
+    this.mark = this.priority = this.segment = this.stamps = this.stampId = this.isPart = undefined;
     this.isEmpty = true;
   }
   copy(): SendChoices {
@@ -137,6 +138,11 @@ export class Choices implements SendChoices {
     return { source, interfaceIndex, ttl, tos, flowLabel, dontFragment, mark, priority, segment, stamps, stampId };
   }
 
+  /** What follows is the first part of a datagram. */
+  beginPart(): void {
+    this.isPart = true;
+    this.isEmpty = false;
+  }
   /** Reads the control data of a datagram. `toV4` says which protocol it leaves by. Returns 0 or a negative errno. */
   read(message: Message, sender: Sender, toV4: boolean): number {
     this.isEmpty = false;

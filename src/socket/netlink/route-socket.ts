@@ -28,7 +28,7 @@ import { defaultIpSettings } from '../../netstack/settings.ts';
 import type { Committable } from '../committable.ts';
 import type { Credentials } from '../credentials.ts';
 import type { Devices } from '../devices.ts';
-import type { MessageLender } from '../inet-dgram.ts';
+import type { MessageLender } from '../lender.ts';
 import type { Message } from '../message.ts';
 import { OptionState, type OptionTarget } from '../options/target.ts';
 import { Socket } from '../socket.ts';

@@ -19,7 +19,6 @@ import {
   MSG_ERRQUEUE,
   MSG_OOB,
   MSG_PEEK,
-  MSG_TRUNC,
   MSG_WAITALL,
   MSG_WAITFORONE,
   SO_ERROR,
@@ -46,8 +45,8 @@ function flagsAtOnce({ domain, protocol }: Socket): number {
 /** More control data than any message of ours has. */
 const CONTROL_CAPACITY = 8192;
 
-/** With one of these MSG_WAITALL is not a matter of several rounds: MSG_PEEK looks at the same octets again, MSG_TRUNC has no buffer to fill. */
-const ONE_ROUND = MSG_PEEK | MSG_TRUNC | MSG_OOB | MSG_ERRQUEUE;
+/** With one of these MSG_WAITALL is not a matter of several rounds: MSG_PEEK looks at the same octets again. */
+const ONE_ROUND = MSG_PEEK | MSG_OOB | MSG_ERRQUEUE;
 const wantsAll = (message: Message, socket: Socket): boolean =>
   (message.flags & MSG_WAITALL) !== 0 && (message.flags & ONE_ROUND) === 0 && socket.type === SOCK_STREAM;
 
