@@ -342,6 +342,6 @@ export const units = ({ epollEvent, numbers, openFlags }: Target): readonly Unit
     constants: pick(abi, /^(FIGETBSZ|FS_IOC_|RWF_|CLOSE_RANGE_|MFD_)/),
   },
   { headers: ['sys/resource.h'], layouts: [layout(abi.rlimit, 'rlim_')], constants: pick(abi, /^(RLIMIT|RLIM)_/) },
-  { headers: ['linux/sched.h'], constants: pick(abi, /^CLONE_NEW/) },
+  { headers: ['linux/sched.h'], constants: pick(abi, /^CLONE_/) },
   { headers: ['signal.h'], constants: pick(abi, /^(SIG|SA_|NSIG)/) },
 ];
