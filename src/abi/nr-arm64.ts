@@ -1,7 +1,6 @@
 /** System call numbers of arm64: include/uapi/asm-generic/unistd.h. It lacks the legacy calls of x86_64 (poll, dup2, epoll_wait, ...). */
 export const NR_ARM64 = {
   io_setup: 0,
-  lstat: 0,
   io_submit: 2,
   getcwd: 17,
   eventfd2: 19,
