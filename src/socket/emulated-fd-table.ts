@@ -64,6 +64,9 @@ export class EmulatedFdTable implements FdTable {
     this.#reserved.add(fd);
     return fd;
   }
+  isReserved(fd: number): boolean {
+    return this.#reserved.has(fd);
+  }
   unreserve(fd: number): void {
     this.#reserved.delete(fd);
     if (fd < this.#lowest) this.#lowest = fd;

@@ -11,7 +11,7 @@ export const Standing = { Watch: 0, Turn: 1, One: 2 } as const;
 export type Standing = (typeof Standing)[keyof typeof Standing];
 
 export class Waiter {
-  /** Poll events this waiter cares for; POLLERR and POLLHUP always count. */
+  /** Poll events this waiter cares for; POLLERR and POLLHUP always count, but for `WITHOUT_ERRORS`. */
   mask = 0;
   standing: Standing = Standing.Turn;
   /** Called with the events that rose. It may remove this waiter, and must not do work: it marks the owner for a retry. Where it stands as one, true says that it takes the event. */
@@ -33,6 +33,8 @@ export class Waiter {
 
 /** POLLERR | POLLHUP | POLLNVAL. */
 const ALWAYS = 0x0008 | 0x0010 | 0x0020;
+/** Behind all poll events, in the mask of who is not told of an error alone: select(2) for its third set (POLLEX_SET). */
+export const WITHOUT_ERRORS = 0x1_0000;
 /** POLLHUP | POLLNVAL | POLLRDHUP: the state changed, and everybody is told (sock_def_wakeup). */
 const EVERYBODY = 0x0010 | 0x0020 | 0x2000;
 
@@ -48,7 +50,7 @@ export class WaitQueue {
 
   add(waiter: Waiter, mask: number, standing: Standing = Standing.Turn): void {
     waiter.leave();
-    waiter.mask = mask | ALWAYS;
+    waiter.mask = (mask & WITHOUT_ERRORS) === 0 ? mask | ALWAYS : mask | (ALWAYS & EVERYBODY);
     waiter.standing = standing;
     waiter.queue = this;
     if (this.#newestFirst || standing === Standing.Watch) this.#prepend(waiter);

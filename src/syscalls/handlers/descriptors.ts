@@ -21,6 +21,8 @@ export interface DescriptorTable extends FdTable {
   hardLimit: number;
   /** Descriptors that the table has memory for. */
   readonly capacity: number;
+  /** A call has taken the number and has no file for it yet. */
+  isReserved(fd: number): boolean;
   install(file: OpenFile, closeOnExec: boolean): number;
   /** The table to go on with where the caller must not share one (CLONE_FILES of unshare(2)). */
   unshare(): FdTable;

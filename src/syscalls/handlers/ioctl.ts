@@ -27,6 +27,7 @@ import { i32, i64 } from '../../abi/struct.ts';
 import { PipeEnd } from '../../socket/byte-file.ts';
 import { EpollFile } from '../../socket/epoll.ts';
 import type { OpenFile } from '../../socket/file.ts';
+import { MemoryFile } from '../../socket/pipe.ts';
 import { Socket } from '../../socket/socket.ts';
 import { offersRequest } from '../offered.ts';
 import type { CallContext } from '../task.ts';
@@ -81,8 +82,10 @@ function setAsynchronous(ctx: CallContext, file: OpenFile, at: number): number {
 function fileIoctl(ctx: CallContext, file: OpenFile, request: number, argument: number): number {
   if (file instanceof Socket) return socketIoctl(ctx, file, request, argument);
   if (file instanceof EpollFile) return epollIoctl(ctx, file, request, argument);
-  if (!(file instanceof PipeEnd) || request !== FIONREAD) return -Errno.ENOTTY;
-  return putInt(ctx, argument, file.queued);
+  if (request !== FIONREAD) return -Errno.ENOTTY;
+  if (file instanceof PipeEnd) return putInt(ctx, argument, file.queued);
+  // Of a file it is what lies behind the position (do_vfs_ioctl).
+  return file instanceof MemoryFile ? putInt(ctx, argument, (file.size - file.position()) | 0) : -Errno.ENOTTY;
 }
 
 /** An epoll object knows requests of its own only (fs/eventpoll.c, since Linux 6.9). They tune the busy polling of network cards; here is none, so they are only kept. */

@@ -16,7 +16,7 @@ import {
 import { i16, i32 } from '../../abi/struct.ts';
 import type { OpenFile } from '../../socket/file.ts';
 import { Socket } from '../../socket/socket.ts';
-import { Standing } from '../../socket/wait-queue.ts';
+import { Standing, WITHOUT_ERRORS } from '../../socket/wait-queue.ts';
 import { BLOCKED, type CallContext, TRY_AGAIN } from '../task.ts';
 import { descriptorTable } from './descriptors.ts';
 import { accessOk } from './guest.ts';
@@ -53,8 +53,10 @@ function look(ctx: CallContext, watch: Watch): number {
   return ready;
 }
 /** What arrives at a socket wakes who waits for urgent data as well (sock_def_readable), to find a descriptor that was closed meanwhile. */
-const wakening = (file: OpenFile, events: number): number =>
-  (events & POLLPRI) === 0 || !(file instanceof Socket) ? events : events | POLLIN;
+function wakening(file: OpenFile, events: number): number {
+  const all = (events & POLLPRI) === 0 || !(file instanceof Socket) ? events : events | POLLIN;
+  return events === EXCEPT ? all | WITHOUT_ERRORS : all;
+}
 /** Waits for anything until the limit, after which one more look is taken. */
 function sleep(ctx: CallContext, watch: Watch): number {
   for (const [i, file] of watch.files.entries()) {
@@ -81,7 +83,7 @@ function importPollfds(ctx: CallContext, at: number, count: number, limit: Limit
     const fd = i32.get(bytes, i * pollfd.size);
     watch.fds.push(fd);
     watch.files.push(fd < 0 ? undefined : ctx.files.get(fd));
-    watch.events.push(i16.get(bytes, i * pollfd.size + pollfd.offset.events) & 0xffff);
+    watch.events.push(i16.get(bytes, i * pollfd.size + pollfd.offset.events) & 0xffff & ~POLLNVAL);
     watch.revents.push(0);
   }
   keep(ctx, watch);
@@ -150,7 +152,8 @@ const hasBit = (set: Uint8Array, fd: number): boolean => ((set[fd >> 3] as numbe
 function importSelection(ctx: CallContext, n: number, sets: readonly number[], limit: Limit): Selection | number {
   if (n < 0) return -Errno.EINVAL;
   // Bits beyond the table, as long as it is now, are not looked at (core_sys_select).
-  const count = Math.min(n, descriptorTable(ctx.files)?.capacity ?? 0);
+  const table = descriptorTable(ctx.files);
+  const count = Math.min(n, table?.capacity ?? 0);
   const octets = bitmapOctets(count);
   const bitmaps: Uint8Array[] = [];
   for (const at of sets) {
@@ -163,7 +166,8 @@ function importSelection(ctx: CallContext, n: number, sets: readonly number[], l
     const events = SETS.reduce((sum, mask, i) => (hasBit(bitmaps[i] as Uint8Array, fd) ? sum | mask : sum), 0);
     if (events === 0) continue;
     const file = ctx.files.get(fd);
-    if (file === undefined) return -Errno.EBADF;
+    // A number that a call has taken, which has no file for it yet, is open to max_select_fd and none to select_poll_one.
+    if (file === undefined && table?.isReserved(fd) !== true) return -Errno.EBADF;
     selection.files.push(file);
     selection.events.push(events);
     selection.revents.push(0);

@@ -51,7 +51,8 @@ const LENGTHS = [0, 1, 2, 3, 8, 12, 16, 20, -1];
 function value(world: World, r: Choice, { level, option: number }: Option): readonly [at: number, len: number] {
   if (level === c.SOL_SOCKET && (number === c.SO_RCVTIMEO || number === c.SO_SNDTIMEO)) {
     const at = world.sys.alloc(16, 'timeval', show('octets'));
-    const usec = r.of([WAIT_US, 0, 4000, 1_000_000, -1]);
+    // A wait must be seen before it ends, and one number of microseconds is no whole number of ticks.
+    const usec = r.of([WAIT_US, 0, WAIT_US + 1, 1_000_000, -1]);
     world.sys.put(c.timeval, at, { sec: r.rarely(8, 0, [1, -1]), usec });
     return [at, 16];
   }
