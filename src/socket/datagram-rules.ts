@@ -14,7 +14,9 @@ export const WRITE_SPACE = POLLOUT | POLLWRNORM | POLLWRBAND;
 export const withBand = (events: number): number => ((events & POLLOUT) === 0 ? events : events | POLLWRBAND);
 
 /** MSG_DONTROUTE: true for what needs no gateway (RT_SCOPE_LINK). */
-export function isOnLink(stack: Netstack, destination: IpAddress): boolean {
+export function isOnLink(stack: Netstack, destination: IpAddress, interfaceIndex: number): boolean {
+  // Who names an interface is taken at his word (ip_route_output_key_hash_rcu).
+  if (destination.isV4 && interfaceIndex !== 0) return true;
   if (destination.isUnspecified || destination.isMulticast || destination.isLimitedBroadcast || destination.isLinkLocal)
     return true;
   const bits = destination.isV4 ? 96 : 0;

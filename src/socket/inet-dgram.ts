@@ -130,7 +130,7 @@ export class InetDatagramSocket extends InetSocket {
     const { address, port } = this.peerName;
     if (isPeer) this.#stray.clear();
     else this.#strays(address, port, false);
-    if (this.#cork.isOpen && this.#cork.to.isV4) this.#cork.redirect(address, port, leadsHere(this.stack, address));
+    if (this.#cork.isOpen) this.#cork.redirect(address, port, leadsHere(this.stack, address));
   }
   /** The flow that the next datagrams take is not the peer's. */
   #strays(to: IpAddress, port: number, hasRoute: boolean): void {
@@ -332,7 +332,8 @@ export class InetDatagramSocket extends InetSocket {
     return this.isReachable(destination, message.flags) ? 0 : -Errno.ENETUNREACH;
   }
   protected isReachable(destination: IpAddress, flags: number): boolean {
-    return (flags & MSG_DONTROUTE) === 0 || isOnLink(this.stack, destination);
+    const iface = this.#choices.interfaceIndex ?? this.endpoint.settings.boundInterface;
+    return (flags & MSG_DONTROUTE) === 0 || isOnLink(this.stack, destination, iface);
   }
   #readChoices(message: Message, toV4: boolean): number {
     const choices = this.#choices;
