@@ -148,7 +148,8 @@ export class SpokenFiles {
     const [, name] = /\/\d+(?:\/task\/\d+)?\/net\/(\w+)$/.exec(target) ?? [];
     if (name !== undefined) {
       settle();
-      return files.read(name, () => textOf(`/proc/${tid}/root${target}`));
+      // Not by the guest's path once more: behind its root, which it may choose (chroot(2)), something else may stand there by now, and a FIFO would be waited for.
+      return files.read(name, () => textOf(`/proc/${tid}/net/${name}`));
     }
     const [, path] = /\/sys\/net\/([\w/-]+)$/.exec(target) ?? [];
     return path === undefined ? undefined : files.setting(path);
@@ -158,7 +159,7 @@ export class SpokenFiles {
     if (!/\/sys\/net\//.test(target)) return 'resume';
     const isRoot = /^Uid:\s*\d+\s+0\s/m.test(statusOf(tid));
     const errno: ErrnoName = isRoot ? 'EROFS' : 'EACCES';
-    this.#options.unsupported('open', `O_WRONLY ${printable(Buffer.from(target), SHOWN_PATH)}`, errno);
+    this.#options.unsupported('open', `O_WRONLY ${printable(octets(target), SHOWN_PATH)}`, errno);
     return -Errno[errno];
   }
 }
@@ -169,7 +170,7 @@ function isNumber(path: Uint8Array, from: number, to: number): boolean {
   return to > from;
 }
 
-/** Empty where the guest is gone. */
+/** A file of our own /proc; empty where the guest is gone. */
 function textOf(path: string): string {
   try {
     return readFileSync(path, 'latin1');
@@ -188,11 +189,14 @@ function targetOf(tid: number, directory: number, path: string): string | undefi
   }
   return undefined;
 }
+/** Of a name in octets, which a path of Linux is: in no encoding. */
+const octets = (path: string): Buffer => Buffer.from(path, 'latin1');
+const linkAt = (path: string): string => readlinkSync(octets(path), { encoding: 'latin1' });
 function leadsTo(way: string): string | undefined {
-  const fd = openSync(way, constants.O_RDONLY | O_PATH);
+  const fd = openSync(octets(way), constants.O_RDONLY | O_PATH);
   try {
     const itself = `/proc/self/fd/${fd}`;
-    return statfsSync(itself).type === PROC_SUPER_MAGIC ? readlinkSync(itself) : undefined;
+    return statfsSync(itself).type === PROC_SUPER_MAGIC ? linkAt(itself) : undefined;
   } finally {
     closeSync(fd);
   }
@@ -204,7 +208,7 @@ function* waysOf(tid: number, directory: number, path: string): IterableIterator
   const isAbsolute = path.startsWith('/');
   if (!/^\/(?:proc|dev\/fd)\//.test(path)) yield isAbsolute ? root + path : `${base}/${path}`;
   try {
-    yield root + withSelf(tid, isAbsolute ? path : `${readlinkSync(base)}/${path}`);
+    yield root + withSelf(tid, isAbsolute ? path : `${linkAt(base)}/${path}`);
   } catch {
     // The working directory, or the thread, is gone.
   }
@@ -225,7 +229,7 @@ function withSelf(tid: number, path: string): string {
 function enter(tid: number, parts: string[]): void {
   const [, pid, link] = parts;
   if (link === 'root') parts.length = 0;
-  else if (link === 'cwd') parts.splice(0, 3, ...readlinkSync(`/proc/${tid}/root/proc/${pid}/cwd`).split('/').slice(1));
+  else if (link === 'cwd') parts.splice(0, 3, ...linkAt(`/proc/${tid}/root/proc/${pid}/cwd`).split('/').slice(1));
 }
 /** What stands for `part` below /proc. */
 function own(tid: number, part: string): string[] {

@@ -139,6 +139,41 @@ print('ok')
   },
 );
 
+const rooted = onPlanes(sandbox, namespaces, root, python3);
+rooted('what a guest puts behind a root of its own is neither opened nor waited for', async (t, plane) => {
+  const { status, stdout, stderr } = await python(
+    `
+import os, sys
+pid, jail = os.getpid(), sys.argv[1]
+os.makedirs('%s/proc/%d/net' % (jail, pid))
+os.mkfifo('%s/proc/%d/net/protocols' % (jail, pid))
+directory = os.open('/proc/self/net', os.O_RDONLY | os.O_DIRECTORY)
+os.chroot(jail)
+fd = os.open('protocols', os.O_RDONLY, dir_fd=directory)
+print(os.read(fd, 8).decode())
+`,
+    [mkdtempSync(join(scratch, 'jail-'))],
+    on(plane),
+  );
+  t.deepEqual({ status, stdout, stderr }, { status: 0, stdout: 'protocol\n', stderr: '' });
+});
+
+guest('a path is octets: names in no encoding lead to our files too', async (t, plane) => {
+  const { status, stdout, stderr } = await python(
+    `
+import os, socket, sys
+s = socket.socket(); s.bind(('127.0.0.1', 7001)); s.listen(1)
+name = os.path.join(os.fsencode(sys.argv[1]), b'\\xc3\\xa9\\xff')
+os.mkdir(name); os.symlink('/proc/net', name + b'/link')
+assert ':1B59' in open(name + b'/link/tcp').read()
+os.chdir(name); assert ':1B59' in open('link/tcp').read()
+`,
+    [mkdtempSync(join(scratch, 'octets-'))],
+    on(plane),
+  );
+  t.deepEqual({ status, stdout, stderr }, { status: 0, stdout: '', stderr: '' });
+});
+
 guest('settings can be read and not changed, which the report says', async (t, plane) => {
   const report = join(scratch, `report-${plane}`);
   const { status, stdout, stderr } = await python(
