@@ -3,7 +3,7 @@
  * negative errno. What passes through here goes by one arena, since each operation is complete when it returns.
  */
 import { fstatSync } from 'node:fs';
-import { arena, close, errno, native, read, write } from './libc.ffi.ts';
+import { arena, close, errno, fcntl, native, read, write } from './libc.ffi.ts';
 
 const preadNative = native<(fd: number, address: number, len: number, offset: number) => number>(
   'intptr_t pread64(int fd, uintptr_t address, size_t len, int64_t offset)',
@@ -26,6 +26,9 @@ const open = native<(path: string, flags: number) => number>('int open(const cha
 const SPLICE_F_NONBLOCK = 2;
 const O_CLOEXEC_NONBLOCK = 0o2004000;
 export const O_CLOEXEC = 0o2000000;
+const F_DUPFD_CLOEXEC = 1030;
+/** 0, 1 and 2 mean what they mean, even where one of them is not open. */
+const FIRST_DUPLICATE = 3;
 const O_WRONLY = 1;
 const O_RDWR = 2;
 export const SEEK_SET = 0;
@@ -60,8 +63,10 @@ export function eventsOf(fd: number, events: number, waitMs = 0): number {
   return pollNative(pollfd.address, 1, waitMs) > 0 ? pollfdWords[1] >>> 16 : 0;
 }
 
-/** A descriptor of /dev/null. */
-export const openNull = (): number => open('/dev/null', O_RDWR | O_CLOEXEC);
+/** A descriptor of /dev/null, or a negative errno. */
+export const openNull = (): number => result(open('/dev/null', O_RDWR | O_CLOEXEC));
+/** Another descriptor of the same open file description, or a negative errno. */
+export const duplicate = (fd: number): number => result(fcntl(fd, F_DUPFD_CLOEXEC, FIRST_DUPLICATE));
 
 const pipeEnds = arena(4096);
 /** Both ends of a pipe; -1 where none could be made. */

@@ -3,10 +3,12 @@
  * which builds the walls, nothing else does; so what is seen until its program starts is its own. A later one joins walls behind which guests run: of it are its head, which was started for it outside
  * of them, and the head's one child, within, which no process of a guest can be.
  */
+import { Errno, errnoName } from '../abi/errno.ts';
 import { F_GETFL, F_SETFL, O_NONBLOCK } from '../abi/fcntl.ts';
 import { openNull } from '../host/file.ffi.ts';
 import { close, fcntl } from '../host/libc.ffi.ts';
 import type { CallTrap } from './call-trap.ts';
+import { RunError } from './errors.ts';
 import { statusField, statusOf } from './guest-task.ts';
 import type { StdioEntry } from './launch.ts';
 import { KEEPER_PROGRAM } from './namespaces.ts';
@@ -23,6 +25,8 @@ export interface ChainOptions {
   readonly onWalls?: (keeper: number) => boolean;
   /** Its program is about to start, in that thread. */
   readonly onGuest: (tid: number) => void;
+  /** It does not start: it cannot be given its descriptors. */
+  readonly onUnfit: (why: RunError) => void;
 }
 interface Chain extends ChainOptions {
   phase: Phase;
@@ -78,7 +82,7 @@ export class Chains {
   exec(listener: CallTrap, path: () => string): boolean | undefined {
     const chain = this.#of(listener.tid);
     if (chain === undefined) return undefined;
-    if (!chain.isFitted && chain.head === listener.tid) this.#fit(chain, listener);
+    if (!chain.isFitted && chain.head === listener.tid && !fit(chain, listener)) return false;
     if (chain.phase === 'keeper') {
       chain.phase = 'guest';
       this.forget(chain.head);
@@ -90,17 +94,30 @@ export class Chains {
     }
     return true;
   }
-  /** The launcher has let go of all that is ours but 0, 1 and 2. */
-  #fit(chain: Chain, listener: CallTrap): void {
-    chain.isFitted = true;
-    chain.stdio.forEach((entry, number) => {
-      if (entry !== 'ignore') makeBlocking(entry);
-      if (entry === number) return;
-      const fd = entry === 'ignore' ? openNull() : entry;
-      listener.replaceFd(listener.idLow, listener.idHigh, fd, number, false);
-      if (entry === 'ignore') close(fd);
-    });
+}
+
+/** The launcher has let go of all that is ours but 0, 1 and 2. False where the head must not go on: with what it has of the launcher's it would write to files of ours. */
+function fit(chain: Chain, listener: CallTrap): boolean {
+  for (const [number, entry] of chain.stdio.entries()) {
+    const put = putAt(listener, entry, number);
+    // The call was taken away, and the thread with it or not: then it comes again.
+    if (put === -Errno.ENOENT || put === -Errno.ESRCH) return true;
+    if (put >= 0) continue;
+    const what = `the program cannot be given its descriptor ${number} (${errnoName(-put)})`;
+    chain.onUnfit(new RunError('E_LAUNCH', what, 'see that what stdio names stays open, and the limit of descriptors'));
+    return false;
   }
+  return (chain.isFitted = true);
+}
+/** Its number, or a negative errno. */
+function putAt(listener: CallTrap, entry: StdioEntry, number: number): number {
+  if (entry !== 'ignore') makeBlocking(entry);
+  if (entry === number) return number;
+  const fd = entry === 'ignore' ? openNull() : entry;
+  if (fd < 0) return fd;
+  const put = listener.replaceFd(listener.idLow, listener.idHigh, fd, number, false);
+  if (entry === 'ignore') close(fd);
+  return put;
 }
 
 /** Node waits for none of its own 0, 1 and 2 that are sockets or pipes, which the guest shares and which its programs expect to wait for (libuv's uv_spawn does the same). */

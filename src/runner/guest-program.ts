@@ -3,6 +3,7 @@ import { constants } from 'node:os';
 import { close } from '../host/libc.ffi.ts';
 import { pidfdOpen, pidfdSignal } from '../host/process.ffi.ts';
 import type { Child } from './child.ts';
+import type { RunError } from './errors.ts';
 
 const SIGKILL = 9;
 const SIGTERM = 15;
@@ -10,7 +11,7 @@ const SIGTERM = 15;
 const SIGNALLED = 128;
 
 export class GuestProgram {
-  /** Exit status as docker run gives it: the program's own, or 128 + signal. */
+  /** Exit status as docker run gives it: the program's own, or 128 + signal. Rejects with a RunError where it could not be started. */
   readonly exited: Promise<number>;
   /** Resolves when it starts, or has ended before it could. */
   readonly started: Promise<void>;
@@ -18,6 +19,8 @@ export class GuestProgram {
   pid = 0;
   readonly #child: Child;
   #begun: () => void = () => undefined;
+  /** Why it was not started. */
+  #failure: RunError | undefined = undefined;
   /** -1 before it starts, and when it has ended. */
   #pidfd = -1;
   /** Sent as soon as it starts. */
@@ -30,8 +33,16 @@ export class GuestProgram {
       this.#begun();
       if (this.#pidfd >= 0) close(this.#pidfd);
       this.#pidfd = -1;
+      if (this.#failure !== undefined) throw this.#failure;
       return signal === null ? (code ?? 0) : SIGNALLED + constants.signals[signal];
     });
+    // For who does not wait for it.
+    this.exited.catch(() => undefined);
+  }
+  /** It must not start, and ends. */
+  refuse(why: RunError): void {
+    this.#failure ??= why;
+    this.end();
   }
   /** @internal */
   begin(tid: number): void {

@@ -1,7 +1,8 @@
 /** A program in a sandbox as its starter sees it: streams, signals, an end. */
 import { Socket } from 'node:net';
 import type { Readable, Writable } from 'node:stream';
-import { O_CLOEXEC, pipePair } from '../host/file.ffi.ts';
+import { Errno, errnoName } from '../abi/errno.ts';
+import { duplicate, O_CLOEXEC, pipePair } from '../host/file.ffi.ts';
 import { close } from '../host/libc.ffi.ts';
 import { RunError } from './errors.ts';
 import type { GuestProgram } from './guest-program.ts';
@@ -36,7 +37,9 @@ export class StandardStreams {
   }
   #add(choice: StdioChoice, number: number): void {
     if (choice !== 'pipe') {
-      this.entries.push(choice === 'inherit' ? number : choice);
+      this.entries.push(
+        typeof choice === 'number' ? this.#copyOf(choice, number) : choice === 'inherit' ? number : choice,
+      );
       this.ours.push(null);
       return;
     }
@@ -46,6 +49,19 @@ export class StandardStreams {
     this.#given.push(theirs);
     this.entries.push(theirs);
     this.ours.push(new Socket({ fd: isInput ? writable : readable, readable: !isInput, writable: isInput }));
+  }
+  /** The program starts later, when the caller may have closed its own and opened something else by that number. */
+  #copyOf(fd: number, number: number): number {
+    const copy = duplicate(fd);
+    if (copy === -Errno.EBADF) {
+      throw new RunError('E_CONFIG', `stdio.${number} is ${fd}, which is no open descriptor`, 'see docs/api.md');
+    }
+    if (copy < 0) {
+      const what = `descriptor ${fd} cannot be copied (${errnoName(-copy)})`;
+      throw new RunError('E_LAUNCH', what, 'raise the limit of descriptors (ulimit -n)');
+    }
+    this.#given.push(copy);
+    return copy;
   }
   /** The program has its own copies, or will not be. */
   release(): void {
@@ -64,7 +80,7 @@ export class Guest {
   /** What it writes; null unless `stdio` has a pipe there. */
   readonly stdout: Readable | null;
   readonly stderr: Readable | null;
-  /** Exit status as docker run gives it: the program's own, or 128 + signal. Octets may still be on their way in `stdout` and `stderr`, which end by themselves. */
+  /** Exit status as docker run gives it: the program's own, or 128 + signal. Rejects with a RunError where the program could not be started. Octets may still be on their way in `stdout` and `stderr`, which end by themselves. */
   readonly exited: Promise<number>;
   readonly #program: GuestProgram;
 
@@ -85,6 +101,8 @@ export class Guest {
       // Nobody reads it any more.
       stdin?.destroy();
     });
+    // For who does not wait for it.
+    this.exited.catch(() => undefined);
   }
   /** Its process, as seen from outside of the sandbox; undefined before it has started. */
   get pid(): number | undefined {

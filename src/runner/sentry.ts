@@ -442,6 +442,7 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
         return true;
       },
       onGuest: (tid) => this.#program.begin(tid),
+      onUnfit: (why) => this.failed(why),
     });
   }
   #areWallsWhole(keeper: number): boolean {
@@ -485,8 +486,9 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
       head: child.pid,
       stdio: options.stdio ?? OWN_STDIO,
       onGuest: (tid) => program.begin(tid),
+      onUnfit: (why) => program.refuse(why),
     });
-    void program.exited.then(() => {
+    void child.ended.then(() => {
       this.#chains.forget(child.pid);
       this.#heads.splice(this.#heads.indexOf(child.pid), 1);
       this.#joined.delete(program);

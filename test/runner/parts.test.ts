@@ -6,9 +6,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
 import * as fc from 'fast-check';
+import { Errno } from '../../src/abi/errno.ts';
 import { parseRunOptions } from '../../src/cli/config.ts';
 import { arena } from '../../src/host/libc.ffi.ts';
 import { readProcess, writeProcess } from '../../src/host/process.ffi.ts';
+import type { CallTrap } from '../../src/runner/call-trap.ts';
+import { Chains } from '../../src/runner/chains.ts';
 import { findCommand } from '../../src/runner/command.ts';
 import { RunError } from '../../src/runner/errors.ts';
 import { ProcessMemory, readString } from '../../src/runner/guest-memory.ts';
@@ -55,6 +58,32 @@ test('memory of a process: whole, partial at the page where it ends, none', (t) 
   t.is(memory.read(8, dst, 0, 0), 0);
   t.is(memory.write(address + 4096, new Uint8Array(4096).fill(9), 0, 4096), 4096);
   t.deepEqual([bytes[4095], bytes[4096]], [7, 9]);
+});
+
+test('a program that cannot be given its descriptors does not start, and that is said', (t) => {
+  const told: string[] = [];
+  let result = -Errno.EMFILE;
+  const chains = new Chains({
+    head: 7,
+    stdio: [0, 'ignore', 2],
+    onGuest: () => undefined,
+    onUnfit: (why) => told.push(why.what),
+  });
+  const trap = { tid: 7, idLow: 1, idHigh: 0, replaceFd: () => result } as unknown as CallTrap;
+  const exec = (): boolean | undefined => chains.exec(trap, () => '/usr/bin/setpriv');
+  t.false(exec());
+  t.deepEqual(told, ['the program cannot be given its descriptor 1 (EMFILE)']);
+  // A signal took the call away, and it comes again.
+  result = -Errno.ENOENT;
+  t.true(exec());
+  result = -Errno.EBADF;
+  t.false(exec());
+  result = 1;
+  t.true(exec());
+  // It has them.
+  result = -Errno.EBADF;
+  t.true(exec());
+  t.is(told.length, 2);
 });
 
 /** Counts calls; `whole` takes segments together, else one by one. */

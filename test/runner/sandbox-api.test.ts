@@ -1,7 +1,9 @@
 /** The library's sandbox: what docs/api.md does not show. */
 import { once } from 'node:events';
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
 import { createConnection, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -130,6 +132,30 @@ needingInTurn(host)('what cannot be started is said, and the sandbox goes on', a
   const long = 'x'.repeat(100_000);
   t.is((await output(sandbox.spawn('echo', [long, long]).stdout)).length, 200_002);
 });
+
+needingInTurn(host)(
+  'a descriptor of the caller’s is copied when it is named, and one that is not open is refused',
+  async (t) => {
+    await using sandbox = await Sandbox.create({ gateway: false });
+    const before = descriptors();
+    const error = t.throws(() => sandbox.spawn('true', [], { stdio: ['pipe', 987, 'inherit'] }), {
+      instanceOf: RunError,
+    });
+    t.deepEqual([error.code, error.what], ['E_CONFIG', 'stdio.1 is 987, which is no open descriptor']);
+    const directory = mkdtempSync(join(tmpdir(), 'sandsock-test-'));
+    const [named, other] = ['named', 'other'].map((name) => join(directory, name)) as [string, string];
+    const fd = openSync(named, 'w');
+    const guest = sandbox.spawn('echo', ['text'], { stdio: ['ignore', fd, 'inherit'] });
+    closeSync(fd);
+    const same = openSync(other, 'w');
+    t.is(same, fd);
+    t.is(await guest.exited, 0);
+    closeSync(same);
+    t.deepEqual([readFileSync(named, 'utf8'), readFileSync(other, 'utf8')], ['text\n', '']);
+    rmSync(directory, { recursive: true });
+    t.true(await until(() => descriptors() === before), `${descriptors()} of ${before}`);
+  },
+);
 
 needingInTurn(host, python3)(
   'a published port leads to whichever guest listens, and its connection is told',
