@@ -7,6 +7,7 @@ import type { ByteRing } from '../lib/byte-ring.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Random } from '../lib/random.ts';
 import type { Family, IpAddress } from './address.ts';
+import type { Route } from './ip/ip.ts';
 import type { RouteSpec } from './ip/route-table.ts';
 import type { LinkCounters } from './link/link.ts';
 import type { NetError } from './net-error.ts';
@@ -487,6 +488,8 @@ export interface SendChoices {
   /** Which timestamps are wanted of it, and under which number (SOF_TIMESTAMPING_TX_*). */
   readonly stamps?: number | undefined;
   readonly stampId?: number | undefined;
+  /** It was found, and allowed, before. */
+  readonly route?: Route | undefined;
   /** It is the first part of what will be more: how it is cut (`segment`) is not looked at yet. */
   readonly isPart?: boolean | undefined;
 }

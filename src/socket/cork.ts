@@ -56,13 +56,13 @@ export class DatagramCork {
     this.isLost = false;
     this.#isPaged = (choices.segment ?? 0) !== 0;
   }
-  /** Its octets go elsewhere, by the route that it has. An IPv6 address has another's octets in it by then, and is nobody's (struct flowi is a union). */
+  /** Its octets go elsewhere, by the route that it has. */
   redirect(to: IpAddress, port: number, arrives: boolean): void {
-    this.isLost = !arrives || !this.to.isV4;
-    if (this.isLost) return;
+    this.isLost = !arrives;
+    if (!arrives) return;
     this.to = to;
     this.port = port;
-    this.choices = { ...this.choices, source: undefined };
+    this.choices = { ...this.choices, source: undefined, route: undefined };
   }
   /** Stages what is left of `iov`. False when it faults; nothing is kept then. */
   append(iov: IoVector): boolean {

@@ -130,7 +130,7 @@ export class InetDatagramSocket extends InetSocket {
     const { address, port } = this.peerName;
     if (isPeer) this.#stray.clear();
     else this.#strays(address, port, false);
-    if (this.#cork.isOpen) this.#cork.redirect(address, port, leadsHere(this.stack, address));
+    if (this.#cork.isOpen && this.#cork.to.isV4) this.#cork.redirect(address, port, leadsHere(this.stack, address));
   }
   /** The flow that the next datagrams take is not the peer's. */
   #strays(to: IpAddress, port: number, hasRoute: boolean): void {
@@ -278,8 +278,8 @@ export class InetDatagramSocket extends InetSocket {
     this.#choices.beginPart();
     const probe = this.#route(isProbe ? 0 : message.iov.remaining, isProbe);
     if (typeof probe === 'number') return probe;
-    // Where it goes and where from stays, whatever connect(2) says meanwhile (struct inet_cork).
-    const source = (probe.route as Route | undefined)?.local;
+    // Where it goes, where from and which way stays, whatever other calls say meanwhile (struct inet_cork).
+    const route = probe.route as Route | undefined;
     probe.release();
     const to = this.#hasName ? this.peerName.address : this.endpoint.remoteAddress;
     const port = this.#hasName ? this.peerName.port : this.endpoint.remotePort;
@@ -287,7 +287,7 @@ export class InetDatagramSocket extends InetSocket {
     else this.#stray.clear();
     if (isProbe) return 0;
     const choices = this.#choices.copy();
-    this.#cork.begin(to, port, { ...choices, source, segment: choices.segment ?? this.endpoint.settings.segment });
+    this.#cork.begin(to, port, { ...choices, route, segment: choices.segment ?? this.endpoint.settings.segment });
     return 0;
   }
   #giveUpCork(errno: number): number {
@@ -328,8 +328,7 @@ export class InetDatagramSocket extends InetSocket {
     if (this.#hasName && to.port === 0 && this.needsPort) return -Errno.EINVAL;
     const chosen = this.#readChoices(message, toV4);
     if (chosen !== 0) return chosen;
-    if (this.#isAstray6) return -Errno.ENETUNREACH;
-    return this.isReachable(destination, message.flags) ? 0 : -Errno.ENETUNREACH;
+    return !this.#isAstray6 && this.isReachable(destination, message.flags) ? 0 : -Errno.ENETUNREACH;
   }
   protected isReachable(destination: IpAddress, flags: number): boolean {
     const iface = this.#choices.interfaceIndex ?? this.endpoint.settings.boundInterface;

@@ -282,6 +282,7 @@ export abstract class DatagramSocket implements UdpEndpoint {
   }
 
   #routeTo(remote: IpAddress, port: number, choices: SendChoices | undefined): Route | NetError {
+    if (choices?.route !== undefined) return choices.route;
     const source =
       choices?.source === undefined ? this.#sourceFor(remote) : sourceOf(choices.source, remote, this.settings);
     const iface = this.#interfaceFor(remote, choices?.interfaceIndex ?? 0);
@@ -290,8 +291,10 @@ export abstract class DatagramSocket implements UdpEndpoint {
   }
   #refusesRoute(route: Route, len: number, port: number, choices: SendChoices | undefined): NetError | undefined {
     const { settings } = this;
-    if (settings.dontRoute && isBeyondLink(route)) return 'network-unreachable';
-    if (route.isBroadcast && !settings.broadcast) return 'permission';
+    if (choices?.route === undefined) {
+      if (settings.dontRoute && isBeyondLink(route)) return 'network-unreachable';
+      if (route.isBroadcast && !settings.broadcast) return 'permission';
+    }
     if (len > this.longest(route.remote.isV4)) return this.#tooLong(route, port, choices);
     const segment = choices?.segment ?? settings.segment;
     if (segment !== 0) {
