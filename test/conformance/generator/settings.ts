@@ -79,9 +79,8 @@ function setOption(world: World, actor: Actor, r: Choice): void {
 function getOption(world: World, actor: Actor, r: Choice): void {
   const one = world.pick(actor, r, isSocket);
   const which = choose(r, one, COMPARED);
-  if (one.role === 'connected' && /^TCP_(?:MAXSEG|WINDOW_CLAMP)$/.test(which.name)) return;
-  // They grow with what is sent and received (tcp_sndbuf_expand, tcp_rcv_space_adjust), as fast as the host pleases.
-  const grows = one.kind === 'tcp' && which.level === c.SOL_SOCKET && /^SO_(?:SND|RCV)BUF$/.test(which.name);
+  // Buffers grow with what is sent and received (tcp_sndbuf_expand, tcp_rcv_space_adjust), as fast as the host pleases, and segments with the window (tcp_bound_to_half_wnd).
+  const grows = one.kind === 'tcp' && /^(?:SO_(?:SND|RCV)BUF|TCP_(?:MAXSEG|WINDOW_CLAMP))$/.test(which.name);
   // What is bound or listens now may have been connected.
   if (grows && one.role !== 'fresh') return;
   const how = optionShow(which.name);
