@@ -27,6 +27,10 @@ export abstract class PipeEnd extends OpenFile {
   abstract take(len: number): number;
   /** Puts octets in, as many as there is room for: how many, -EAGAIN for none, -EPIPE when nobody can read them. */
   abstract put(src: Uint8Array, at: number, len: number): number;
+  /** Who reads it is told of what was put, where no kernel tells them. */
+  wakeReader(): void {
+    // The kernel does.
+  }
   /** Before someone waits on `waiters`: events are told from now on. */
   abstract watch(): void;
   /** FIONREAD: octets in the pipe, where ioctl(2) is ours. */

@@ -160,14 +160,13 @@ export class PipeFile extends PipeEnd {
       this.putSlot(src.slice(at + done, at + done + piece));
       done += piece;
     }
-    this.wakeReader();
     return done;
   }
   /** A slot of its own, at most a page. There must be one free. */
   putSlot(bytes: Uint8Array): void {
     this.#shared.slots.push({ bytes, offset: 0, len: bytes.length, mayGrow: false, isPacket: false });
   }
-  wakeReader(): void {
+  override wakeReader(): void {
     (this.#isWriter ? this.other : this)?.waiters.wake(READABLE);
   }
   /** Moves slots from another pipe, or copies them (tee(2)): octets, as far as there are any and there is room. */

@@ -110,7 +110,8 @@ const largePart = (c: Tcb, partial: number): number => (isCorked(c) && partial >
 /** Whether the last, incomplete segment may go. */
 function maySendPartial(c: Tcb): boolean {
   if (c.finQueued || c.pushOut || before(c.sndNxt, c.sndMax)) return true;
-  if (c.sndUrgent && after(c.sndUp, c.sndNxt)) return true;
+  // Not for urgent data, nor for what follows before it is acknowledged (tcp_nagle_test, tcp_urg_mode).
+  if (c.sndUrgent) return true;
   if (isCorked(c)) return false;
   return c.settings.noDelay || !after(c.sndSmall, c.sndUna);
 }

@@ -234,8 +234,14 @@ function socketToPipe(ctx: CallContext, { socket, pipe, nonblock, left }: PipeMo
   }
   ctx.commitWith(socket, socket.type === SOCK_STREAM ? put : units);
   ctx.commitNow();
-  if (put > 0) ctx.keepResult();
+  if (put > 0) hasPut(ctx, pipe);
   return put;
+}
+
+/** Whose octets they were has his room back before the pipe's reader hears of them (splice_file_to_pipe). */
+function hasPut(ctx: CallContext, pipe: PipeEnd): void {
+  pipe.wakeReader();
+  ctx.keepResult();
 }
 
 function again(ctx: CallContext): number {
