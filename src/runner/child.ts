@@ -5,10 +5,21 @@ import { reap } from '../host/call-table.ffi.ts';
 import { close } from '../host/libc.ffi.ts';
 import { NodePoll } from '../host/node-poll.ffi.ts';
 import { pidfdOfProcess, pidfdSignal } from '../host/process.ffi.ts';
-import { launchError } from './errors.ts';
+import { launchError, type RunError } from './errors.ts';
 
-/** Both null where somebody else has waited for it. */
-export type GuestExit = { readonly code: number | null; readonly signal: NodeJS.Signals | null };
+export interface GuestExit {
+  /** Null with the signal where somebody else has waited for it. */
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  /** It did not become the program that it was made for. */
+  readonly failure: RunError | undefined;
+}
+export interface ChildOptions {
+  /** Who waits for it, where we do not. */
+  readonly endOf?: ((pid: number) => ReturnType<typeof reap>) | undefined;
+  /** Asked once it has ended. */
+  readonly failure: () => RunError | undefined;
+}
 
 const SIGKILL = 9;
 const NAMES: ReadonlyMap<number, NodeJS.Signals> = new Map(
@@ -23,8 +34,8 @@ export class Child {
   readonly ended: Promise<GuestExit>;
   hasEnded = false;
 
-  /** It keeps our process alive until it has ended. @param endOf who waits for it, where we do not @throws RunError */
-  constructor(pid: number, endOf?: (pid: number) => ReturnType<typeof reap>) {
+  /** It keeps our process alive until it has ended. @throws RunError */
+  constructor(pid: number, { endOf, failure }: ChildOptions) {
     this.pid = pid;
     this.pidfd = pidfdOfProcess(pid);
     if (this.pidfd < 0) throw launchError(`pidfd_open: ${errnoName(-this.pidfd)}`);
@@ -35,7 +46,8 @@ export class Child {
         this.hasEnded = true;
         poll.close();
         close(this.pidfd);
-        resolve({ code: how.code, signal: how.signal === null ? null : (NAMES.get(how.signal) ?? 'SIGKILL') });
+        const signal = how.signal === null ? null : (NAMES.get(how.signal) ?? 'SIGKILL');
+        resolve({ code: how.code, signal, failure: failure() });
       });
     });
   }

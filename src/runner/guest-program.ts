@@ -29,11 +29,12 @@ export class GuestProgram {
   constructor(child: Child) {
     this.#child = child;
     this.started = new Promise((resolve) => (this.#begun = resolve));
-    this.exited = child.ended.then(({ code, signal }) => {
+    this.exited = child.ended.then(({ code, signal, failure }) => {
       this.#begun();
       if (this.#pidfd >= 0) close(this.#pidfd);
       this.#pidfd = -1;
-      if (this.#failure !== undefined) throw this.#failure;
+      const why = this.#failure ?? failure;
+      if (why !== undefined) throw why;
       return signal === null ? (code ?? 0) : SIGNALLED + constants.signals[signal];
     });
     // For who does not wait for it.

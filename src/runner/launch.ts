@@ -8,7 +8,7 @@
  * rt_sigprocmask, and execve, for whose answer nobody waits.
  */
 import { statSync } from 'node:fs';
-import { errnoName } from '../abi/errno.ts';
+import { Errno, errnoName } from '../abi/errno.ts';
 import {
   awaitWord,
   type CallRecord,
@@ -99,6 +99,26 @@ function filterError(code: number): RunError {
       ? 'run on Linux 5.0 or newer with CONFIG_SECCOMP_FILTER'
       : 'where a container profile refuses seccomp(2), allow it (docker run --security-opt seccomp=unconfined)';
   return new RunError('E_FILTER', `the seccomp filter could not be installed (${name})`, remedy);
+}
+
+/** Why a child did not become its program: the errno of its call that failed, or 0. @param path of the program */
+function startFailure({ cwd }: Program, path: string, ofChdir: number, ofExecve: number): RunError | undefined {
+  if (ofChdir > 0) {
+    return new RunError(
+      'E_CONFIG',
+      `the directory ${cwd} cannot be entered (${errnoName(ofChdir)})`,
+      'name another one',
+    );
+  }
+  if (ofExecve <= 0) return undefined;
+  if (ofExecve === Errno.E2BIG) {
+    const what = 'arguments and environment are more than execve(2) takes (E2BIG)';
+    const remedy =
+      'one of them may have 128 KiB, and all together a quarter of the stack (ulimit -s): pass the rest by a file';
+    return new RunError('E_NOT_EXECUTABLE', what, remedy);
+  }
+  const code = ofExecve === Errno.ENOENT ? 'E_NOT_FOUND' : 'E_NOT_EXECUTABLE';
+  return new RunError(code, `${path} could not be executed (${errnoName(ofExecve)})`, 'see sandsock doctor');
 }
 
 const zeros = (table: CallTable, octets: number): number => table.data(new Uint8Array(octets));
@@ -274,7 +294,9 @@ export class Launcher {
     const pid = clone.result;
     if (!this.#stays) this.close();
     if (pid < 0) throw launchError(`clone: ${errnoName(-pid)}`);
-    const child = new Child(pid, this.#tracer?.endOf);
+    // Its memory is ours until it is the program's.
+    const failure = (): RunError | undefined => startFailure(program, path, -change.result, -execve.result);
+    const child = new Child(pid, { endOf: this.#tracer?.endOf, failure });
     void child.ended.then(() => unused.push(table));
     return child;
   }

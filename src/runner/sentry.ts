@@ -382,7 +382,8 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
 
   async #watchEnd(): Promise<number> {
     try {
-      const { code, signal } = await this.#launched.ended;
+      const { code, signal, failure } = await this.#launched.ended;
+      if (failure !== undefined) this.#failure ??= { error: failure };
       if (this.#failure === undefined && !this.isolation.processes) await this.#remnants.untilAllEnded();
       if (this.#failure !== undefined) throw this.#failure.error;
       const hasBegun = this.#chains.isGuest;

@@ -128,6 +128,17 @@ needingInTurn(host)('what cannot be started is said, and the sandbox goes on', a
   );
   t.true(await until(() => descriptors() <= before + 3));
   t.is(await sandbox.spawn('sh', ['-c', 'exit 9']).exited, 9);
+  // Larger than what the kernel takes.
+  for (const [options, args] of [
+    [{}, ['x'.repeat(200_000)]],
+    [{ env: { PATH: '/bin:/usr/bin', LONG: 'x'.repeat(200_000) } }, []],
+  ] as const) {
+    const guest = sandbox.spawn('echo', args, options);
+    const error = await t.throwsAsync(guest.exited, { instanceOf: RunError });
+    t.deepEqual([error.code, error.exitStatus], ['E_NOT_EXECUTABLE', 126]);
+    t.regex(error.message, /E2BIG.*128 KiB/);
+    t.deepEqual([await output(guest.stdout), guest.pid], ['', undefined]);
+  }
   // Larger than what a table has at first.
   const long = 'x'.repeat(100_000);
   t.is((await output(sandbox.spawn('echo', [long, long]).stdout)).length, 200_002);
