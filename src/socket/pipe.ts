@@ -101,6 +101,15 @@ export class PipeFile extends PipeEnd {
   takeRead(len: number): number {
     return this.#drop(len, true);
   }
+  /** Of the first `len` octets those in slots that are read whole: what a read takes behind which its memory faults (pipe_read). */
+  wholeSlots(len: number): number {
+    let done = 0;
+    for (const slot of this.#shared.slots) {
+      if (done + slot.len > len) break;
+      done += slot.len;
+    }
+    return done;
+  }
   #drop(len: number, wholePackets: boolean): number {
     const { slots } = this.#shared;
     const wasFull = this.freeSlots === 0;

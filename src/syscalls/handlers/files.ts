@@ -80,9 +80,10 @@ export function readFile(ctx: CallContext, file: OpenFile): number {
   }
   if (there <= 0) return there;
   const copied = iov.copyOut(staging, 0, there);
-  if (copied === 0) return -Errno.EFAULT;
+  const taken = copied < there ? file.wholeSlots(copied) : copied;
+  if (taken === 0) return -Errno.EFAULT;
   ctx.keepResult();
-  return file.takeRead(copied);
+  return file.takeRead(taken);
 }
 
 export function writeFile(ctx: CallContext, file: OpenFile): number {
