@@ -222,3 +222,13 @@ for (const [host, to] of [
     receive(sys, a, server, 0);
   });
 }
+
+conformance('how a datagram is cut is looked at behind shutdown', { group: parts }, (sys) => {
+  const a = kit(sys);
+  const { port } = a.udpBound();
+  const fd = a.udp();
+  a.setInt(fd, c.IPPROTO_UDP, c.UDP_SEGMENT, 10);
+  a.setInt(fd, c.SOL_SOCKET, c.SO_NO_CHECK, 1);
+  a.task.call('shutdown', fd, c.SHUT_WR);
+  a.sendTo(fd, 'x', '127.0.0.1', port);
+});

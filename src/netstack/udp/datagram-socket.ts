@@ -277,7 +277,8 @@ export abstract class DatagramSocket implements UdpEndpoint {
     if (refusal !== undefined) return refusal;
     const route = this.#routeTo(remote, remotePort, choices);
     if (typeof route === 'string') return route;
-    const refused = this.#refusesRoute(route, len, remotePort, choices) ?? this.#refusesSend(isBegun);
+    const refused =
+      this.#refusesRoute(route, len, remotePort, choices) ?? this.#refusesSend(route, len, choices, isBegun);
     return refused ?? this.#allocate(route, remotePort, len, choices);
   }
 
@@ -296,20 +297,18 @@ export abstract class DatagramSocket implements UdpEndpoint {
       if (route.isBroadcast && !settings.broadcast) return 'permission';
     }
     if (len > this.longest(route.remote.isV4)) return this.#tooLong(route, port, choices);
-    const segment = choices?.segment ?? settings.segment;
-    if (segment !== 0) {
-      // Only what is whole is cut (udp_send_skb).
-      if (choices?.isPart === true) return undefined;
-      return refusesSegments(this.#size(route, Math.min(len, segment)), len, segment, route, settings);
-    }
+    if ((choices?.segment ?? settings.segment) !== 0) return undefined;
     if (this.#size(route, len) > mtuOf(route, settings) && !mayFragment(route, settings, choices)) {
       return this.#tooLong(route, port, choices);
     }
     return undefined;
   }
-  #refusesSend(isBegun: boolean): NetError | undefined {
-    if (isBegun) return undefined;
-    return this.takeError() ?? (this.sendEnded ? 'broken-pipe' : undefined);
+  /** What there is of errors, and of cutting it: only what is whole is cut, and looked at then (udp_send_skb). */
+  #refusesSend(route: Route, len: number, choices: SendChoices | undefined, isBegun: boolean): NetError | undefined {
+    const refused = isBegun ? undefined : (this.takeError() ?? (this.sendEnded ? 'broken-pipe' : undefined));
+    const segment = choices?.segment ?? this.settings.segment;
+    if (refused !== undefined || segment === 0 || choices?.isPart === true) return refused;
+    return refusesSegments(this.#size(route, Math.min(len, segment)), len, segment, route, this.settings);
   }
   /** Who asks for errors, or for path MTUs (ipv6_local_rxpmtu), is told the MTU. */
   #tooLong(route: Route, port: number, choices: SendChoices | undefined): NetError {
