@@ -3,7 +3,8 @@
  * The names are left as they are, for the sake of what an error shows.
  */
 import { spawnSync } from 'node:child_process';
-import { readFileSync, rmSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build, type Plugin } from 'esbuild';
@@ -23,10 +24,10 @@ const places: Plugin = {
 };
 const PLACE_OF = "const placeOf = (path) => new URL(path, require('node:url').pathToFileURL(__filename)).href;";
 
-const bundle = (name: string, entry: string) =>
-  build({
+async function bundle(name: string, entry: string): Promise<void> {
+  const { outputFiles } = await build({
     entryPoints: [`${BUILD}src/${entry}`],
-    outfile: `${OUT}/${name}.cjs`,
+    write: false,
     bundle: true,
     platform: 'node',
     format: 'cjs',
@@ -40,8 +41,13 @@ const bundle = (name: string, entry: string) =>
     external: ['koffi', './conformance.js'],
     logLevel: 'warning',
   });
+  const text = outputFiles.map((file) => file.text).join('');
+  const hash = createHash('sha256').update(text).digest('hex').slice(0, 32);
+  writeFileSync(`${OUT}/${name}.cjs`, `// ${hash}\n${text}`);
+}
 
 rmSync(OUT, { recursive: true, force: true });
+mkdirSync(OUT);
 await Promise.all([bundle('command-line', 'cli/command-line.js'), bundle('gateway', 'gateway/process.js')]);
 
 // Long enough that the gateway is up and ends by itself. Where no sandbox can be made here, the first one elsewhere does as well.

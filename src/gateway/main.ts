@@ -3,7 +3,7 @@
  * channel, whose first message is the configuration; behind it stand the sockets of published ports. The process ends when either closes: with its sentry, however that dies. Of a
  * sentry that was killed nobody else of the run is left to tell, so the gateway does.
  */
-import { bundled } from '../host/bundle.ts';
+import { bundled, keepCompiled } from '../host/bundle.ts';
 import type * as Process from './process.ts';
 
 const LINK_FD = 3;
@@ -13,7 +13,8 @@ const EXIT_FAILED = 125;
 const { endAfterParent, serve } = bundled<typeof Process>('gateway') ?? (await import('./process.ts'));
 endAfterParent();
 try {
-  serve(LINK_FD, CONTROL_FD);
+  // Before it is confined, since it writes no file from then on.
+  serve(LINK_FD, CONTROL_FD, keepCompiled);
   process.exitCode = 0;
 } catch (error) {
   process.stderr.write(

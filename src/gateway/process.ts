@@ -99,8 +99,12 @@ function awaitConfig(
   }
 }
 
-/** Serves until the link or the control channel closes. @throws ConfigError */
-export function serve(linkFd: number, controlFd: number): void {
+/**
+ * Serves until the link or the control channel closes.
+ * @param onStarted called when all is loaded that it needs, the last moment at which it may write files
+ * @throws ConfigError
+ */
+export function serve(linkFd: number, controlFd: number, onStarted: () => void): void {
   const poller = new EventPoller();
   const control = gatewayControl(new MessageSocket(controlFd, MESSAGE_LIMIT));
   const controlReady = new Ready();
@@ -110,6 +114,7 @@ export function serve(linkFd: number, controlFd: number): void {
     const given = awaitConfig(control, poller, early);
     if (given === undefined) return;
     const gateway = assemble(given, linkFd, poller, control);
+    onStarted();
     gateway.run(early, controlReady);
   } catch (error) {
     control.send({ type: 'failed', message: error instanceof Error ? error.message : String(error) });

@@ -1,8 +1,9 @@
 /**
  * A program of the package as one file, with what V8 compiled of it: some hundred modules, each looked up, read, compiled and linked by itself, take longer than all else of a start (bench `start-up/true`).
  *
- * `npm run build` puts the file beside the modules (tools/bundle.ts). The compiled code is kept beside it after the first run of each version of V8, as Python keeps its bytecode; where it cannot be
- * written, or does not fit, V8 compiles the file. Not used where the compiler has run since, so that nobody runs what they have changed meanwhile, nor where Node was started with options of its own:
+ * `npm run build` puts the file beside the modules (tools/bundle.ts); its first line is a comment that names what follows by its hash. The compiled code is kept beside it after the first run of each version of V8,
+ * as Python keeps its bytecode, under that name too: V8 looks at no more than the length of the source, and a run of an older build may end after a newer one was made. Where it cannot be written, or does not fit, V8
+ * compiles the file. Not used where the compiler has run since, so that nobody runs what they have changed meanwhile, nor where Node was started with options of its own:
  * a preloaded module means the modules that it imports, a profiler their names.
  */
 import { readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -34,6 +35,16 @@ function keep(file: string, octets: Uint8Array): void {
   }
 }
 
+/** What is still to be kept. */
+const pending: (() => void)[] = [];
+/** Keeps what V8 has compiled, now and not at the process's end: for who may write no file then. */
+export function keepCompiled(): void {
+  for (const one of pending.splice(0)) one();
+}
+
+/** The first line of a bundle, of which V8 and the file system tell no more than length and time. */
+const NAMED = /^\/\/ ([0-9a-f]{32})\n/;
+
 type Wrapper = (exports: object, require: NodeJS.Require, module: object, filename: string) => void;
 
 /**
@@ -45,13 +56,15 @@ export function bundled<T extends object>(name: string): T | undefined {
   const file = `${BUILD}bundle/${name}.cjs`;
   const built = changedAt(file);
   if (process.execArgv.length > 0 || built === 0 || changedAt(`${BUILD}.tsbuildinfo`) > built) return undefined;
-  const compiled = `${BUILD}bundle/${name}.${cachedDataVersionTag()}.cache`;
-  // Of another build: V8 itself looks at no more than the length of the source.
-  const cachedData = changedAt(compiled) > built ? readIfThere(compiled) : undefined;
-  const source = `(function (exports, require, module, __filename) {${readFileSync(file, 'utf8')}\n})`;
+  const text = readFileSync(file, 'utf8');
+  const build = NAMED.exec(text)?.[1];
+  if (build === undefined) return undefined;
+  const compiled = `${BUILD}bundle/${name}.${build}.${cachedDataVersionTag()}.cache`;
+  const cachedData = readIfThere(compiled);
+  const source = `(function (exports, require, module, __filename) {${text}\n})`;
   const script = new Script(source, { filename: file, ...(cachedData === undefined ? {} : { cachedData }) });
   if (cachedData === undefined || script.cachedDataRejected === true) {
-    process.once('exit', () => keep(compiled, script.createCachedData()));
+    if (pending.push(() => keep(compiled, script.createCachedData())) === 1) process.once('exit', keepCompiled);
   }
   const scope = { exports: {} };
   (script.runInThisContext() as Wrapper)(scope.exports, createRequire(file), scope, file);
