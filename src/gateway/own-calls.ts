@@ -4,4 +4,4 @@ import { AF_INET, AF_INET6 } from '../host/socket.ffi.ts';
 
 const AF_NETLINK = 16;
 
-export const GATEWAY_CONFINEMENT: Confinement = { calls: [], families: [AF_INET, AF_INET6, AF_NETLINK] };
+export const GATEWAY_CONFINEMENT: Confinement = { calls: [], families: [AF_INET, AF_INET6, AF_NETLINK], isApart: true };

@@ -35,8 +35,8 @@ const CALLS = [
   'sendfile',
 ] as const satisfies Confinement['calls'];
 
-/** Where guests are traced for want of user notification (ptrace-trap.ts). */
-const TRACING = ['ptrace'] as const satisfies Confinement['calls'];
+/** Where guests are traced for want of user notification (ptrace-trap.ts); limits of theirs are raised to get a descriptor in. */
+const TRACING = ['ptrace', 'prlimit64'] as const satisfies Confinement['calls'];
 
 interface Duties {
   /** The gateway runs in the supervisor's own loop, with its sockets. */
@@ -48,4 +48,6 @@ interface Duties {
 export const supervisorConfinement = ({ gateway, tracing }: Duties): Confinement => ({
   calls: tracing ? [...CALLS, ...TRACING] : CALLS,
   families: gateway ? [AF_UNIX, AF_INET, AF_INET6, AF_NETLINK] : [AF_UNIX],
+  // It writes into guests, and signals them, and the filter cannot know which processes those are.
+  isApart: false,
 });
