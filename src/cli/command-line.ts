@@ -42,13 +42,22 @@ sandsock run a body may have "deviations": why the two may differ where they do 
 
 Exit status: 0 when all are equal, but for what is listed of the plane; 1 when one differs; 125 when the bodies cannot be run here.`;
 
-/** Options whose value is optional take it after = only, so that the word behind them stays the program. */
-function withExplicitValues(argv: readonly string[]): string[] {
-  const end = argv.indexOf('--');
-  if (argv[2] !== 'run') return [...argv];
-  return argv.map((word, i) =>
-    (end < 0 || i < end) && (word === '--strace' || word === '--json') ? `${word}=-` : word,
-  );
+/**
+ * The words of `run` as commander is to see them: an option whose value is optional takes it after = only, so that the word behind it stays the program, and `--` is nobody's value. What
+ * stands behind the program's name is the program's.
+ */
+function withExplicitValues(argv: readonly string[], run: Command): string[] {
+  const words = [...argv];
+  if (words[2] !== 'run') return words;
+  for (let i = 3; i < words.length; i++) {
+    const word = words[i] as string;
+    if (word === '--' || !word.startsWith('-')) break;
+    const option = run.options.find(({ short, long }) => word === short || word === long);
+    if (option?.required === true) {
+      if (words[++i] === '--') run.error(`error: option '${option.flags}' argument missing`);
+    } else if (option?.optional === true) words[i] = `${word}=-`;
+  }
+  return words;
 }
 
 /** For an option that may be repeated. Without a default, which the help would show as []; its --no- may stand before it. */
@@ -63,8 +72,8 @@ function subcommand(): string {
   return ['run', 'doctor', 'conformance'].includes(word) ? ` ${word}` : '';
 }
 
-function addRun(program: Command): void {
-  program
+function addRun(program: Command): Command {
+  return program
     .command('run')
     .description('run a program in a sandbox of its own')
     .usage('[options] -- CMD [ARGS...]')
@@ -156,7 +165,7 @@ function addConformance(program: Command): void {
     });
 }
 
-function commandLine(): Command {
+function commandLine(): { readonly program: Command; readonly run: Command } {
   const program = new Command('sandsock')
     .description('Runs an unmodified Linux program and serves its sockets from a TCP/IP stack in user space.')
     .version(version)
@@ -166,10 +175,10 @@ function commandLine(): Command {
         write(`sandsock: ${text.replace(/^error: /, '').trimEnd()}; see sandsock${subcommand()} --help\n`),
     })
     .exitOverride();
-  addRun(program);
+  const runCommand = addRun(program);
   addDoctor(program);
   addConformance(program);
-  return program;
+  return { program, run: runCommand };
 }
 
 const MARKS: Readonly<Record<Finding['state'], string>> = {
@@ -198,7 +207,8 @@ export async function main(): Promise<void> {
     if (error.code !== 'EPIPE') throw error;
   });
   try {
-    await commandLine().parseAsync(withExplicitValues(process.argv));
+    const { program, run: runCommand } = commandLine();
+    await program.parseAsync(withExplicitValues(process.argv, runCommand));
   } catch (error) {
     process.exitCode = statusOf(error);
   }

@@ -73,8 +73,13 @@ export class ScalarChecksum implements InternetChecksum {
   }
 }
 
+/** What a WebAssembly.Memory shows: its type has no declaration outside the DOM's, and a user of this package may have none of that name. */
+export interface LinearMemory {
+  readonly buffer: ArrayBuffer;
+}
+
 /** The SIMD implementation over `memory`; undefined where the engine has none (it refuses the module). */
-export function simdChecksum(memory: WebAssembly.Memory, code = CHECKSUM_WASM): InternetChecksum | undefined {
+export function simdChecksum(memory: LinearMemory, code = CHECKSUM_WASM): InternetChecksum | undefined {
   try {
     const module = new WebAssembly.Module(code);
     const { exports } = new WebAssembly.Instance(module, { env: { memory } });
@@ -85,5 +90,5 @@ export function simdChecksum(memory: WebAssembly.Memory, code = CHECKSUM_WASM): 
 }
 
 /** The best implementation for `memory`, which must not grow. */
-export const checksumOver = (memory: WebAssembly.Memory, code = CHECKSUM_WASM): InternetChecksum =>
+export const checksumOver = (memory: LinearMemory, code = CHECKSUM_WASM): InternetChecksum =>
   simdChecksum(memory, code) ?? new ScalarChecksum(memory.buffer);

@@ -9,7 +9,7 @@
  * Layout of a buffer:  base | headroom (HEADROOM octets: virtio 10, Ethernet 14, IPv6 40, TCP 60) | payload ...
  * A packet to send is filled from the payload backwards: each layer `push`es its header in front.
  */
-import { checksumOver, type InternetChecksum } from '../lib/checksum.ts';
+import { checksumOver, type InternetChecksum, type LinearMemory } from '../lib/checksum.ts';
 
 /** Octets kept free in front of the payload of a packet that is built here. */
 export const HEADROOM = 128;
@@ -212,7 +212,7 @@ const WASM_PAGE = 65_536;
 const RESERVED = WASM_PAGE;
 
 export class PacketPool {
-  readonly memory: WebAssembly.Memory;
+  readonly memory: LinearMemory;
   /** The whole slab. */
   readonly bytes: Uint8Array;
   /** Sums over slab positions. */

@@ -1,5 +1,6 @@
 /** package.json and the lock file: what they point at exists, and `npm ci` will take them. */
-import { existsSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
 import { read, record, root } from './repository.ts';
@@ -41,4 +42,20 @@ test('the scripts of the package start files that exist', (t) => {
   for (const [name, script] of Object.entries(record(manifest['scripts'])))
     for (const [, path = ''] of String(script).matchAll(/(?:^|\s)((?:build|test|\.ci)\/[\w./-]+\.(?:js|sh))/g))
       t.true(existsSync(join(root, path)), `${name}: ${path}`);
+});
+
+test('its declarations are enough for a strict project of Node that checks them', (t) => {
+  const folder = mkdtempSync(join(root, 'build', 'user-'));
+  t.teardown(() => rmSync(folder, { recursive: true }));
+  const imports = Object.keys(record(manifest['exports'])).map(
+    (name, i) => `import * as part${i} from 'sandsock${name.slice(1)}'; export const of${i}: object = part${i};\n`,
+  );
+  writeFileSync(join(folder, 'user.mts'), imports.join(''));
+  const options = '--noEmit --strict --module nodenext --target es2023 --lib es2023,esnext.disposable --types node';
+  const tsc = join(root, 'node_modules', '.bin', 'tsc');
+  const { status, stdout } = spawnSync(tsc, [...options.split(' '), '--ignoreConfig', join(folder, 'user.mts')], {
+    cwd: folder,
+    encoding: 'utf8',
+  });
+  t.is(status, 0, stdout);
 });

@@ -25,6 +25,17 @@ test.serial('wrong options and words are named', (t) => {
   );
 });
 
+test.serial('what stands behind the program is its own, and -- is no value', (t) => {
+  for (const words of ['', '--no-gateway', '--plane direct --no-gateway', '--no-gateway --']) {
+    const text = `"$@" run ${words} echo --json --strace --pcap >&2`;
+    t.deepEqual(shell(text), { status: 0, stderr: '--json --strace --pcap\n' }, words);
+  }
+  t.deepEqual(
+    shell('"$@" run --no-gateway --pcap -- true'),
+    refused("option '--pcap <file>' argument missing; see sandsock run --help"),
+  );
+});
+
 test.serial('too few descriptors, and a working directory that is gone', (t) => {
   t.deepEqual(
     shell('ulimit -n 64; "$@" run -- true'),
