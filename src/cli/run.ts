@@ -7,6 +7,7 @@ import { supervisorConfinement } from '../runner/own-calls.ts';
 import { Sentry } from '../runner/sentry.ts';
 import type { SentryOptions } from '../runner/sentry-types.ts';
 import { reportOf } from '../runner/summary.ts';
+import { WaitingSignals } from '../runner/waiting-signals.ts';
 import type { RunConfig } from './config.ts';
 import { CaptureFile, openSink, type Sink, stderrSink } from './sink.ts';
 import { straceWriter } from './strace-writer.ts';
@@ -37,7 +38,7 @@ const FROM_TERMINAL = ['SIGINT', 'SIGQUIT'] as const;
 /** From before the gateway and the guest are started: what comes meanwhile waits for the guest. */
 class SignalForwarding {
   #sentry: Sentry | undefined = undefined;
-  #early: number | undefined = undefined;
+  readonly #early = new WaitingSignals();
   readonly #handlers = new Map<NodeJS.Signals, () => void>();
 
   constructor() {
@@ -51,12 +52,12 @@ class SignalForwarding {
     for (const [name, handler] of this.#handlers) process.on(name, handler);
   }
   #forward(signal: number): void {
-    if (this.#sentry === undefined) this.#early = signal;
+    if (this.#sentry === undefined) this.#early.add(signal);
     else this.#sentry.kill(signal);
   }
   begin(sentry: Sentry): void {
     this.#sentry = sentry;
-    if (this.#early !== undefined) sentry.kill(this.#early);
+    for (const signal of this.#early.take()) sentry.kill(signal);
   }
   stop(): void {
     for (const [name, handler] of this.#handlers) process.off(name, handler);

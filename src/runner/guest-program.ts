@@ -4,6 +4,7 @@ import { close } from '../host/libc.ffi.ts';
 import { pidfdOpen, pidfdSignal } from '../host/process.ffi.ts';
 import type { Child } from './child.ts';
 import type { RunError } from './errors.ts';
+import { WaitingSignals } from './waiting-signals.ts';
 
 const SIGKILL = 9;
 const SIGTERM = 15;
@@ -24,7 +25,7 @@ export class GuestProgram {
   /** -1 before it starts, and when it has ended. */
   #pidfd = -1;
   /** Sent as soon as it starts. */
-  #pending: number | undefined = undefined;
+  readonly #waiting = new WaitingSignals();
 
   constructor(child: Child) {
     this.#child = child;
@@ -49,13 +50,13 @@ export class GuestProgram {
   begin(tid: number): void {
     this.pid = tid;
     this.#pidfd = pidfdOpen(tid);
-    if (this.#pending !== undefined) pidfdSignal(this.#pidfd, this.#pending);
+    for (const signal of this.#waiting.take()) pidfdSignal(this.#pidfd, signal);
     this.#begun();
   }
   /** Sends a signal to it; before it runs, it waits for it. */
   kill(signal: number = SIGTERM): void {
     if (this.#pidfd >= 0) pidfdSignal(this.#pidfd, signal);
-    else this.#pending = signal;
+    else this.#waiting.add(signal);
   }
   /** Ends it at once, with what stands around it. */
   end(): void {

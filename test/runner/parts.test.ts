@@ -18,6 +18,7 @@ import { ProcessMemory, readString } from '../../src/runner/guest-memory.ts';
 import { nameserversOf } from '../../src/runner/host-resolvers.ts';
 import { launchChain, weakness } from '../../src/runner/namespaces.ts';
 import { SignalActions, type SignalState } from '../../src/runner/signals.ts';
+import { WaitingSignals } from '../../src/runner/waiting-signals.ts';
 import type { GuestMemory } from '../../src/socket/guest-memory.ts';
 import { IoVector } from '../../src/socket/io-vector.ts';
 import { ArenaMemory, Protection } from '../../src/syscalls/arena-memory.ts';
@@ -84,6 +85,15 @@ test('a program that cannot be given its descriptors does not start, and that is
   result = -Errno.EBADF;
   t.true(exec());
   t.is(told.length, 2);
+});
+
+test('signals that wait are given once each, as they came last; SIGKILL alone', (t) => {
+  const waiting = new WaitingSignals();
+  for (const signal of [19, 15, 18, 15, 19]) waiting.add(signal);
+  t.deepEqual(waiting.take(), [18, 15, 19]);
+  t.deepEqual(waiting.take(), []);
+  for (const signal of [9, 18]) waiting.add(signal);
+  t.deepEqual(waiting.take(), [9]);
 });
 
 /** Counts calls; `whole` takes segments together, else one by one. */

@@ -145,6 +145,25 @@ needingInTurn(host)('what cannot be started is said, and the sandbox goes on', a
 });
 
 needingInTurn(host)(
+  'signals that come before the program starts all reach it, and none takes the place of another',
+  async (t) => {
+    await using sandbox = await Sandbox.create({ gateway: false });
+    const killed = sandbox.spawn('sleep', ['100']);
+    killed.kill('SIGKILL');
+    killed.kill('SIGCONT');
+    t.is(await killed.exited, 137);
+    const ended = sandbox.spawn('sleep', ['100']);
+    for (const signal of ['SIGTERM', 'SIGSTOP', 'SIGWINCH', 'SIGCONT', 'SIGWINCH'] as const) ended.kill(signal);
+    t.is(await ended.exited, 143);
+    const abort = new AbortController();
+    const aborted = sandbox.spawn('sleep', ['100'], { signal: abort.signal });
+    abort.abort();
+    aborted.kill('SIGWINCH');
+    t.is(await aborted.exited, 137);
+  },
+);
+
+needingInTurn(host)(
   'a descriptor of the caller’s is copied when it is named, and one that is not open is refused',
   async (t) => {
     await using sandbox = await Sandbox.create({ gateway: false });
