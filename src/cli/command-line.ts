@@ -46,15 +46,15 @@ Exit status: 0 when all are equal, but for what is listed of the plane; 1 when o
  * The words of `run` as commander is to see them: an option whose value is optional takes it after = only, so that the word behind it stays the program, and `--` is nobody's value. What
  * stands behind the program's name is the program's.
  */
-function withExplicitValues(argv: readonly string[], run: Command): string[] {
+function withExplicitValues(argv: readonly string[], command: Command): string[] {
   const words = [...argv];
   if (words[2] !== 'run') return words;
   for (let i = 3; i < words.length; i++) {
     const word = words[i] as string;
     if (word === '--' || !word.startsWith('-')) break;
-    const option = run.options.find(({ short, long }) => word === short || word === long);
+    const option = command.options.find(({ short, long }) => word === short || word === long);
     if (option?.required === true) {
-      if (words[++i] === '--') run.error(`error: option '${option.flags}' argument missing`);
+      if (words[++i] === '--') command.error(`error: option '${option.flags}' argument missing`);
     } else if (option?.optional === true) words[i] = `${word}=-`;
   }
   return words;
