@@ -33,16 +33,16 @@ export class CrashFiles {
     if (this.#count >= MOST_FILES) return undefined;
     const name = `sandsock-crash-${process.pid}-${Date.now()}-${this.#count++}.json`;
     const file = join(tmpdir(), name);
-    const content = {
-      when: new Date().toISOString(),
-      versions: { sandsock: version(), node: process.version, v8: process.versions.v8, kernel: release() },
-      architecture: process.arch,
-      afterMs: Math.round(performance.now() - this.#began),
-      ...report,
-      error: described(error),
-      ...this.#state(),
-    };
     try {
+      const content = {
+        when: new Date().toISOString(),
+        versions: { sandsock: version(), node: process.version, v8: process.versions.v8, kernel: release() },
+        architecture: process.arch,
+        afterMs: Math.round(performance.now() - this.#began),
+        ...report,
+        error: described(error),
+        ...this.#state(),
+      };
       // Others need not read it, and nobody may have put a link there.
       writeFileSync(file, `${JSON.stringify(content, undefined, 2)}\n`, { flag: 'wx', mode: 0o600 });
       return file;
