@@ -3,7 +3,7 @@
  * JavaScript nor the C library, both of which hold locks and make calls of their own.
  *
  * A record of the table is twelve words of 64 bits: the call's number, its six arguments, its result (kept unless it is 0), and the records that follow a negative result, 0, and a positive one. So
- * all that a process does is data, and stands in TypeScript (src/runner/launcher.ts). The machine uses registers alone: it needs no stack, and two processes may run the same table in the same memory.
+ * all that a process does is data, and stands in TypeScript (src/runner/launch.ts). The machine uses registers alone: it needs no stack, and two processes may run the same table in the same memory.
  * The listings stand beside the octets that an assembler makes of them, which test/host/call-machine.test.ts compares.
  */
 export const RECORD_OCTETS = 96;

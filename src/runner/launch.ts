@@ -14,6 +14,7 @@ import {
   type CallRecord,
   CallTable,
   reap,
+  reapProcess,
   type SharedWord,
   SIGSET_OCTETS,
   wakeWord,
@@ -79,8 +80,8 @@ const SOCK_FPROG_OCTETS = 16;
 const SOCK_FILTER_OCTETS = 8;
 /** Of the launcher, and of a program with arguments and environment of a usual size. */
 const TABLE_OCTETS = 65_536;
-/** Seconds that the launcher is given for what takes it a fraction of a millisecond. */
-const PATIENCE = 10;
+/** The launcher is given that for what takes it a fraction of a millisecond. */
+const PATIENCE_MS = 10_000;
 
 const EBUSY = 16;
 const EINVAL = 22;
@@ -149,6 +150,12 @@ function defaultActions(table: CallTable): CallRecord[] {
   return records;
 }
 
+/** Ends a child that nobody will know of. */
+function abandon(pid: number): void {
+  process.kill(pid, SIGKILL);
+  reapProcess(pid);
+}
+
 /** Tables of programs that have ended. */
 const unused: CallTable[] = [];
 function tableFor(octets: number): CallTable {
@@ -197,11 +204,15 @@ export class Launcher {
     this.#tracer = options.tracer;
     // The death of this process kills the launcher; a death before it asked for that has closed this pipe.
     const [readable, writable] = pipePair();
+    if (readable < 0) throw launchError('no pipe can be made (ulimit -n)');
     this.#stays = options.stays;
     try {
       this.#pid = table.start(this.#program(table, readable, writable));
       this.#pidfd = pidfdOfProcess(this.#pid);
-      if (this.#pidfd < 0) throw launchError(`pidfd_open: ${errnoName(-this.#pidfd)}`);
+      if (this.#pidfd < 0) {
+        abandon(this.#pid);
+        throw launchError(`pidfd_open: ${errnoName(-this.#pidfd)}`);
+      }
       this.listenerFd = this.#takeListener();
     } finally {
       close(readable);
@@ -244,8 +255,13 @@ export class Launcher {
   }
   /** Waits until the launcher has done what it was asked for: from then on it reads no record that is made for that. @throws RunError */
   #await(): void {
-    for (let i = 0; i < PATIENCE && this.#done.value === 0; i++) awaitWord(this.#done.address);
-    if (this.#done.value === 0) throw launchError('the launcher does not answer');
+    // A signal ends a wait.
+    const deadline = performance.now() + PATIENCE_MS;
+    while (this.#done.value === 0 && performance.now() < deadline) awaitWord(this.#done.address);
+    if (this.#done.value === 0) {
+      this.close();
+      throw launchError('the process that starts guests does not answer');
+    }
     this.#done.value = 0;
   }
   #takeListener(): number {
@@ -266,6 +282,7 @@ export class Launcher {
 
   /** Its first execve is made at once, and answered by whoever serves the listener. @throws RunError */
   start(program: Program): Child {
+    if (this.#isGone) throw launchError('the process that starts guests is gone');
     if (statSync(program.cwd, { throwIfNoEntry: false })?.isDirectory() !== true) {
       throw new RunError('E_CONFIG', `there is no directory ${program.cwd}`, 'name one that exists');
     }
@@ -290,10 +307,18 @@ export class Launcher {
     this.#asked.value = 1;
     wakeWord(this.#asked.address);
     this.#tracer?.awaitClone(this.#pid);
-    this.#await();
+    try {
+      this.#await();
+    } catch (error) {
+      if (clone.result > 0) abandon(clone.result);
+      throw error;
+    }
     const pid = clone.result;
     if (!this.#stays) this.close();
-    if (pid < 0) throw launchError(`clone: ${errnoName(-pid)}`);
+    if (pid < 0) {
+      unused.push(table);
+      throw launchError(`clone: ${errnoName(-pid)}`);
+    }
     // Its memory is ours until it is the program's.
     const failure = (): RunError | undefined => startFailure(program, path, -change.result, -execve.result);
     const child = new Child(pid, { endOf: this.#tracer?.endOf, failure });
