@@ -204,22 +204,35 @@ export const awaitWord = (address: number): void =>
   void syscall(numberOf('futex'), address, FUTEX_WAIT, 0, second.address, 0);
 export const wakeWord = (address: number): void => void syscall(numberOf('futex'), address, FUTEX_WAKE, 1, 0, 0);
 
+const P_PID = 1;
 const P_PIDFD = 3;
+const EINTR = 4;
 const WNOHANG = 1;
 const WEXITED = 4;
 const CLD_EXITED = 1;
 const info = arena(PAGE);
 const infoWords = new Int32Array(info.bytes.buffer, 0, 8);
 
+/** Both null where it is not known. */
+interface HowEnded {
+  readonly code: number | null;
+  readonly signal: number | null;
+}
+const NOT_KNOWN: HowEnded = { code: null, signal: null };
+
 /** How a child of ours ended, which is then no more; undefined if it lives, unless its end is waited for. */
-export function reap(
-  pidfd: number,
-  waits = false,
-): { readonly code: number | null; readonly signal: number | null } | undefined {
+export const reap = (pidfd: number, waits = false): HowEnded | undefined => wait(P_PIDFD, pidfd, waits);
+/** Waits for the end of a child of ours that we have no descriptor of. */
+export const reapProcess = (pid: number): void => void wait(P_PID, pid, true);
+
+function wait(idType: number, id: number, waits: boolean): HowEnded | undefined {
   infoWords.fill(0);
-  const failed = syscall(NR_WAITID, P_PIDFD, pidfd, info.address, waits ? WEXITED : WEXITED | WNOHANG, 0) !== 0;
+  const options = waits ? WEXITED : WEXITED | WNOHANG;
+  let failed: boolean;
+  do failed = syscall(NR_WAITID, idType, id, info.address, options, 0) !== 0;
+  while (failed && errno() === EINTR);
   // Somebody else has waited for it: its end is all that is known.
-  if (failed) return { code: null, signal: null };
+  if (failed) return NOT_KNOWN;
   // si_signo, si_errno, si_code, and in the union behind them (aligned to 8) si_pid, si_uid, si_status.
   const [, , how = 0, , pid = 0, , status = 0] = infoWords;
   if (pid === 0) return undefined;

@@ -8,7 +8,7 @@ import { pidfdOfProcess, pidfdSignal } from '../host/process.ffi.ts';
 import { launchError, type RunError } from './errors.ts';
 
 export interface GuestExit {
-  /** Null with the signal where somebody else has waited for it. */
+  /** Null with the signal where it is not known: somebody else has waited for it. */
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
   /** It did not become the program that it was made for. */

@@ -4,11 +4,12 @@
  */
 import { constants } from 'node:os';
 import type { GatewayExit } from '../gateway/spawn.ts';
+import { UNKNOWN_END } from './guest-program.ts';
 
 export interface Death {
   /** The guest's program; the sandbox around it (the head of the launch chain, or the first process of the guest's PID namespace); the gateway. */
   readonly who: 'guest' | 'sandbox' | 'gateway';
-  /** A signal's name, or `status N`. */
+  /** A signal's name, `status N`, or `status unknown`. */
   readonly how: string;
   /** Since the sandbox was started. */
   readonly afterMs: number;
@@ -40,14 +41,23 @@ export class Deaths {
    */
   guest(code: number | null, signal: NodeJS.Signals | null, wallsFell: boolean): number {
     if (wallsFell) return this.#walls(signal ?? 'SIGKILL');
-    if (signal === null) {
-      // The keeper's status, which is the same for a guest that was killed and for one that ended so by itself.
-      const status = code ?? 0;
-      if (NUMBERS.has(status - SIGNALLED)) this.#note('guest', `status ${status}`);
-      return status;
+    if (signal !== null) {
+      this.#note('guest', signal);
+      return SIGNALLED + constants.signals[signal];
     }
-    this.#note('guest', signal);
-    return SIGNALLED + constants.signals[signal];
+    if (code === null) {
+      this.unknown();
+      return UNKNOWN_END;
+    }
+    // The keeper's status, which is the same for a guest that was killed and for one that ended so by itself.
+    if (NUMBERS.has(code - SIGNALLED)) this.#note('guest', `status ${code}`);
+    return code;
+  }
+  /** A program of the guest has ended, and somebody else in this process has waited for it. */
+  unknown(): void {
+    this.#note('guest', 'status unknown');
+    const why = 'something else in this process waited for it, as waitpid(-1) does';
+    this.#warn(`how a program of the guest ended is not known (${why}): its status is given as ${UNKNOWN_END}`);
   }
   #walls(signal: NodeJS.Signals): number {
     this.#note('sandbox', signal);

@@ -8,6 +8,8 @@ import { WaitingSignals } from './waiting-signals.ts';
 
 const SIGKILL = 9;
 const SIGTERM = 15;
+/** A status that is not known must not look like success: docker run's for a failure of its own. */
+export const UNKNOWN_END = 125;
 /** As a shell tells it, and docker run. */
 const SIGNALLED = 128;
 
@@ -36,7 +38,7 @@ export class GuestProgram {
       this.#pidfd = -1;
       const why = this.#failure ?? failure;
       if (why !== undefined) throw why;
-      return signal === null ? (code ?? 0) : SIGNALLED + constants.signals[signal];
+      return signal === null ? (code ?? UNKNOWN_END) : SIGNALLED + constants.signals[signal];
     });
     // For who does not wait for it.
     this.exited.catch(() => undefined);

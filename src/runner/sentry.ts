@@ -489,7 +489,8 @@ export class Sentry extends EventEmitter<SentryEvents> implements Stepped {
       onGuest: (tid) => program.begin(tid),
       onUnfit: (why) => program.refuse(why),
     });
-    void child.ended.then(() => {
+    void child.ended.then(({ code, signal }) => {
+      if (code === null && signal === null) this.#deaths.unknown();
       this.#chains.forget(child.pid);
       this.#heads.splice(this.#heads.indexOf(child.pid), 1);
       this.#joined.delete(program);

@@ -8,6 +8,9 @@ import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
 import test from 'ava';
+import { reap } from '../../src/host/call-table.ffi.ts';
+import { close } from '../../src/host/libc.ffi.ts';
+import { pidfdOfProcess } from '../../src/host/process.ffi.ts';
 import { RunError, Sandbox, type SandboxOptions } from '../../src/index.ts';
 import { needingInTurn } from '../support/needs.ts';
 import { sandbox as host, namespaces, onPlanes, python3 } from './sandbox.ts';
@@ -162,6 +165,25 @@ needingInTurn(host)(
     t.is(await aborted.exited, 137);
   },
 );
+
+needingInTurn(host)('an end that somebody else has waited for is no success, and that is said', async (t) => {
+  await using sandbox = await Sandbox.create({ gateway: false });
+  const warnings: string[] = [];
+  sandbox.on('warning', (warning) => warnings.push(warning));
+  const before = children();
+  const guest = sandbox.spawn('sleep', ['100']);
+  await guest.started;
+  const [head] = children()
+    .filter((pid) => !before.includes(pid))
+    .map(Number);
+  if (head === undefined) return t.fail('no child');
+  const pidfd = pidfdOfProcess(head);
+  process.kill(head, 'SIGKILL');
+  t.deepEqual(reap(pidfd, true), { code: null, signal: 9 });
+  close(pidfd);
+  t.is(await guest.exited, 125);
+  t.regex(warnings.join(), /how a program of the guest ended is not known .* given as 125/);
+});
 
 needingInTurn(host)(
   'a descriptor of the caller’s is copied when it is named, and one that is not open is refused',
