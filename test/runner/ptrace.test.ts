@@ -27,8 +27,8 @@ for (const plane of PLANES) {
   scripted(`a call that waits hears of signals (${plane})`, async (t) => {
     const { stdout, ...rest } = await python(WAITING, [], on(plane));
     t.deepEqual(stdout.split('\n'), [
-      'SA_RESTART: q after 3 ticks',
-      'without: EINTR after 1 ticks',
+      'SA_RESTART: q after ticks',
+      'without: EINTR after a tick',
       'ignored: q',
       'SIGCHLD: q',
       'stopped: q',
@@ -161,10 +161,11 @@ if child == 0:
 signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])
 got = receive(u)
 signal.setitimer(signal.ITIMER_REAL, 0); os.waitpid(child, 0)
-print('SA_RESTART:', got, 'after', '3' if ticks >= 1 else ticks, 'ticks', flush=True)
+# Python's handler runs when the call is over, once for all that came.
+print('SA_RESTART:', got, 'after ticks' if ticks > 0 else 'after %d' % ticks, flush=True)
 signal.siginterrupt(signal.SIGALRM, True); ticks = 0
 signal.setitimer(signal.ITIMER_REAL, 0.1)
-print('without:', receive(u), 'after', ticks, 'ticks', flush=True)
+print('without:', receive(u), 'after a tick' if ticks == 1 else 'after %d' % ticks, flush=True)
 signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGCHLD])
 def while_waiting(u, *signals, after=b'q'):
     """The child receives; its signals come while it waits."""

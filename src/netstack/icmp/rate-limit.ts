@@ -1,8 +1,8 @@
 /** A token bucket (RFC 1812 4.3.2.8, RFC 4443 2.4 (f)); the figures of Linux's icmp_msgs_per_sec and icmp_msgs_burst. */
 import type { Clock } from '../../lib/clock.ts';
 
-const PER_SECOND = 1000;
-const BURST = 50;
+export const PER_SECOND = 1000;
+export const BURST = 50;
 
 export class RateLimit {
   readonly #clock: Clock;

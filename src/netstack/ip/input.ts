@@ -15,7 +15,7 @@ import * as ipv6 from '../wire/ipv6.ts';
 import { destinationOf, sealIpv4, sourceOf } from './header.ts';
 import type { IpEnvironment, NetInterface } from './interface.ts';
 import { IpProtocol, type TransportProtocol } from './ip.ts';
-import { type FragmentInfo, Reassembler } from './reassembly.ts';
+import { type FragmentInfo, LIFETIME_V4, LIFETIME_V6, Reassembler } from './reassembly.ts';
 import type { Router } from './router.ts';
 
 const MAX_EXTENSIONS = 8;
@@ -42,8 +42,8 @@ export class IpInput {
     this.#icmp = icmp;
     const timedOut = (first: Packet): void => icmp.reassemblyTimedOut(first);
     const { clock, stats } = env;
-    this.reassembly4 = new Reassembler({ clock, lifetime: seconds(30), counters: stats.Ip, timedOut });
-    this.reassembly6 = new Reassembler({ clock, lifetime: seconds(60), counters: stats.Ip6, timedOut });
+    this.reassembly4 = new Reassembler({ clock, lifetime: seconds(LIFETIME_V4), counters: stats.Ip, timedOut });
+    this.reassembly6 = new Reassembler({ clock, lifetime: seconds(LIFETIME_V6), counters: stats.Ip6, timedOut });
   }
 
   /** Owns the packet. */

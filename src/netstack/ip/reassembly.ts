@@ -2,13 +2,16 @@
  * Reassembly of both families (RFC 791 3.2, RFC 815; RFC 8200 4.5). Fragments are copied into a buffer per datagram, so that no packet buffer is held.
  *
  * Bounds: MAX_OCTETS over all datagrams (Linux ipfrag_high_thresh), MAX_DATAGRAMS, MAX_RANGES pieces that do not touch, 64 KiB a datagram; the oldest
- * datagram makes room. 30 s for IPv4 (Linux ipfrag_time), 60 s for IPv6. A fragment that overlaps what has come with other content ends the datagram
+ * datagram makes room. LIFETIME_V4 (Linux ipfrag_time) and LIFETIME_V6 (ip6frag_time). A fragment that overlaps what has come with other content ends the datagram
  * (RFC 5722; RFC 8200); the same octets again are a duplicate and ignored.
  */
 import type { Alarm, Clock, Duration, Instant } from '../../lib/clock.ts';
 import type { Packet } from '../packet.ts';
 import type { IpCounters } from '../stats.ts';
 
+/** Seconds. */
+export const LIFETIME_V4 = 30;
+export const LIFETIME_V6 = 60;
 const MAX_OCTETS = 4 * 1024 * 1024;
 const MAX_DATAGRAMS = 128;
 const MAX_RANGES = 64;

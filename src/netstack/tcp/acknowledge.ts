@@ -23,7 +23,8 @@ import {
 } from './tcb.ts';
 import { isWriteable } from './write-room.ts';
 
-const DUPLICATES = 3;
+/** Without SACK or with, what tells a loss from what came out of order (RFC 5681 3.2); tcp_reordering, which stays what it is here. */
+export const DUPLICATES = 3;
 
 /** RFC 5961 7 and Linux: a challenge per connection and half second, within the layer's budget. */
 export function challengeAck(c: Tcb): void {

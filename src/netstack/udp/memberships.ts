@@ -39,11 +39,11 @@ class Membership {
 }
 
 /** net.ipv4.igmp_max_memberships. */
-const MAX_GROUPS_V4 = 20;
+export const MAX_GROUPS_V4 = 20;
 /** Linux bounds those of IPv6 by the memory of the socket's options (net.core.optmem_max). */
 const MAX_GROUPS_V6 = 512;
 /** net.ipv4.igmp_max_msf and net.ipv6.mld_max_msf. */
-const MAX_SOURCES_V4 = 10;
+export const MAX_SOURCES_V4 = 10;
 const MAX_SOURCES_V6 = 64;
 const mostSources = (group: IpAddress): number => (group.isV4 ? MAX_SOURCES_V4 : MAX_SOURCES_V6);
 

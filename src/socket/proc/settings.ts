@@ -1,20 +1,27 @@
 /**
  * /proc/sys/net: what governs the stack, by the names and in the form of Linux (Documentation/networking/ip-sysctl.rst). The values are those that the code follows, so that a program that
- * reads one knows what it will meet; nothing can be changed. A name that is not here means nothing to the stack.
+ * reads one knows what it will meet; nothing can be changed. Figures are the constants of that code; what is written out here is a switch (0 for what the stack does not do, 1 for what it always does), or
+ * says that there is no limit. A name that is not here means nothing to the stack.
  */
 import { SOMAXCONN } from '../../abi/socket.ts';
+import { BURST, PER_SECOND } from '../../netstack/icmp/rate-limit.ts';
+import { DEFAULT_TTL } from '../../netstack/ip/header.ts';
+import { LIFETIME_V4, LIFETIME_V6 } from '../../netstack/ip/reassembly.ts';
 import { EPHEMERAL_FIRST, EPHEMERAL_LAST } from '../../netstack/ports.ts';
 import { defaultTcpSettings, defaultUdpSettings } from '../../netstack/settings.ts';
+import { DUPLICATES } from '../../netstack/tcp/acknowledge.ts';
 import { FAST_OPEN_DEFAULT } from '../../netstack/tcp/fast-open.ts';
-import { RETRIES, SYN_ACK_RETRIES, SYN_LINEAR, TIME_WAIT } from '../../netstack/tcp/limits.ts';
+import { INVALID_INTERVAL, RETRIES, SYN_ACK_RETRIES, SYN_LINEAR, TIME_WAIT } from '../../netstack/tcp/limits.ts';
 import { HALF_OPEN_MAX } from '../../netstack/tcp/listener.ts';
 import { RECEIVE_LIMIT_MAX, SEND_LIMIT_MAX } from '../../netstack/tcp/tcb.ts';
 import { CHALLENGES, TIME_WAIT_BUCKETS } from '../../netstack/tcp/tcp-layer.ts';
+import { MAX_GROUPS_V4, MAX_SOURCES_V4 } from '../../netstack/udp/memberships.ts';
 import { BUFFER_MAX } from '../options/buffers.ts';
 
 const tcp = defaultTcpSettings();
 const udp = defaultUdpSettings();
 const PAGE = 4096;
+const UNLIMITED = 0xffff_ffff;
 const three = (least: number, usual: number, most: number): string => `${least}\t${usual}\t${most}`;
 
 /** Path below /proc/sys/net to the value. */
@@ -28,11 +35,11 @@ export const SETTINGS: ReadonlyMap<string, string> = new Map(
 
     'ipv4/icmp_echo_ignore_all': 0,
     'ipv4/icmp_echo_ignore_broadcasts': 1,
-    'ipv4/icmp_msgs_burst': 50,
-    'ipv4/icmp_msgs_per_sec': 1000,
-    'ipv4/igmp_max_memberships': 20,
-    'ipv4/igmp_max_msf': 10,
-    'ipv4/ip_default_ttl': 64,
+    'ipv4/icmp_msgs_burst': BURST,
+    'ipv4/icmp_msgs_per_sec': PER_SECOND,
+    'ipv4/igmp_max_memberships': MAX_GROUPS_V4,
+    'ipv4/igmp_max_msf': MAX_SOURCES_V4,
+    'ipv4/ip_default_ttl': DEFAULT_TTL,
     'ipv4/ip_forward': 0,
     'ipv4/ip_local_port_range': `${EPHEMERAL_FIRST}\t${EPHEMERAL_LAST}`,
     'ipv4/ip_no_pmtu_disc': 0,
@@ -40,7 +47,7 @@ export const SETTINGS: ReadonlyMap<string, string> = new Map(
     // The network is the guest's own, so all of its ports are, and anybody may ask for echoes.
     'ipv4/ip_unprivileged_port_start': 0,
     'ipv4/ping_group_range': '0\t2147483647',
-    'ipv4/ipfrag_time': 30,
+    'ipv4/ipfrag_time': LIFETIME_V4,
     'ipv4/tcp_abort_on_overflow': 0,
     'ipv4/tcp_allowed_congestion_control': 'reno cubic',
     'ipv4/tcp_available_congestion_control': 'reno cubic',
@@ -51,7 +58,7 @@ export const SETTINGS: ReadonlyMap<string, string> = new Map(
     'ipv4/tcp_fastopen': FAST_OPEN_DEFAULT,
     'ipv4/tcp_fin_timeout': TIME_WAIT / 1e6,
     'ipv4/tcp_frto': 0,
-    'ipv4/tcp_invalid_ratelimit': 500,
+    'ipv4/tcp_invalid_ratelimit': INVALID_INTERVAL / 1000,
     'ipv4/tcp_keepalive_intvl': tcp.keepIntervalSeconds,
     'ipv4/tcp_keepalive_probes': tcp.keepCount,
     'ipv4/tcp_keepalive_time': tcp.keepIdleSeconds,
@@ -59,10 +66,10 @@ export const SETTINGS: ReadonlyMap<string, string> = new Map(
     'ipv4/tcp_max_tw_buckets': TIME_WAIT_BUCKETS,
     'ipv4/tcp_moderate_rcvbuf': 1,
     'ipv4/tcp_mtu_probing': 0,
-    'ipv4/tcp_notsent_lowat': 4_294_967_295,
+    'ipv4/tcp_notsent_lowat': UNLIMITED,
     'ipv4/tcp_orphan_retries': 0,
     'ipv4/tcp_recovery': 0,
-    'ipv4/tcp_reordering': 3,
+    'ipv4/tcp_reordering': DUPLICATES,
     'ipv4/tcp_retries2': RETRIES,
     'ipv4/tcp_rmem': three(PAGE, tcp.receiveBuffer, RECEIVE_LIMIT_MAX),
     'ipv4/tcp_rto_max_ms': tcp.rtoMaxMs,
@@ -82,19 +89,19 @@ export const SETTINGS: ReadonlyMap<string, string> = new Map(
 
     'ipv6/auto_flowlabels': 1,
     'ipv6/bindv6only': 0,
-    'ipv6/ip6frag_time': 60,
+    'ipv6/ip6frag_time': LIFETIME_V6,
     'ipv6/ip_nonlocal_bind': 0,
     // Addresses come with the link: nothing is asked of routers, and nothing they say is taken.
     'ipv6/conf/all/accept_ra': 0,
     'ipv6/conf/all/autoconf': 0,
     'ipv6/conf/all/disable_ipv6': 0,
     'ipv6/conf/all/forwarding': 0,
-    'ipv6/conf/all/hop_limit': 64,
+    'ipv6/conf/all/hop_limit': DEFAULT_TTL,
     'ipv6/conf/default/accept_ra': 0,
     'ipv6/conf/default/autoconf': 0,
     'ipv6/conf/default/disable_ipv6': 0,
     'ipv6/conf/default/forwarding': 0,
-    'ipv6/conf/default/hop_limit': 64,
+    'ipv6/conf/default/hop_limit': DEFAULT_TTL,
     'ipv6/conf/lo/disable_ipv6': 0,
   }).map(([name, value]) => [name, `${value}\n`]),
 );
