@@ -34,6 +34,7 @@ step kills 7200 env SANDSOCK_TEST_KILLS="$(part 500)" npx ava --timeout=60m buil
 step timers 7200 env SANDSOCK_TEST_OCTETS="$(part $((1 << 30)))" npx ava --timeout=60m build/test/runner/timer.test.js
 step references 7200 env SANDSOCK_TEST_REFERENCES="$(part 600)" npx ava --timeout=60m build/test/runner/references.test.js
 step processes 7200 env SANDSOCK_TEST_SCALE="$(part 100)" npx ava --timeout=60m build/test/runner/process-life.test.js
+step red-team 7200 env SANDSOCK_TEST_RACE_MS="$(part 20000)" npx ava --timeout=60m build/test/runner/red-team.test.js
 step numbered 7200 env SANDSOCK_TEST_CALLS="$(part 1000000)" npx ava --timeout=60m build/test/runner/numbered.test.js
 step readiness 7200 env SANDSOCK_TEST_READINESS="$(part 100000)" npx ava --timeout=60m build/test/runner/readiness.test.js
 step connections 7200 env SANDSOCK_TEST_CONNECTIONS="$(part 10000)" npx ava --timeout=60m build/test/runner/connections.test.js

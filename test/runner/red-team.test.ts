@@ -13,7 +13,7 @@ import { command, type Need, needing, needingInTurn, root } from '../support/nee
 import { ATTEMPTS, document } from './red-team/attempts.ts';
 import { cli, namespaces, PLANES, type PlaneName, sandbox } from './sandbox.ts';
 
-const RACE_MS = process.env['SANDSOCK_TEST_RACE_MS'] ?? '250';
+const RACE_MS = process.env['SANDSOCK_TEST_RACE_MS'] ?? '60';
 const LIMIT_MS = 60_000 + 40 * Number(RACE_MS);
 const NOBODY = 65_534;
 

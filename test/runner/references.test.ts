@@ -11,7 +11,7 @@ import test from 'ava';
 import { command, needingInTurn } from '../support/needs.ts';
 import { guestFile, PLANES, Running, sandbox } from './sandbox.ts';
 
-const SECONDS = Number(process.env['SANDSOCK_TEST_REFERENCES'] ?? 2);
+const SECONDS = Number(process.env['SANDSOCK_TEST_REFERENCES'] ?? 1);
 const SEED = process.env['SANDSOCK_TEST_SEED'] ?? '1';
 const [PROCESSES, THREADS] = ['8', '4'];
 /** After which an end is late: the registry itself waits for its turn, as everybody does on a busy machine. */
