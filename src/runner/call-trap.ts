@@ -19,8 +19,10 @@ export interface CallTrap {
   readonly args: Uint32Array;
   /** Answers with a result >= 0 or a negative errno; false if the call is gone. */
   answer(idLow: number, idHigh: number, result: number): boolean;
-  /** Lets the kernel perform the call itself. */
+  /** Lets the kernel perform the call itself; one that does not stand (`stands`) begins anew instead. */
   resume(idLow: number, idHigh: number): boolean;
+  /** Whether `resume` still has the kernel perform the very number and arguments that were received. Absent: always. */
+  stands?(idLow: number, idHigh: number): boolean;
   /** True while the call still waits for its answer. */
   isValid(idLow: number, idHigh: number): boolean;
   /** Puts a copy of our `fd` into the guest's table at the lowest free number and answers with that. Returns it, or a negative errno (then the call still waits). */

@@ -275,7 +275,8 @@ const EBADF = 9;
 const ENFILE = 23;
 const EMFILE = 24;
 
-function openPidfd(tid: number): number {
+/** A pidfd for a guest's thread, or for its process; a negative errno. */
+export function openPidfd(tid: number): number {
   const fd = pidfdOpen(tid);
   // Before Linux 6.9 only processes have one.
   return fd === -EINVAL ? pidfdOpen(Number(statusField(statusOf(tid), 'Tgid'))) : fd;

@@ -1,17 +1,22 @@
 /**
- * Descriptors for a thread that is traced: what SECCOMP_IOCTL_NOTIF_ADDFD does for one that waits for a notification. The thread itself makes the calls, which we put into its registers while it stands in
- * a stop: a pair of unix sockets, whose one end we copy (pidfd_getfd) and send the descriptor through (SCM_RIGHTS); it receives that, puts it in the place of the pair's first end, which had the lowest free
- * number, and closes the rest. Its registers, its signals and its limit of descriptors are then as they were.
+ * Descriptors for a thread that is traced: what SECCOMP_IOCTL_NOTIF_ADDFD does for one that waits for a notification. The thread itself makes the calls, which we put into its registers: a unix datagram
+ * socket, which has the lowest free number. Of that we have a copy (pidfd_getfd), connect it to itself and send the descriptor through it (SCM_RIGHTS); the thread receives that, puts it in the place of the
+ * socket, and closes the rest. Its registers, its signals and its limit of descriptors are then as they were.
  *
- * One number more than the call needs is in use meanwhile, and a process that forks at that moment has both ends twice: close-on-exec, and unix sockets that lead nowhere. Where the limit has no room for
+ * Other threads may write the thread's memory and its table of descriptors meanwhile, the octets of the instruction by which it enters the kernel among them. So whatever brought it there, the kernel performs
+ * what we put into its registers once it has entered; numbers are results of calls; and the one that there is in memory alone, of the descriptor that came, is believed when what it leads to is what we sent.
+ * Nothing is sent through a socket that leads anywhere but to itself. Whoever does something else where it was sent is killed.
+ *
+ * One number more than the call needs is in use meanwhile, and a process that forks at that moment has the socket twice: close-on-exec, and it leads nowhere. Where the limit has no room for
  * it, it is raised for so long; without the right to do that (a hard limit that is reached, and no CAP_SYS_RESOURCE of ours) the last descriptor of the limit is EMFILE.
  */
+import { readFileSync } from 'node:fs';
 import { Errno } from '../abi/errno.ts';
 import { NR_AMD64 } from '../abi/nr-amd64.ts';
-import { AF_UNIX, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM } from '../abi/socket.ts';
+import { AF_UNIX, SOCK_CLOEXEC, SOCK_DGRAM, SOCK_NONBLOCK } from '../abi/socket.ts';
 import type { ChildSignal } from '../host/child-signal.ffi.ts';
 import { close } from '../host/libc.ffi.ts';
-import { pidfdGetfd, pidfdOpen, readProcess, writeProcess } from '../host/process.ffi.ts';
+import { pidfdGetfd, readProcess, writeProcess } from '../host/process.ffi.ts';
 import {
   fileLimit,
   getRegisters,
@@ -27,7 +32,21 @@ import {
   waitStatus,
 } from '../host/ptrace.ffi.ts';
 import { sendUnixMessage } from '../host/unix-message.ffi.ts';
-import { ARGUMENTS, AT_CALL, behindAgain, EVENT_SECCOMP, EVENT_STOP, isStop, NO_CALL, put, SIGTRAP } from './tracee.ts';
+import { identityOf } from '../host/unix-name.ffi.ts';
+import { autobind, connectTo, peerPid, socketDomain, socketType } from '../host/unix-socket.ffi.ts';
+import { openPidfd } from './guest-task.ts';
+import {
+  ARGUMENTS,
+  AT_CALL,
+  behindAgain,
+  EVENT_EXEC,
+  EVENT_SECCOMP,
+  EVENT_STOP,
+  isStop,
+  NO_CALL,
+  put,
+  SIGTRAP,
+} from './tracee.ts';
 
 /** A thread that stands in a stop. */
 export interface Stopped {
@@ -37,10 +56,14 @@ export interface Stopped {
   /** A signal that it was about to take. */
   signal: number;
   isGroupStopped: boolean;
+  /** Another thread of its process has executed a program and has its id now; its stop for that is not over. */
+  hasExecuted: boolean;
 }
 
 /** A thread that does not come to its stop within so many milliseconds is held up by something of its own. */
 const LIMIT_MS = 1000;
+/** Nor does one that stops so often for other reasons on its way. */
+const OTHER_STOPS = 64;
 const O_CLOEXEC = 0o2000000;
 const MSG_DONTWAIT = 0x40;
 const MSG_CMSG_CLOEXEC = 0x4000_0000;
@@ -52,13 +75,12 @@ const SPARE = 1n;
 /** Below the stack pointer an x86_64 function may keep so many octets (the red zone). */
 const RED_ZONE = 128;
 const ALIGNMENT = 16;
-/** Our memory in the thread: the pair's numbers, a message of one octet (struct user_msghdr, struct iovec), and its control message. */
-const OCTETS = 160;
-const PAIR_AT = 0;
-const IOVEC_AT = 16;
-const OCTET_AT = 32;
-const MESSAGE_AT = 48;
-const CONTROL_AT = 112;
+/** Our memory in the thread: a message of one octet (struct user_msghdr, struct iovec), and its control message. */
+const OCTETS = 144;
+const IOVEC_AT = 0;
+const OCTET_AT = 16;
+const MESSAGE_AT = 32;
+const CONTROL_AT = 96;
 const CONTROL_OCTETS = 24;
 const CMSG_DATA = 16;
 
@@ -81,14 +103,18 @@ export function nextStop(signal: ChildSignal, tid: number): number | undefined {
   }
 }
 
-/** Stops a thread that sleeps. False if it has ended. */
+/** Stops a thread that sleeps. False if it has ended, or does something else. */
 export function halt(signal: ChildSignal, thread: Stopped): boolean {
   interrupt(thread.tid);
   const status = nextStop(signal, thread.tid);
   if (status === undefined) return false;
+  const event = status >>> 16;
   const stop = (status >>> 8) & 0xff;
-  if (status >>> 16 === EVENT_STOP) thread.isGroupStopped = stop !== SIGTRAP;
-  else thread.signal = stop;
+  thread.hasExecuted = event === EVENT_EXEC;
+  if (event === EVENT_STOP) thread.isGroupStopped = stop !== SIGTRAP;
+  else if (event === 0 && (stop & AT_CALL) === 0) thread.signal = stop;
+  // In a call, where one that sleeps is not.
+  else return false;
   return true;
 }
 
@@ -106,24 +132,36 @@ class Calls {
     this.#thread = thread;
     this.#isAtCall = isAtCall;
   }
-  /** The result; -ESRCH if the thread has ended. */
+  /** The result; -ESRCH if the thread has ended, or does something else. */
   make(nr: number, ...values: readonly number[]): number {
     const { tid, registers: own } = this.#thread;
     const registers = this.#registers;
-    registers.set(own);
-    put(registers, Register.origRax, this.#isAtCall ? nr : NO_CALL);
-    if (!this.#isAtCall) behindAgain(registers, nr);
-    values.forEach((value, i) => put(registers, ARGUMENTS[i] as number, value));
-    if (setRegisters(tid, registers) < 0) return -Errno.ESRCH;
-    // Its begin, if that is still to come, and its end.
-    for (let left = this.#isAtCall ? 1 : 2; left > 0; ) {
-      if (proceedToCall(tid) < 0) return -Errno.ESRCH;
-      const status = nextStop(this.#signal, tid);
-      if (status === undefined) return -Errno.ESRCH;
-      if (this.#isCallStop(status)) left--;
+    if (!this.#isAtCall) {
+      registers.set(own);
+      put(registers, Register.origRax, NO_CALL);
+      behindAgain(registers, nr);
+      if (setRegisters(tid, registers) < 0 || !this.#toCallStop()) return -Errno.ESRCH;
     }
+    // It has entered the kernel, which looks at its registers from here on and not at what brought it there.
+    registers.set(own);
+    put(registers, Register.origRax, nr);
+    values.forEach((value, i) => put(registers, ARGUMENTS[i] as number, value));
+    if (setRegisters(tid, registers) < 0 || !this.#toCallStop()) return -Errno.ESRCH;
     this.#isAtCall = false;
     return getRegisters(tid, registers) < 0 ? -Errno.ESRCH : (registers[Register.rax] as number) | 0;
+  }
+  /** To the next begin or end of a call. */
+  #toCallStop(): boolean {
+    const { tid } = this.#thread;
+    for (let others = 0; others < OTHER_STOPS; others++) {
+      if (proceedToCall(tid) < 0) return false;
+      const status = nextStop(this.#signal, tid);
+      if (status === undefined) return false;
+      this.#thread.hasExecuted = status >>> 16 === EVENT_EXEC;
+      if (this.#thread.hasExecuted) return false;
+      if (this.#isCallStop(status)) return true;
+    }
+    return false;
   }
   #isCallStop(status: number): boolean {
     const event = status >>> 16;
@@ -167,34 +205,52 @@ function writeMessage(tid: number, address: number): boolean {
   const bytes = new Uint8Array(words.buffer);
   return writeProcess(tid, address + IOVEC_AT, bytes, 0, bytes.length) === bytes.length;
 }
-function readNumbers(tid: number, address: number, count: number): Int32Array | undefined {
-  const numbers = new Int32Array(count);
-  const bytes = new Uint8Array(numbers.buffer);
-  return readProcess(tid, address, bytes, 0, bytes.length) === bytes.length ? numbers : undefined;
-}
 
-/** Sends our `fd` through the thread's descriptor `end`. 0, or a negative errno. */
-function sendThrough(tid: number, end: number, fd: number): number {
-  const pidfd = pidfdOpen(tid);
+/** Works with a copy of the thread's descriptor `number`. */
+function withCopy(tid: number, number: number, work: (copy: number) => number): number {
+  const pidfd = openPidfd(tid);
   if (pidfd < 0) return pidfd;
-  const copy = pidfdGetfd(pidfd, end);
+  const copy = pidfdGetfd(pidfd, number);
   close(pidfd);
   if (copy < 0) return copy;
-  const sent = sendUnixMessage(copy, ONE, 0, { name: NOTHING, descriptors: [fd], credentials: undefined });
+  const result = work(copy);
   close(copy);
-  return Math.min(sent, 0);
+  return result;
+}
+/** One that nobody has connected: ends of pairs, as placeholders are, know who made them. */
+const isFresh = (socket: number): boolean =>
+  socketDomain(socket) === AF_UNIX && socketType(socket) === SOCK_DGRAM && peerPid(socket) <= 0;
+
+/** Our `fd` waits in the queue of the thread's socket. 0, or a negative errno. */
+const sendTo = (tid: number, number: number, fd: number): number =>
+  withCopy(tid, number, (socket) => {
+    if (!isFresh(socket)) return -Errno.ESRCH;
+    const connected = autobind(socket) || connectTo(socket, socket);
+    if (connected < 0) return connected;
+    const sent = sendUnixMessage(socket, ONE, 0, { name: NOTHING, descriptors: [fd], credentials: undefined });
+    return Math.min(sent, 0);
+  });
+
+/** The descriptor that the message at `address` brought. */
+function broughtBy(tid: number, address: number): number {
+  const numbers = new Int32Array(1);
+  const bytes = new Uint8Array(numbers.buffer);
+  const isRead = readProcess(tid, address + CONTROL_AT + CMSG_DATA, bytes, 0, bytes.length) === bytes.length;
+  return isRead ? (numbers[0] as number) : -Errno.EFAULT;
 }
 
-/** The thread receives our `fd` as a descriptor of its own, in the place of the far end. Its number, or a negative errno. */
-function receive(calls: Calls, tid: number, address: number, [near = 0, far = 0]: Int32Array, fd: number): number {
-  const sent = sendThrough(tid, far, fd);
-  calls.make(NR_AMD64.close, far);
+/** The thread receives our `fd` as a descriptor of its own, through its socket `near`. Its number, or a negative errno. */
+function receive(calls: Calls, tid: number, address: number, near: number, fd: number): number {
+  const sent = sendTo(tid, near, fd);
   if (sent < 0) return sent;
   if (!writeMessage(tid, address)) return -Errno.EFAULT;
   const got = calls.make(NR_AMD64.recvmsg, near, address + MESSAGE_AT, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
   if (got < 0) return got;
-  const [number = 0] = readNumbers(tid, address + CONTROL_AT + CMSG_DATA, 1) ?? [];
-  return number > 0 ? number : -Errno.EMFILE;
+  const number = broughtBy(tid, address);
+  if (number <= 0) return number < 0 ? number : -Errno.EMFILE;
+  const wanted = identityOf(fd);
+  const isIt = withCopy(tid, number, (copy) => Number(identityOf(copy) === wanted));
+  return isIt === 1 ? number : -Errno.ESRCH;
 }
 
 function enter(
@@ -205,13 +261,10 @@ function enter(
   target: number | undefined,
   cloexec: boolean,
 ): number {
-  const type = SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK;
-  const made = calls.make(NR_AMD64.socketpair, AF_UNIX, type, 0, address + PAIR_AT);
-  if (made < 0) return made;
-  const pair = readNumbers(tid, address + PAIR_AT, 2);
-  if (pair === undefined) return -Errno.EFAULT;
-  const [near = 0] = pair;
-  const received = receive(calls, tid, address, pair, fd);
+  const near = calls.make(NR_AMD64.socket, AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (near < 0) return near;
+  const received = receive(calls, tid, address, near, fd);
+  if (received === -Errno.ESRCH) return received;
   let result = received;
   if (received >= 0) {
     result = calls.make(NR_AMD64.dup3, received, target ?? near, cloexec ? O_CLOEXEC : 0);
@@ -221,19 +274,28 @@ function enter(
   return result;
 }
 
+/** Of the process, which lives on where a thread of it ends. */
+function processOf(tid: number): number {
+  try {
+    return Number(/^Tgid:\t(\d+)$/m.exec(readFileSync(`/proc/${tid}/status`, 'latin1'))?.[1] ?? tid);
+  } catch {
+    return tid;
+  }
+}
 /** As `enter`, where the process may have no more descriptors than it has and one. */
 function enterBeyond(limits: BigUint64Array, tid: number, work: () => number, undo: (number: number) => void): number {
   const [soft = 0n, hard = 0n] = limits;
   const wider = soft + SPARE;
-  if (setFileLimit(tid, wider, hard > wider ? hard : wider) < 0) return -Errno.EMFILE;
+  const pid = processOf(tid);
+  if (setFileLimit(pid, wider, hard > wider ? hard : wider) < 0) return -Errno.EMFILE;
   const result = work();
   if (result >= soft) undo(result);
-  setFileLimit(tid, soft, hard);
+  setFileLimit(pid, soft, hard);
   return result >= soft ? -Errno.EMFILE : result;
 }
 
 /**
- * Puts a copy of our `fd` into the table of `thread`, at `target` or at the lowest free number. Returns the number, or a negative errno: ESRCH if the thread has ended meanwhile.
+ * Puts a copy of our `fd` into the table of `thread`, at `target` or at the lowest free number. Returns the number, or a negative errno: ESRCH if the thread has ended meanwhile, or does something else.
  * @param isAtCall it stands before a call, which is not made then
  */
 export function inject(
@@ -262,6 +324,7 @@ export function inject(
       (number) => calls.make(NR_AMD64.close, number),
     );
   }
+  if (thread.hasExecuted) return result;
   memory.giveBack();
   setSignalMask(tid, mask);
   calls.end();

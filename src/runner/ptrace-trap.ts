@@ -204,11 +204,6 @@ export class PtraceTrap implements CallTrap, Tracer {
   #caught(tracee: Tracee): boolean {
     const { tid, registers } = tracee;
     if (getRegisters(tid, registers) < 0) return false;
-    if (tracee.passes) {
-      tracee.passes = false;
-      proceed(tid, 0);
-      return false;
-    }
     this.#calls = (this.#calls % 0x7fff_ffff) + 1;
     tracee.phase = Phase.Caught;
     tracee.call = this.#calls;
@@ -271,16 +266,18 @@ export class PtraceTrap implements CallTrap, Tracer {
     tracee.result = result;
     return this.#let(tracee);
   }
+  /** What stands in the stop of the filter is what was received, whatever other threads do: the kernel has its number and arguments. */
+  stands(idLow: number, idHigh: number): boolean {
+    return this.#calling(idLow, idHigh)?.phase === Phase.Caught;
+  }
   resume(idLow: number, idHigh: number): boolean {
     const tracee = this.#calling(idLow, idHigh);
     if (tracee === undefined) return false;
+    // Elsewhere it would have to be made again, and another than was looked at could come in its place: it begins anew, and is received again.
+    if (tracee.phase !== Phase.Caught) return this.answer(idLow, idHigh, -ERESTARTSYS);
     tracee.call = 0;
-    if (tracee.phase === Phase.Caught) {
-      tracee.phase = Phase.Running;
-      return proceed(tracee.tid, 0) === 0;
-    }
-    tracee.passes = true;
-    return this.#let(tracee);
+    tracee.phase = Phase.Running;
+    return proceed(tracee.tid, 0) === 0;
   }
   /** It goes on with its result; one that sleeps is stopped first. */
   #let(tracee: Tracee): boolean {
@@ -289,14 +286,14 @@ export class PtraceTrap implements CallTrap, Tracer {
     return interrupt(tracee.tid) === 0;
   }
   #leave(tracee: Tracee): boolean {
-    const { tid, phase, result, passes, signal } = tracee;
+    const { tid, phase, result, signal } = tracee;
     const registers = this.#scratch;
     registers.set(tracee.registers);
-    const isRestart = result === -ERESTARTSYS && !passes;
+    const isRestart = result === -ERESTARTSYS;
     // Behind a call that slept the kernel sees to it.
     const isKernels = phase === Phase.Signalled || phase === Phase.Leaving;
     if (!isRestart || !isKernels) put(registers, Register.origRax, NO_CALL);
-    if (passes || (isRestart && !isKernels)) behindAgain(registers, tracee.registers[Register.origRax] as number);
+    if (isRestart && !isKernels) behindAgain(registers, tracee.registers[Register.origRax] as number);
     else put(registers, Register.rax, result);
     tracee.phase = Phase.Running;
     tracee.signal = 0;
@@ -321,7 +318,10 @@ export class PtraceTrap implements CallTrap, Tracer {
       ? inject(this.#signal, tracee, tracee.phase === Phase.Caught, fd, target, cloexec)
       : -Errno.ESRCH;
     if (number !== -Errno.ESRCH) tracee.phase = Phase.Between;
-    else {
+    else if (tracee.hasExecuted) {
+      tracee.hasExecuted = false;
+      this.#executed(tracee);
+    } else {
       // Or it does not come to a stop, and nobody would let it go on.
       this.#gone(tracee.tid);
       kill(tracee.tid);

@@ -345,7 +345,8 @@ export class SeccompPlatform implements Platform<GuestTask> {
   /** The kernel says EPIPE by itself, and raises SIGPIPE with it: the guest's end sends no more either. */
   #breaks(task: GuestTask): boolean {
     const placeholder = task.subject === undefined ? undefined : this.#plane.byFile(task.subject);
-    if (placeholder === undefined || !isPlainSend(task)) return false;
+    const stands = this.#listener.stands?.(task.idLow, task.idHigh) ?? true;
+    if (placeholder === undefined || !stands || !isPlainSend(task)) return false;
     const copy = task.descriptors.copyFor(placeholder, task.fd);
     return copy !== NO_COPY && this.#plane.endSending(placeholder, copy);
   }

@@ -12,8 +12,11 @@ import type { SignalActions } from './signals.ts';
 
 const SIGPIPE = 13;
 
-/** Whether a Unix stream that sends no more refuses the call with EPIPE before it looks at anything else. */
-export function isPlainSend({ call, registers, header }: GuestTask): boolean {
+/**
+ * Whether a Unix stream that sends no more refuses the call with EPIPE before it looks at anything else, and nothing is done that the guest could not do by itself where its descriptor leads to another socket
+ * by then. Not so sendmsg(2): its header is in memory, and may name a socket of the host's when the kernel reads it.
+ */
+export function isPlainSend({ call, registers }: GuestTask): boolean {
   const [FLAGS, ADDRESS] = [6, 8];
   switch (call?.name ?? '') {
     case 'write':
@@ -22,8 +25,6 @@ export function isPlainSend({ call, registers, header }: GuestTask): boolean {
       return true;
     case 'sendto':
       return registers[ADDRESS] === 0 && registers[ADDRESS + 1] === 0 && ((registers[FLAGS] as number) & MSG_OOB) === 0;
-    case 'sendmsg':
-      return header.nameLength === 0 && header.controlLength === 0 && ((registers[4] as number) & MSG_OOB) === 0;
     default:
       return false;
   }

@@ -45,12 +45,12 @@ export class Tracee {
   readonly registers = new Uint32Array(REGISTER_WORDS);
   /** What it leaves with. */
   result = 0;
-  /** It makes its call again, which is not ours then. */
-  passes = false;
   /** Goes with it when it runs on. */
   signal = 0;
   /** Its process is stopped. */
   isGroupStopped = false;
+  /** As `Stopped` has it. */
+  hasExecuted = false;
 
   constructor(tid: number) {
     this.tid = tid;

@@ -9,8 +9,8 @@ import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
-import { command, type Need, needing, needingInTurn, root } from '../support/needs.ts';
-import { ATTEMPTS, document } from './red-team/attempts.ts';
+import { architecture, command, type Need, needing, needingInTurn, root } from '../support/needs.ts';
+import { ATTEMPTS, type Attempt, document, TRACED } from './red-team/attempts.ts';
 import { cli, namespaces, PLANES, type PlaneName, sandbox } from './sandbox.ts';
 
 const RACE_MS = process.env['SANDSOCK_TEST_RACE_MS'] ?? '60';
@@ -91,8 +91,8 @@ async function beside(argv: readonly string[], uid?: number, raceMs = RACE_MS): 
 }
 
 /** What of `results` is not as the table says. */
-function surprises(results: readonly Result[]): string[] {
-  const known = new Map(ATTEMPTS.map((attempt) => [attempt.name, attempt]));
+function surprises(results: readonly Result[], besides: readonly Attempt[] = []): string[] {
+  const known = new Map([...ATTEMPTS, ...besides].map((attempt) => [attempt.name, attempt]));
   return results.flatMap(({ name, word, detail }) => {
     const allowed = known.get(name)?.answers ?? [];
     const seen = /^(E[A-Z0-9]+ ?)+$/.test(detail) ? detail.split(' ') : [detail];
@@ -130,6 +130,27 @@ for (const [who, declare, uid] of [
     });
   }
 }
+
+needing(
+  sandbox,
+  namespaces,
+  command('gcc'),
+  architecture('x64'),
+)('there is no way out where the guest is traced', async (t) => {
+  t.timeout(LIMIT_MS);
+  const left = new Set(TRACED.filter(({ answers }) => answers.length === 0).map(({ name }) => name));
+  const names = ATTEMPTS.map(({ name }) => name).filter((name) => !left.has(name));
+  const [program = '', main = '', verb = '', ...rest] = sandboxed('strict', ...names);
+  const { results, host, stderr } = await beside([program, main, verb, '--platform', 'ptrace', ...rest]);
+  t.deepEqual(surprises(results, TRACED), []);
+  t.deepEqual(
+    results.map(({ name }) => name),
+    names,
+    stderr,
+  );
+  t.deepEqual(host, ['bystander lives']);
+  t.is(stderr, '');
+});
 
 /** Ways that are open outside of a sandbox and harm nobody there. */
 const OPEN = [

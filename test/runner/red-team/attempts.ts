@@ -30,6 +30,8 @@ const ABSTRACT = 'abstract names are those of the guest’s own network namespac
 const LINK =
   'the gateway refuses the host’s own addresses in every form, and what reaches it is frames, whoever made them';
 const PID = 'the PID namespace: no process of the host has a number there';
+const TIED =
+  'the kernel performs what was looked at, number and arguments, or nothing: a call that is made again is looked at again';
 const ABSENT = 'refused whatever it points to';
 const NATIVE = 'what the guest writes into its end of a placeholder is one more foreign stream to the supervisor';
 
@@ -101,6 +103,11 @@ export const PARTS: readonly Part[] = [
         NEVER,
         'the supervisor acts on the copy that it has looked at; one that has become a placeholder is served as one, and a socket of the host’s network may not name anybody',
       ),
+      at(
+        'race: a broken connection and its message',
+        NEVER,
+        'the kernel performs no call itself whose target stands in memory',
+      ),
       at('race: internet destination', NEVER, 'the destination is read once, and only frames leave'),
       at(
         'race: memory unmapped and protected',
@@ -112,6 +119,13 @@ export const PARTS: readonly Part[] = [
         'the supervisor serves on',
         'a thread is known by its pidfd, a call by its id',
       ),
+    ],
+  },
+  {
+    title: 'Instructions of calls',
+    attempts: [
+      at('a call that waits, its instruction rewritten', 'EPIPE', TIED),
+      at('race: instructions rewritten as a descriptor enters', NEVER, TIED),
     ],
   },
   {
@@ -230,6 +244,13 @@ export const PARTS: readonly Part[] = [
 ];
 export const ATTEMPTS: readonly Attempt[] = PARTS.flatMap(({ attempts }) => attempts);
 
+/** Where the guest is traced (`--platform ptrace`) these are answered otherwise; none is where the attempt is not made there. */
+export const TRACED: readonly Attempt[] = [
+  at('a seccomp listener of its own', 'EINVAL', 'its verdict would come before the tracer’s'),
+  at('a call rewritten by a tracer', 'EPERM', 'ptrace(2) is refused: a thread has one tracer, which is ours'),
+  { name: 'numbers 3 to 65535', answers: [], stoppedBy: 'as above; 300,000 calls take too long there' },
+];
+
 const code = (answer: string): string => (/^E[A-Z0-9]+$/.test(answer) ? `\`${answer}\`` : answer);
 const row = ({ name, answers, stoppedBy }: Attempt): string =>
   `| ${name} | ${stoppedBy} | ${answers.map(code).join('; ')} |`;
@@ -250,5 +271,13 @@ export const document = (): string =>
       '|---|---|---|',
       ...attempts.map(row),
     ]),
+    '',
+    '## Where the guest is traced',
+    '',
+    'All of them are made once more with `--platform ptrace`, in the strict plane as the caller, and meet the same, but for these:',
+    '',
+    '| attempt | stopped by | the guest sees |',
+    '|---|---|---|',
+    ...TRACED.map(row),
     '',
   ].join('\n');

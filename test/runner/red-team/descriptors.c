@@ -144,8 +144,7 @@ static void placeholder_rights(void) {
   char received[256], octet;
   struct iovec into = {&octet, 1};
   struct msghdr answer = {NULL, 0, &into, 1, received, sizeof received, 0};
-  recvmsg(ends[1], &answer, MSG_DONTWAIT);
-  if (sent > 0 && CMSG_FIRSTHDR(&answer)) out("descriptors cross a TCP connection");
+  if (sent > 0 && recvmsg(ends[1], &answer, 0) >= 0 && CMSG_FIRSTHDR(&answer)) out("descriptors cross a TCP connection");
   /* It may give what it has to its own, and only what it gave arrives. */
   socketpair(AF_UNIX, SOCK_STREAM, 0, over);
   memcpy(CMSG_DATA(rights), &ends[1], sizeof fd);

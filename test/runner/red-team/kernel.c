@@ -135,13 +135,18 @@ static void rewritten(void) {
 #ifdef __x86_64__
   pid_t pid = fork();
   if (pid == 0) {
-    ptrace(PTRACE_TRACEME, 0, 0, 0);
+    if (ptrace(PTRACE_TRACEME, 0, 0, 0)) _exit(errno);
     raise(SIGSTOP);
     long fd = syscall(SYS_getppid);
     _exit(fd == -1 ? 100 : 0);
   }
   int status;
   waitpid(pid, &status, 0);
+  if (WIFEXITED(status)) {
+    errno = WEXITSTATUS(status);
+    must_fail("PTRACE_TRACEME", -1);
+    all_failed();
+  }
   ptrace(PTRACE_SETOPTIONS, pid, 0, PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL);
   for (int changed = 0;;) {
     ptrace(PTRACE_SYSCALL, pid, 0, 0);

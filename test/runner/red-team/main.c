@@ -116,7 +116,7 @@ int main(int argc, char **argv) {
   host_bystander = number("RED_TEAM_BYSTANDER");
   signal(SIGUSR2, SIG_IGN);
   signal(SIGPIPE, SIG_IGN);
-  const struct attempt *lists[] = {families, network, unix_names, races, processes, kernel, entries, descriptors, files};
+  const struct attempt *lists[] = {families, network, unix_names, races, instructions, processes, kernel, entries, descriptors, files};
   for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
     for (const struct attempt *one = lists[i]; one->name; one++) {
       int wanted = argc == 1;

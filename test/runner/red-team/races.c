@@ -182,6 +182,30 @@ static void numbers(void) {
   stopped(carries(ends[0], ends[1]) ? "never reached" : "never reached, but the stack is silent");
 }
 
+/* A connection that is over makes a send fail at once; by the time that the kernel would see to it, its number leads to a socket without a peer, and its message has a name. */
+static void *flip_number_and_header(void *unused) {
+  for (unsigned i = 0; !over; i++) {
+    dup2(sources[i & 1], number);
+    message.msg_namelen = i & 1 ? sizeof names[0] : 0;
+  }
+  return unused;
+}
+static void broken_once(void) { sendmsg(number, &message, MSG_DONTWAIT); }
+static void broken(void) {
+  int pair[2];
+  tcp_pair(pair);
+  shutdown(pair[0], SHUT_WR);
+  sources[0] = pair[0];
+  sources[1] = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+  number = dup(pair[0]);
+  unix_address(&names[0], host_path("log"));
+  message = (struct msghdr){&names[0], 0, &data, 1, NULL, 0, 0};
+  pthread_t thread = begin(flip_number_and_header);
+  until(broken_once);
+  pthread_join(thread, NULL);
+  stopped("never reached");
+}
+
 /* Internet addresses: the destination changes while it is looked at. */
 static struct sockaddr_in address;
 static void *flip_destination(void *unused) {
@@ -269,4 +293,4 @@ static void deaths(void) {
 }
 const struct attempt races[] = {{"race: path in connect", name_in_connect}, {"race: abstract name in connect", abstract_in_connect}, {"race: symbolic links exchanged", links_in_connect}, {"race: directories exchanged", directories_in_connect},
                                 {"race: name in sendto", name_in_sendto}, {"race: name in sendmsg", name_in_sendmsg}, {"race: name in sendmmsg", name_in_sendmmsg}, {"race: msghdr rewritten", header_in_sendmsg},
-                                {"race: what a descriptor number leads to", numbers}, {"race: internet destination", destinations}, {"race: memory unmapped and protected", memory}, {"race: threads that die in their calls", deaths}, {NULL, NULL}};
+                                {"race: what a descriptor number leads to", numbers}, {"race: a broken connection and its message", broken}, {"race: internet destination", destinations}, {"race: memory unmapped and protected", memory}, {"race: threads that die in their calls", deaths}, {NULL, NULL}};

@@ -31,7 +31,7 @@
 
 struct attempt { const char *name; void (*make)(void); };
 /* Each file's list ends with a name of NULL. */
-extern const struct attempt families[], network[], unix_names[], races[], processes[], kernel[], entries[], descriptors[], files[];
+extern const struct attempt families[], network[], unix_names[], races[], instructions[], processes[], kernel[], entries[], descriptors[], files[];
 
 /* What the host side prepared, from the environment. */
 extern const char *host_abstract, *host_directory, *host_addresses;
