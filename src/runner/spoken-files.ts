@@ -12,7 +12,7 @@
  * Left out: a link outside of /proc with another name than the file of ours that it leads to, and openat2(2) with rules for the way (RESOLVE_*), are the kernel's. What was opened is as it was
  * at that moment: a program that reads a file again without opening it anew (lseek(2)) reads the same.
  */
-import { closeSync, constants, openSync, readFileSync, readlinkSync, statfsSync } from 'node:fs';
+import { closeSync, constants, openSync, readFileSync, readlinkSync, statfsSync, statSync } from 'node:fs';
 import { Errno, type ErrnoName } from '../abi/errno.ts';
 import { AT_FDCWD, O_ACCMODE, O_CLOEXEC, O_PATH, O_RDONLY } from '../abi/fcntl.ts';
 import { openHow } from '../abi/openat.ts';
@@ -182,7 +182,7 @@ function textOf(path: string): string {
 function targetOf(tid: number, directory: number, path: string): string | undefined {
   for (const way of waysOf(tid, directory, path)) {
     try {
-      return leadsTo(way);
+      return leadsTo(tid, way);
     } catch {
       // It leads nowhere: if no other way does, the kernel says so itself.
     }
@@ -192,11 +192,23 @@ function targetOf(tid: number, directory: number, path: string): string | undefi
 /** Of a name in octets, which a path of Linux is: in no encoding. */
 const octets = (path: string): Buffer => Buffer.from(path, 'latin1');
 const linkAt = (path: string): string => readlinkSync(octets(path), { encoding: 'latin1' });
-function leadsTo(way: string): string | undefined {
+/**
+ * An absolute link is followed from our root, to our own /proc. A guest that has another must not learn from that whether there is such a process: it must be one of its own as well, unless the link is to
+ * `self`, which then is ours.
+ */
+function isAstray(tid: number, itself: string, target: string): boolean {
+  const [, pid] = /^\/proc\/(\d+)\//.exec(target) ?? [];
+  const own = statSync('/proc').dev;
+  if (pid === undefined || Number(pid) === process.pid || statSync(itself).dev !== own) return false;
+  return statSync(`/proc/${tid}/root/proc/${pid}`, { throwIfNoEntry: false })?.isDirectory() !== true;
+}
+function leadsTo(tid: number, way: string): string | undefined {
   const fd = openSync(octets(way), constants.O_RDONLY | O_PATH);
   try {
     const itself = `/proc/self/fd/${fd}`;
-    return statfsSync(itself).type === PROC_SUPER_MAGIC ? linkAt(itself) : undefined;
+    if (statfsSync(itself).type !== PROC_SUPER_MAGIC) return undefined;
+    const target = linkAt(itself);
+    return isAstray(tid, itself, target) ? undefined : target;
   } finally {
     closeSync(fd);
   }

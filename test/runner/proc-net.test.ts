@@ -174,6 +174,25 @@ os.chdir(name); assert ':1B59' in open('link/tcp').read()
   t.deepEqual({ status, stdout, stderr }, { status: 0, stdout: '', stderr: '' });
 });
 
+const apart = onPlanes(sandbox, namespaces, python3);
+apart('a link tells nothing of the processes of the host', async (t, plane) => {
+  const { status, stdout, stderr } = await python(
+    `
+import os, sys
+link = sys.argv[1] + '/tcp'
+def opens(pid):
+    os.symlink('/proc/%s/net/tcp' % pid, link)
+    try: return open(link).readline().startswith('  sl')
+    except FileNotFoundError: return False
+    finally: os.unlink(link)
+print(opens(sys.argv[2]), opens(os.getpid()), opens('self'))
+`,
+    [mkdtempSync(join(scratch, 'link-')), String(process.pid)],
+    on(plane),
+  );
+  t.deepEqual({ status, stdout, stderr }, { status: 0, stdout: 'False True True\n', stderr: '' });
+});
+
 guest('settings can be read and not changed, which the report says', async (t, plane) => {
   const report = join(scratch, `report-${plane}`);
   const { status, stdout, stderr } = await python(
