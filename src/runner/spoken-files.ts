@@ -198,8 +198,8 @@ const linkAt = (path: string): string => readlinkSync(octets(path), { encoding: 
  */
 function isAstray(tid: number, itself: string, target: string): boolean {
   const [, pid] = /^\/proc\/(\d+)\//.exec(target) ?? [];
-  const own = statSync('/proc').dev;
-  if (pid === undefined || Number(pid) === process.pid || statSync(itself).dev !== own) return false;
+  const device = statSync('/proc').dev;
+  if (pid === undefined || Number(pid) === process.pid || statSync(itself).dev !== device) return false;
   return statSync(`/proc/${tid}/root/proc/${pid}`, { throwIfNoEntry: false })?.isDirectory() !== true;
 }
 function leadsTo(tid: number, way: string): string | undefined {
