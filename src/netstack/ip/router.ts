@@ -82,9 +82,11 @@ export class Router {
     interfaceIndex: number,
     anySource: boolean,
   ): NetError | undefined {
-    const isForeign = from !== undefined && from.isV4 && remote.isV4 && !anySource && !this.#isSource4(from);
-    // ip_route_output_key_hash_rcu: what can be nobody's address is invalid, what is someone else's leads nowhere. Of IPv6 who binds or chooses a source has looked at it.
-    if (isForeign) return isNobodys(from) ? 'invalid' : 'network-unreachable';
+    // ip_route_output_key_hash_rcu: what can be nobody's address is invalid, FLOWI_FLAG_ANYSRC or not; what is someone else's leads nowhere. Of IPv6 who binds or chooses a source has looked at it.
+    if (from?.isV4 === true && remote.isV4) {
+      if (isNobodys(from)) return 'invalid';
+      if (!anySource && !this.#isSource4(from)) return 'network-unreachable';
+    }
     if (interfaceIndex !== 0 && this.interfaceAt(interfaceIndex)?.isUp !== true) {
       // Only IPv4 tells an interface that does not exist from one that leads nowhere.
       return remote.isV4 && this.interfaceAt(interfaceIndex) === undefined ? 'no-device' : 'network-unreachable';

@@ -29,6 +29,7 @@ import { inWindow, receive } from './receive.ts';
 import type { Segment } from './segment.ts';
 import { add, after, before, diff } from './seq.ts';
 import { RECEIVE_SHUT, receiveLimit, SEND_SHUT, type Tcb } from './tcb.ts';
+import { takeUrgent } from './urgent.ts';
 
 const { In, Out, RdNorm, WrNorm, RdHup, Hup } = Readiness;
 type Handler = (c: Tcb, s: Segment) => void;
@@ -221,6 +222,8 @@ function afterTrust(c: Tcb, s: Segment): void {
   if (c.state === 'CLOSED') return;
   if (takesData[c.state]) {
     if (refusesData(c, s)) {
+      // The sixth step comes before the seventh: what it announces is told, and the mark of before is none (tcp_rcv_state_process).
+      takeUrgent(c, s);
       c.context.ext.TCPAbortOnData++;
       sendReset(c);
       fail(c, 'connection-reset');
